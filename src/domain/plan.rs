@@ -1,0 +1,155 @@
+//! What one speaker will play over the coming days: signed, numbered and sufficient offline.
+//!
+//! A plan is data that crosses the wire, so `Plan::check` is the one place that says what a sound plan is; the center
+//! runs it before signing, the controller after verifying.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::ids::{BulletinId, MediaHash, OccurrenceId, SiteId, SpeakerId};
+use super::priority::Priority;
+use super::{DAY_MS, programme::MAX_ITEMS};
+
+/// How far ahead a plan reaches.
+pub const HORIZON_MS: i64 = 14 * DAY_MS;
+/// Longest window that a controller accepts; a little more than the horizon.
+pub const MAX_WINDOW_MS: i64 = 31 * DAY_MS;
+pub const MAX_OCCURRENCES: usize = 10_000;
+/// Largest media file; at the broadcast form's 32 kbit/s this is over four hours.
+pub const MAX_MEDIA_BYTES: u64 = 64 * 1024 * 1024;
+/// What a gain or volume in a plan may ask for, in dB.
+pub const GAIN_DB: std::ops::RangeInclusive<f32> = -60.0..=30.0;
+pub const VOLUME_DB: std::ops::RangeInclusive<f32> = -60.0..=0.0;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    pub site: SiteId,
+    pub speaker: SpeakerId,
+    /// Rises with every change; a controller never goes back.
+    pub number: u64,
+    pub made_ms: i64,
+    /// The plan speaks for starts in `from_ms..until_ms`.
+    pub from_ms: i64,
+    pub until_ms: i64,
+    pub media: Vec<MediaRef>,
+    /// In order of start, never overlapping.
+    pub occurrences: Vec<PlannedOccurrence>,
+}
+
+/// A media file and how it is cut for delivery.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MediaRef {
+    pub hash: MediaHash,
+    pub bytes: u64,
+    pub chunk_bytes: u32,
+    /// One per chunk: the first 16 bytes of its SHA-256 in hex. The whole is checked by `hash` as well.
+    pub chunks: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedOccurrence {
+    pub id: OccurrenceId,
+    pub title: String,
+    pub start_ms: i64,
+    /// End of the slot; content ends here at the latest.
+    pub end_ms: i64,
+    pub priority: Priority,
+    pub volume_db: f32,
+    pub items: Vec<PlannedItem>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedItem {
+    pub bulletin: BulletinId,
+    pub revision: u32,
+    pub media: MediaHash,
+    pub duration_ms: i64,
+    /// Brings the item to the common loudness (EBU R128), worked out at ingest.
+    pub gain_db: f32,
+}
+
+/// What is wrong with a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum PlanFault {
+    #[error("its window is empty or longer than {} days", MAX_WINDOW_MS / DAY_MS)]
+    Window,
+    #[error("it holds more than {MAX_OCCURRENCES} occurrences")]
+    TooMany,
+    #[error("occurrence {0} is outside the plan's window or ends before it starts")]
+    OutsideWindow(OccurrenceId),
+    #[error("occurrence {0} overlaps the one before it or is out of order")]
+    Overlap(OccurrenceId),
+    #[error("occurrence {0} has no items or more than {MAX_ITEMS}")]
+    Items(OccurrenceId),
+    #[error("occurrence {0} has a volume, gain or duration out of range")]
+    Range(OccurrenceId),
+    #[error("occurrence {0} names media that the plan does not describe")]
+    UnknownMedia(OccurrenceId),
+    #[error("media {0} has a size or chunk list that does not add up")]
+    Media(MediaHash),
+}
+
+impl MediaRef {
+    fn adds_up(&self) -> bool {
+        let chunk_bytes = u64::from(self.chunk_bytes);
+        (1024..=256 * 1024).contains(&chunk_bytes)
+            && (1..=MAX_MEDIA_BYTES).contains(&self.bytes)
+            && self.chunks.len() as u64 == self.bytes.div_ceil(chunk_bytes)
+            && self.chunks.iter().all(|c| c.len() == 32 && c.bytes().all(|b| b.is_ascii_hexdigit()))
+    }
+
+    /// Size of chunk `index` in bytes; 0 beyond the last.
+    pub fn chunk_len(&self, index: usize) -> usize {
+        let start = (index as u64).saturating_mul(u64::from(self.chunk_bytes));
+        self.bytes.saturating_sub(start).min(u64::from(self.chunk_bytes)) as usize
+    }
+}
+
+impl Plan {
+    /// Checks all that can be checked without keys or a clock.
+    pub fn check(&self) -> Result<(), PlanFault> {
+        let window = self.until_ms.saturating_sub(self.from_ms);
+        if self.from_ms < 0 || window <= 0 || window > MAX_WINDOW_MS {
+            return Err(PlanFault::Window);
+        }
+        if self.occurrences.len() > MAX_OCCURRENCES {
+            return Err(PlanFault::TooMany);
+        }
+        if let Some(media) = self.media.iter().find(|media| !media.adds_up()) {
+            return Err(PlanFault::Media(media.hash));
+        }
+        let known: BTreeSet<_> = self.media.iter().map(|media| media.hash).collect();
+        let mut free_from_ms = self.from_ms;
+        for occurrence in &self.occurrences {
+            let id = || occurrence.id.clone();
+            if occurrence.start_ms >= self.until_ms
+                || occurrence.start_ms < self.from_ms
+                || occurrence.end_ms <= occurrence.start_ms
+                || occurrence.end_ms - occurrence.start_ms > DAY_MS
+            {
+                return Err(PlanFault::OutsideWindow(id()));
+            }
+            if occurrence.start_ms < free_from_ms {
+                return Err(PlanFault::Overlap(id()));
+            }
+            free_from_ms = occurrence.end_ms;
+            if occurrence.items.is_empty() || occurrence.items.len() > MAX_ITEMS {
+                return Err(PlanFault::Items(id()));
+            }
+            let sane = |item: &PlannedItem| GAIN_DB.contains(&item.gain_db) && (1..=DAY_MS).contains(&item.duration_ms);
+            if !VOLUME_DB.contains(&occurrence.volume_db) || !occurrence.items.iter().all(sane) {
+                return Err(PlanFault::Range(id()));
+            }
+            if !occurrence.items.iter().all(|item| known.contains(&item.media)) {
+                return Err(PlanFault::UnknownMedia(id()));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,109 @@
+//! The messages between center and speakers, as JSON. Times are Unix ms in UTC unless the name says otherwise.
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::chunks::Bitmap;
+use super::limits::{MESSAGE_BYTES, RECORDS_PER_REPORT};
+use crate::domain::ids::{MediaHash, OccurrenceId};
+use crate::domain::record::PlaybackRecord;
+
+/// `state`, retained; the last will carries the same birth number with `online` false.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    /// Rises with every connection of one speaker, so that a late last will of an old connection is not taken for a death.
+    pub birth: u64,
+    pub online: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<StateDetail>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StateDetail {
+    pub version: String,
+    pub clock: ClockState,
+    /// The plan in force, and why the last one offered was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan_refused: Option<String>,
+    /// Media files that the plan needs, and those that are here and whole.
+    pub media_wanted: u32,
+    pub media_ready: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub playing: Option<OccurrenceId>,
+    /// Records not yet acknowledged.
+    pub outbox: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClockState {
+    pub trusted: bool,
+    /// How far it may be wrong, in microseconds; absent while untrusted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_us: Option<i64>,
+}
+
+/// `report`: what happened. Sent again until acknowledged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Report {
+    pub records: Vec<PlaybackRecord>,
+}
+
+/// `ack`: these records are stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ack {
+    pub occurrences: Vec<OccurrenceId>,
+}
+
+/// `want`: these chunks are missing here.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Want {
+    pub media: MediaHash,
+    pub missing: Bitmap,
+}
+
+/// `clock`: a probe; the sender's own monotonic time in nanoseconds comes back unread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClockProbe {
+    pub sequence: u32,
+    pub sent_mono_ns: i64,
+}
+
+/// `time`: the answer, with the center's Unix time in nanoseconds at arrival and at sending (NTP's T2 and T3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClockAnswer {
+    pub sequence: u32,
+    pub sent_mono_ns: i64,
+    pub arrived_unix_ns: i64,
+    pub answered_unix_ns: i64,
+}
+
+/// Reads a message, refusing what is larger than any honest one.
+pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    if bytes.len() > MESSAGE_BYTES {
+        return Err(format!("a message of {} bytes is longer than {MESSAGE_BYTES}", bytes.len()));
+    }
+    serde_json::from_slice(bytes).map_err(|e| e.to_string())
+}
+
+/// Reads a report, which may not hold more records than were agreed.
+pub fn parse_report(bytes: &[u8]) -> Result<Report, String> {
+    let report: Report = parse(bytes)?;
+    if report.records.len() > RECORDS_PER_REPORT {
+        return Err(format!("{} records in one report; at most {RECORDS_PER_REPORT}", report.records.len()));
+    }
+    Ok(report)
+}
+
+/// The bytes of a message. Our own types always serialise; an empty payload would be refused by the other end.
+pub fn bytes<T: Serialize>(message: &T) -> Vec<u8> {
+    serde_json::to_vec(message).unwrap_or_default()
+}

@@ -1,0 +1,132 @@
+//! The names of all topics, built and read in one place.
+//!
+//! `loaxa/1/<site>/speakers/<id>/{plan, ack, time}` go down to a speaker, `.../{state, report, want, clock}` come up from it, and
+//! `loaxa/1/<site>/media/<sha256>/<chunk>` goes to whoever wants it.
+
+use crate::domain::ids::{MediaHash, SiteId, SpeakerId};
+
+const ROOT: &str = "loaxa/1";
+
+/// What a center says to one speaker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Down {
+    /// Retained: the newest signed plan.
+    Plan,
+    /// Playback records that are safely stored.
+    Ack,
+    /// Answers to clock probes.
+    Time,
+}
+
+/// What a speaker says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Up {
+    /// Retained, and the last will.
+    State,
+    /// Playback records.
+    Report,
+    /// Chunks that are missing.
+    Want,
+    /// Clock probes.
+    Clock,
+}
+
+impl Down {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Plan => "plan",
+            Self::Ack => "ack",
+            Self::Time => "time",
+        }
+    }
+}
+
+impl Up {
+    pub const ALL: [Self; 4] = [Self::State, Self::Report, Self::Want, Self::Clock];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::State => "state",
+            Self::Report => "report",
+            Self::Want => "want",
+            Self::Clock => "clock",
+        }
+    }
+}
+
+/// A topic that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Topic {
+    Down(SpeakerId, Down),
+    Up(SpeakerId, Up),
+    Chunk(MediaHash, u32),
+}
+
+pub fn down(site: &SiteId, speaker: &SpeakerId, kind: Down) -> String {
+    format!("{ROOT}/{site}/speakers/{speaker}/{}", kind.as_str())
+}
+
+pub fn up(site: &SiteId, speaker: &SpeakerId, kind: Up) -> String {
+    format!("{ROOT}/{site}/speakers/{speaker}/{}", kind.as_str())
+}
+
+/// The filter under which a center hears one kind of message from every speaker.
+pub fn up_from_all(site: &SiteId, kind: Up) -> String {
+    format!("{ROOT}/{site}/speakers/+/{}", kind.as_str())
+}
+
+pub fn chunk(site: &SiteId, media: &MediaHash, index: u32) -> String {
+    format!("{ROOT}/{site}/media/{media}/{index}")
+}
+
+/// The filter under which a speaker hears every chunk of one media file.
+pub fn chunks(site: &SiteId, media: &MediaHash) -> String {
+    format!("{ROOT}/{site}/media/{media}/+")
+}
+
+/// Reads a topic of this site; anything else is `None`.
+pub fn parse(site: &SiteId, topic: &str) -> Option<Topic> {
+    let rest = topic.strip_prefix(ROOT)?.strip_prefix('/')?.strip_prefix(site.as_str())?.strip_prefix('/')?;
+    let mut levels = rest.split('/');
+    let topic = match (levels.next()?, levels.next()?, levels.next()?) {
+        ("speakers", speaker, kind) => {
+            let speaker = speaker.parse().ok()?;
+            let down = [Down::Plan, Down::Ack, Down::Time].into_iter().find(|down| down.as_str() == kind);
+            match (down, Up::ALL.into_iter().find(|up| up.as_str() == kind)) {
+                (Some(down), _) => Topic::Down(speaker, down),
+                (None, Some(up)) => Topic::Up(speaker, up),
+                (None, None) => return None,
+            }
+        }
+        ("media", hash, index) => Topic::Chunk(hash.parse().ok()?, index.parse().ok()?),
+        _ => return None,
+    };
+    levels.next().is_none().then_some(topic)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topics_read_back_and_strangers_are_ignored() {
+        let site: SiteId = "mau".parse().unwrap();
+        let speaker: SpeakerId = "cum-loa-01".parse().unwrap();
+        assert_eq!(down(&site, &speaker, Down::Plan), "loaxa/1/mau/speakers/cum-loa-01/plan");
+        assert_eq!(parse(&site, &up(&site, &speaker, Up::Want)), Some(Topic::Up(speaker.clone(), Up::Want)));
+        assert_eq!(parse(&site, &down(&site, &speaker, Down::Ack)), Some(Topic::Down(speaker, Down::Ack)));
+        let media = MediaHash([9; 32]);
+        assert_eq!(parse(&site, &chunk(&site, &media, 7)), Some(Topic::Chunk(media, 7)));
+        for stranger in [
+            "loaxa/1/other/speakers/a/plan",
+            "loaxa/1/mau2/speakers/a/plan",
+            "loaxa/1/mau/speakers/a/plan/x",
+            "loaxa/1/mau/speakers/A/plan",
+            "loaxa/1/mau/media/00/1",
+            "loaxa/1/mau",
+            "",
+        ] {
+            assert_eq!(parse(&site, stranger), None, "{stranger}");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! What a speaker believes: the chain authority -> dispatcher -> plan and authority -> approver -> approval -> media.
+//!
+//! A speaker pins one key, the authority's. The transport, the broker and the center's server are not trusted with anything: a
+//! plan that fails here is refused whole, an item without a good approval never sounds.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::envelope::{Envelope, EnvelopeError};
+use super::limits::{PLAN_BYTES, STATEMENT_BYTES, STATEMENTS_PER_PLAN};
+use crate::domain::approval::{Approval, Certificate, Denial, PublicKey, Role, Use};
+use crate::domain::ids::{AreaCode, KeyId, SiteId, SpeakerId};
+use crate::domain::plan::{Plan, PlanFault, PlannedItem, PlannedOccurrence};
+use crate::protocol::keys::key_id;
+
+/// What is pinned on a speaker when it is installed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Anchor {
+    pub site: SiteId,
+    pub speaker: SpeakerId,
+    /// From the widest unit down to its own.
+    pub areas: Vec<AreaCode>,
+    pub authority: PublicKey,
+}
+
+/// What is published to one speaker: the signed plan with all that is needed to check it offline.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignedPlan {
+    pub plan: Envelope,
+    /// Certificates of the dispatcher and the approvers, signed by the authority.
+    pub certificates: Vec<Envelope>,
+    pub approvals: Vec<Envelope>,
+}
+
+/// Why a plan was refused. The words reach the operator in the speaker's state.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Refusal {
+    #[error("the plan is larger than {PLAN_BYTES} bytes or holds too many statements")]
+    TooLarge,
+    #[error("the plan cannot be read: {0}")]
+    Unreadable(String),
+    #[error("no dispatcher that the authority certified signed the plan")]
+    UnknownDispatcher,
+    #[error("the dispatcher's certificate does not cover this speaker at this time")]
+    DispatcherOverstepped,
+    #[error("the plan is for another site or speaker")]
+    WrongTarget,
+    #[error("plan {offered} was replayed: plan {accepted} is already in force")]
+    Replayed { offered: u64, accepted: u64 },
+    #[error("the plan has expired")]
+    Expired,
+    #[error("the plan is unsound: {0}")]
+    Unsound(#[from] PlanFault),
+}
+
+/// A plan that was verified; the only way to get one is [`verify`].
+#[derive(Debug, Clone)]
+pub struct VerifiedPlan {
+    plan: Plan,
+    approvals: Vec<(Approval, Certificate)>,
+    areas: Vec<AreaCode>,
+}
+
+/// Checks a plan as it arrived.
+///
+/// `accepted` is the highest number this speaker ever accepted, with which a lower or equal one is a replay; `None` when
+/// reading back its own stored plan. `now_ms` is absent while the clock is untrusted: then only relative checks can be made, and the clock's own gate
+/// keeps anything from playing.
+pub fn verify(
+    bytes: &[u8],
+    anchor: &Anchor,
+    accepted: Option<u64>,
+    now_ms: Option<i64>,
+) -> Result<VerifiedPlan, Refusal> {
+    if bytes.len() > PLAN_BYTES {
+        return Err(Refusal::TooLarge);
+    }
+    let signed: SignedPlan = serde_json::from_slice(bytes).map_err(|e| Refusal::Unreadable(e.to_string()))?;
+    let statements = || signed.certificates.iter().chain(&signed.approvals);
+    if statements().count() > STATEMENTS_PER_PLAN || statements().any(|s| s.payload.len() > STATEMENT_BYTES) {
+        return Err(Refusal::TooLarge);
+    }
+    // A certificate that the authority did not sign, or for another site, is as good as absent.
+    let certificates: BTreeMap<KeyId, Certificate> = signed
+        .certificates
+        .iter()
+        .filter_map(|envelope| envelope.open::<Certificate>(&anchor.authority).ok())
+        .filter(|certificate| certificate.site == anchor.site)
+        .map(|certificate| (key_id(&certificate.key), certificate))
+        .collect();
+    let (plan, dispatcher) = open_plan(&signed.plan, &certificates)?;
+    if plan.site != anchor.site || plan.speaker != anchor.speaker {
+        return Err(Refusal::WrongTarget);
+    }
+    let in_time = dispatcher.valid_from_ms <= plan.made_ms && plan.made_ms <= dispatcher.valid_until_ms;
+    if !in_time || !anchor.areas.iter().any(|area| dispatcher.areas.contains(area)) {
+        return Err(Refusal::DispatcherOverstepped);
+    }
+    if let Some(accepted) = accepted.filter(|accepted| plan.number <= *accepted) {
+        return Err(Refusal::Replayed { offered: plan.number, accepted });
+    }
+    if now_ms.is_some_and(|now_ms| plan.until_ms <= now_ms || dispatcher.valid_until_ms <= now_ms) {
+        return Err(Refusal::Expired);
+    }
+    plan.check()?;
+    let approvals = signed.approvals.iter().filter_map(|envelope| open_approval(envelope, &certificates)).collect();
+    Ok(VerifiedPlan { plan, approvals, areas: anchor.areas.clone() })
+}
+
+fn open_plan<'a>(
+    envelope: &Envelope,
+    certificates: &'a BTreeMap<KeyId, Certificate>,
+) -> Result<(Plan, &'a Certificate), Refusal> {
+    let signers = envelope.signatures.iter().take(4).filter_map(|signature| certificates.get(&signature.keyid));
+    for dispatcher in signers.filter(|certificate| certificate.role == Role::Dispatcher) {
+        match envelope.open::<Plan>(&dispatcher.key) {
+            Ok(plan) => return Ok((plan, dispatcher)),
+            Err(EnvelopeError::NotSignedBy) => {}
+            Err(error) => return Err(Refusal::Unreadable(error.to_string())),
+        }
+    }
+    Err(Refusal::UnknownDispatcher)
+}
+
+/// An approval with its approver's certificate; `None` where the chain does not hold.
+fn open_approval(envelope: &Envelope, certificates: &BTreeMap<KeyId, Certificate>) -> Option<(Approval, Certificate)> {
+    let named = envelope.peek::<Approval>().ok()?.approver;
+    let approver = certificates.get(&named).filter(|certificate| certificate.role == Role::Approver)?;
+    let approval = envelope.open::<Approval>(&approver.key).ok()?;
+    (approval.site == approver.site).then(|| (approval, approver.clone()))
+}
+
+impl VerifiedPlan {
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Whether `item` may sound in `occurrence`, and if not, why.
+    pub fn permits(&self, occurrence: &PlannedOccurrence, item: &PlannedItem) -> Result<(), Denial> {
+        let wanted = Use {
+            bulletin: &item.bulletin,
+            revision: item.revision,
+            media: &item.media,
+            priority: occurrence.priority,
+            start_ms: occurrence.start_ms,
+            end_ms: occurrence.end_ms,
+            areas: &self.areas,
+        };
+        let mut denial = Denial::NoApproval;
+        for (approval, approver) in &self.approvals {
+            match approval.allows(approver, &wanted) {
+                Ok(()) => return Ok(()),
+                Err(Denial::NoApproval) => {}
+                Err(other) => denial = other,
+            }
+        }
+        Err(denial)
+    }
+}
