@@ -1,0 +1,116 @@
+//! The controller's program: arguments in, exit code out.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use loaxa::controller::config::Config;
+use loaxa::controller::{doctor, play, run};
+use loaxa::settings::{self, Settings};
+use tracing_subscriber::EnvFilter;
+
+/// Plays approved bulletins on one cluster of loudspeakers.
+#[derive(Parser)]
+#[command(name = "loaxa-controller", version = env!("CARGO_PKG_VERSION"))]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Keep to the plan until told to stop
+    Run(Configured),
+    /// Play one file now
+    Play {
+        file: PathBuf,
+        /// cpal, wav:PATH or null
+        #[arg(long, default_value = "cpal")]
+        out: String,
+        /// Sound device; the default one if not given
+        #[arg(long, default_value = "")]
+        device: String,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Look at sound, clock, disk, link and keys
+    Doctor {
+        #[command(flatten)]
+        configured: Configured,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show the effective configuration and where each value came from
+    Config(Configured),
+}
+
+#[derive(clap::Args)]
+struct Configured {
+    /// TOML file; every key is explained in firmware-config/controller.toml
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// cpal, wav:PATH or null
+    #[arg(long)]
+    out: Option<String>,
+}
+
+impl Configured {
+    fn load(self) -> Result<Settings<Config>, String> {
+        let flags = self.out.map(|out| ("audio.out", out));
+        settings::load(self.config.as_deref(), std::env::vars(), flags).map_err(|e| e.to_string())
+    }
+}
+
+fn main() -> ExitCode {
+    match perform(Arguments::parse().command) {
+        Ok(code) => code,
+        Err(message) => {
+            eprintln!("loaxa-controller: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn perform(command: Command) -> Result<ExitCode, String> {
+    match command {
+        Command::Run(configured) => {
+            let settings = configured.load()?;
+            log_to_stderr(&settings.values.log.level)?;
+            run::run(&settings.values)?;
+        }
+        Command::Play { file, out, device, json } => {
+            log_to_stderr("error")?;
+            let played = play::play(&file, &out, &device)?;
+            if json {
+                println!("{}", serde_json::to_string(&played).map_err(|e| e.to_string())?);
+            } else {
+                println!(
+                    "{} frames, {:.3} s, level {:.1} dBFS, peak {:.1} dBFS, {} damaged packets",
+                    played.frames, played.seconds, played.level_dbfs, played.peak_dbfs, played.damaged_packets
+                );
+            }
+        }
+        Command::Doctor { configured, json } => {
+            log_to_stderr("error")?;
+            let checks = doctor::examine(&configured.load()?.values);
+            if json {
+                println!("{}", serde_json::to_string(&checks).map_err(|e| e.to_string())?);
+            } else {
+                for check in &checks {
+                    println!("{:5} {:6} {}", check.name, if check.good { "ok" } else { "FAULT" }, check.finding);
+                }
+            }
+            if checks.iter().any(|check| !check.good) {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
+        Command::Config(configured) => println!("{}", settings::show(&configured.load()?, &["center.password"])),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn log_to_stderr(level: &str) -> Result<(), String> {
+    let filter = EnvFilter::try_new(format!("warn,loaxa={level}")).map_err(|e| format!("log.level: {e}"))?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    Ok(())
+}

@@ -1,0 +1,172 @@
+//! What time it is, and how far that may be wrong.
+//!
+//! The center's Unix time is monotonic time plus an offset. Each exchange of four timestamps bounds that offset from both sides,
+//! since no message arrives before it was sent: `arrived - sent` is never below it and `answered - received` never above. Bounds widen with age by the
+//! worst rate at which a board's oscillator may drift; their intersection is the estimate with its error (the interval
+//! method of Marzullo, as in NTP's selection, RFC 5905, 11.2.1). Separate minima of the two directions make it robust against jitter that
+//! differs between them.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use crate::protocol::message::ClockAnswer;
+
+/// Worst relative rate between this board's monotonic clock and the center's: 100 ppm.
+const DRIFT: f64 = 100e-6;
+/// Exchanges kept.
+const WINDOW: usize = 128;
+/// A round trip longer than this says nothing useful.
+const MAX_ROUND_TRIP_NS: i64 = 10_000_000_000;
+
+/// Bounds on the offset (Unix ns minus monotonic ns) as known at one instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bound {
+    pub low_ns: i64,
+    pub high_ns: i64,
+    pub at_mono_ns: i64,
+}
+
+/// An offset with how far it may be wrong either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Estimate {
+    pub offset_ns: i64,
+    pub error_ns: i64,
+}
+
+impl Bound {
+    /// From an offset known to within `error_ns` at `at_mono_ns`.
+    pub fn around(offset_ns: i64, error_ns: i64, at_mono_ns: i64) -> Self {
+        Self { low_ns: offset_ns.saturating_sub(error_ns), high_ns: offset_ns.saturating_add(error_ns), at_mono_ns }
+    }
+
+    fn at(&self, now_mono_ns: i64) -> (i64, i64) {
+        let slack = ((now_mono_ns - self.at_mono_ns).unsigned_abs() as f64 * DRIFT) as i64;
+        (self.low_ns.saturating_sub(slack), self.high_ns.saturating_add(slack))
+    }
+}
+
+#[derive(Debug, Default)]
+pub struct Clock {
+    bounds: VecDeque<Bound>,
+    system: Option<Bound>,
+}
+
+impl Clock {
+    /// Takes an answer that arrived at `received_mono_ns`; false if it makes no sense.
+    pub fn learn(&mut self, answer: &ClockAnswer, received_mono_ns: i64) -> bool {
+        let round_trip = received_mono_ns - answer.sent_mono_ns;
+        let at_center = answer.answered_unix_ns.saturating_sub(answer.arrived_unix_ns);
+        if !(0..=MAX_ROUND_TRIP_NS).contains(&round_trip) || at_center < 0 || at_center > round_trip {
+            return false;
+        }
+        self.add(Bound {
+            low_ns: answer.answered_unix_ns.saturating_sub(received_mono_ns),
+            high_ns: answer.arrived_unix_ns.saturating_sub(answer.sent_mono_ns),
+            at_mono_ns: received_mono_ns,
+        });
+        true
+    }
+
+    /// Takes a bound from elsewhere: one stored earlier in this boot.
+    pub fn add(&mut self, bound: Bound) {
+        // The center's clock was set, or drifts beyond what we allow for: what was known before is worth nothing.
+        if self.intersection(bound.at_mono_ns).is_some_and(|(low, high)| {
+            let (new_low, new_high) = (bound.low_ns, bound.high_ns);
+            new_low > high || new_high < low
+        }) {
+            self.bounds.clear();
+        }
+        if self.bounds.len() == WINDOW {
+            self.bounds.pop_front();
+        }
+        self.bounds.push_back(bound);
+    }
+
+    /// Says what the system clock is worth now, or that it is worth nothing.
+    pub fn set_system(&mut self, bound: Option<Bound>) {
+        self.system = bound;
+    }
+
+    fn intersection(&self, now_mono_ns: i64) -> Option<(i64, i64)> {
+        let mut bounds = self.bounds.iter().map(|bound| bound.at(now_mono_ns));
+        let first = bounds.next()?;
+        Some(bounds.fold(first, |(low, high), (l, h)| (low.max(l), high.min(h))))
+    }
+
+    /// The best estimate at `now_mono_ns`: the center's, or the system's where that is tighter.
+    pub fn estimate(&self, now_mono_ns: i64) -> Option<Estimate> {
+        let middle = |(low, high): (i64, i64)| Estimate {
+            offset_ns: low + (high - low) / 2,
+            error_ns: ((high - low) / 2).max(0),
+        };
+        let center = self.intersection(now_mono_ns).map(middle);
+        let system = self.system.map(|bound| middle(bound.at(now_mono_ns)));
+        match (center, system) {
+            (Some(center), Some(system)) if system.error_ns < center.error_ns => Some(system),
+            (None, system) => system,
+            (center, _) => center,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: i64 = 1_000_000_000;
+
+    fn answer(offset: i64, sent: i64, there: i64, back: i64) -> (ClockAnswer, i64) {
+        let arrived_unix_ns = sent + there + offset;
+        let answer =
+            ClockAnswer { sequence: 0, sent_mono_ns: sent, arrived_unix_ns, answered_unix_ns: arrived_unix_ns + 1000 };
+        (answer, sent + there + 1000 + back)
+    }
+
+    #[test]
+    fn jitter_that_differs_by_direction_is_seen_through_and_the_truth_stays_inside_the_bound() {
+        let truth = 1_790_000_000 * SECOND;
+        let mut random = 12345u64;
+        let mut jitter = |most: i64| {
+            random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (random >> 33) as i64 % most
+        };
+        let mut clock = Clock::default();
+        let mut now = 0;
+        for n in 0..128 {
+            // 80 ppm of real drift, 0-200 ms there, 0-20 ms back
+            let drifted = truth + (n * SECOND / 10) * 80 / 1_000_000;
+            let (a, received) = answer(drifted, n * SECOND / 10, jitter(200_000_000), jitter(20_000_000));
+            assert!(clock.learn(&a, received));
+            now = received;
+        }
+        let estimate = clock.estimate(now).unwrap();
+        let error = (estimate.offset_ns - (truth + now * 80 / 1_000_000)).abs();
+        assert!(error <= estimate.error_ns, "{error} > {}", estimate.error_ns);
+        assert!(estimate.error_ns < 5_000_000, "{}", estimate.error_ns);
+        // with nothing new, certainty fades at the drift rate
+        let later = clock.estimate(now + 3600 * SECOND).unwrap();
+        assert!(later.error_ns > 350_000_000, "{}", later.error_ns);
+    }
+
+    #[test]
+    fn a_center_whose_clock_was_set_is_followed_at_once() {
+        let mut clock = Clock::default();
+        let (a, received) = answer(1000 * SECOND, 0, 1_000_000, 1_000_000);
+        clock.learn(&a, received);
+        let (a, received) = answer(5000 * SECOND, SECOND, 1_000_000, 1_000_000);
+        clock.learn(&a, received);
+        let estimate = clock.estimate(received).unwrap();
+        assert!((estimate.offset_ns - 5000 * SECOND).abs() <= 1_000_000);
+    }
+
+    #[test]
+    fn answers_that_cannot_be_are_ignored() {
+        let mut clock = Clock::default();
+        let good = ClockAnswer { sequence: 0, sent_mono_ns: 100, arrived_unix_ns: 10, answered_unix_ns: 20 };
+        assert!(!clock.learn(&good, 50), "received before sent");
+        assert!(!clock.learn(&ClockAnswer { answered_unix_ns: 5, ..good }, 200), "answered before it arrived");
+        assert!(!clock.learn(&ClockAnswer { answered_unix_ns: 10_000, ..good }, 200), "longer there than away");
+        assert!(clock.estimate(0).is_none());
+    }
+}

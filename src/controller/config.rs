@@ -1,0 +1,180 @@
+//! What a controller is told about itself; `firmware-config/controller.toml` explains every key.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::approval::key_text;
+use crate::protocol::trust::Anchor;
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    pub identity: Identity,
+    pub center: Center,
+    pub store: Store,
+    pub audio: Audio,
+    pub clock: Clock,
+    pub log: Log,
+}
+
+/// What is pinned at installation.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Identity {
+    pub site: String,
+    pub speaker: String,
+    /// From the widest unit down to its own.
+    pub areas: Vec<String>,
+    /// The authority's public key in base64.
+    pub authority: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Center {
+    /// `mqtt://host:port`
+    pub mqtt: String,
+    pub password: String,
+}
+
+impl Default for Center {
+    fn default() -> Self {
+        Self { mqtt: "mqtt://127.0.0.1:1883".into(), password: String::new() }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Store {
+    pub dir: PathBuf,
+    pub quota_mb: u64,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self { dir: "/var/lib/loaxa".into(), quota_mb: 512 }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Audio {
+    /// `cpal`, `wav:PATH` or `null`
+    pub out: String,
+    /// Device name; empty for the default one.
+    pub device: String,
+    pub volume_db: f32,
+}
+
+impl Default for Audio {
+    fn default() -> Self {
+        Self { out: "cpal".into(), device: String::new(), volume_db: 0.0 }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Clock {
+    pub trust_system: TrustSystem,
+    pub max_error_ms: u32,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self { trust_system: TrustSystem::WhenSynchronised, max_error_ms: 150_000 }
+    }
+}
+
+/// When the board's own clock may start a scheduled item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TrustSystem {
+    Never,
+    /// While the kernel says that NTP, PTP or PPS keeps it.
+    WhenSynchronised,
+    /// For boards with a good battery-backed clock and no network at all.
+    Always,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    pub level: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: "info".into() }
+    }
+}
+
+impl Config {
+    /// What this speaker trusts, or which key of the file is wrong.
+    pub fn anchor(&self) -> Result<Anchor, String> {
+        let identity = &self.identity;
+        if identity.speaker.is_empty() {
+            return Err(
+                "identity.speaker is empty: take the configuration that `loaxa speaker add` wrote for this speaker"
+                    .into(),
+            );
+        }
+        if identity.areas.is_empty() {
+            return Err(
+                "identity.areas is empty: list the area codes from the widest unit down to this speaker's own".into()
+            );
+        }
+        let areas = identity.areas.iter().map(|code| code.parse()).collect::<Result<_, _>>();
+        Ok(Anchor {
+            site: identity.site.parse().map_err(|e| format!("identity.site: {e}"))?,
+            speaker: identity.speaker.parse().map_err(|e| format!("identity.speaker: {e}"))?,
+            areas: areas.map_err(|e| format!("identity.areas: {e}"))?,
+            authority: key_text::parse(&identity.authority).map_err(|e| format!("identity.authority: {e}"))?,
+        })
+    }
+
+    /// Host and port of the broker.
+    pub fn broker(&self) -> Result<(String, u16), String> {
+        parse_mqtt_url(&self.center.mqtt).map_err(|e| format!("center.mqtt: {e}"))
+    }
+}
+
+/// Splits `mqtt://host[:port]`.
+pub fn parse_mqtt_url(url: &str) -> Result<(String, u16), String> {
+    if url.starts_with("mqtts://") {
+        return Err("this version speaks plain MQTT only; TLS comes with enrolment".into());
+    }
+    let rest = url.strip_prefix("mqtt://").ok_or_else(|| format!("{url:?} is not of the form mqtt://host:1883"))?;
+    let rest = rest.trim_end_matches('/');
+    let (host, port) = match rest.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => {
+            (host, port.parse().map_err(|_| format!("{port:?} is not a port number"))?)
+        }
+        _ => (rest, 1883),
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    if host.is_empty() { Err(format!("{url:?} names no host")) } else { Ok((host.to_owned(), port)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shipped_example_is_read_and_says_what_the_defaults_are() {
+        let text = include_str!("../../firmware-config/controller.toml");
+        let mut example: Config = toml::from_str(text).unwrap();
+        assert_eq!(example.identity.speaker, "cum-loa-01");
+        example.identity = Identity::default();
+        assert_eq!(example, Config::default());
+    }
+
+    #[test]
+    fn broker_addresses() {
+        assert_eq!(parse_mqtt_url("mqtt://a.vn").unwrap(), ("a.vn".into(), 1883));
+        assert_eq!(parse_mqtt_url("mqtt://[::1]:2883/").unwrap(), ("::1".into(), 2883));
+        for bad in ["a.vn:1883", "mqtts://a.vn", "mqtt://:1883", "mqtt://a:b"] {
+            assert!(parse_mqtt_url(bad).is_err(), "{bad}");
+        }
+    }
+}

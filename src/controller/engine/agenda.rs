@@ -1,0 +1,358 @@
+//! What is to be played next, what is being played, and the account of what was not.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::{Effect, Engine, Now, rounded_up, unix_ms};
+use crate::audio::{RATE_HZ, from_db};
+use crate::controller::clock::Estimate;
+use crate::controller::player::{Session, SessionItem, Summary};
+use crate::controller::store::Play;
+use crate::domain::DAY_MS;
+use crate::domain::ids::{MediaHash, OccurrenceId};
+use crate::domain::plan::{MAX_WINDOW_MS, MediaRef, PlannedOccurrence};
+use crate::domain::record::{Evidence, Outcome, PlaybackRecord, Reason};
+use crate::protocol::trust::VerifiedPlan;
+
+/// Sessions go to the player this long before they start, to be hashed and decoded ahead.
+const LEAD_MS: i64 = 3_000;
+/// When something is missing, its arrival is waited for until this long before the start.
+const LAST_CALL_MS: i64 = 400;
+/// Files are hashed this long before they play, early enough to be fetched again.
+const CHECK_MS: i64 = 60_000;
+/// A start within this of the plan counts as on time.
+const ON_TIME_MS: i64 = 250;
+/// With less than this left of the content, joining late is pointless.
+const WORTH_JOINING_MS: i64 = 1_000;
+
+#[derive(Debug, Default)]
+pub(super) struct Agenda {
+    /// In order of start; those of an older plan that it still has to answer for come first.
+    entries: Vec<Entry>,
+    current: Option<Current>,
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    occurrence: PlannedOccurrence,
+    plan: Arc<VerifiedPlan>,
+    checked: bool,
+}
+
+/// The occurrence that the player has.
+#[derive(Debug)]
+struct Current {
+    entry: Entry,
+    first_mono_ns: Option<i64>,
+    /// The worst thing known about it so far.
+    fault: Option<Reason>,
+}
+
+impl Agenda {
+    /// Takes a new plan's occurrences, keeping those older ones that it does not speak for. Gives the one that must stop.
+    pub fn replace(&mut self, plan: &Arc<VerifiedPlan>) -> Option<OccurrenceId> {
+        let from_ms = plan.plan().from_ms;
+        self.entries.retain(|entry| entry.occurrence.start_ms < from_ms);
+        self.entries.extend(plan.plan().occurrences.iter().map(|occurrence| Entry {
+            occurrence: occurrence.clone(),
+            plan: plan.clone(),
+            checked: false,
+        }));
+        let current = self.current.as_mut()?;
+        let kept = current.entry.occurrence.start_ms < from_ms
+            || plan.plan().occurrences.iter().any(|new| *new == current.entry.occurrence);
+        if kept {
+            return None;
+        }
+        current.fault = Some(Reason::Withdrawn);
+        Some(current.entry.occurrence.id.clone())
+    }
+
+    pub fn playing(&self) -> Option<&OccurrenceId> {
+        self.current.as_ref().map(|current| &current.entry.occurrence.id)
+    }
+
+    pub fn note_fault(&mut self, reason: Reason) {
+        if let Some(current) = &mut self.current {
+            current.fault.get_or_insert(reason);
+        }
+    }
+
+    /// Every file that the agenda needs.
+    pub fn media(&self) -> Vec<MediaRef> {
+        let mut seen = BTreeSet::new();
+        let refs = self.entries.iter().flat_map(|entry| {
+            entry
+                .occurrence
+                .items
+                .iter()
+                .filter_map(|item| entry.plan.plan().media.iter().find(|m| m.hash == item.media))
+        });
+        refs.filter(|media| seen.insert(media.hash)).cloned().collect()
+    }
+
+    /// The files in the order in which they are needed.
+    pub fn next_uses(&self) -> Vec<MediaHash> {
+        let mut seen = BTreeSet::new();
+        let uses = self.entries.iter().flat_map(|entry| entry.occurrence.items.iter().map(|item| item.media));
+        uses.filter(|media| seen.insert(*media)).collect()
+    }
+}
+
+impl Engine {
+    /// Prepares, starts and accounts for what the agenda says is due.
+    pub(super) fn run_agenda(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        let Some(clock) = self.trusted(now) else { return };
+        let now_ms = unix_ms(clock, now.mono_ns);
+        self.forget_old(now_ms, effects);
+        self.close_interrupted(now_ms, effects);
+        let mut index = 0;
+        while let Some(entry) = self.agenda.entries.get(index) {
+            let occurrence = &entry.occurrence;
+            if occurrence.start_ms - CHECK_MS > now_ms {
+                break;
+            }
+            if self.plays.contains_key(&occurrence.id) {
+                self.agenda.entries.remove(index);
+                continue;
+            }
+            if !entry.checked {
+                self.check_files(index, effects);
+            }
+            match self.decide(index, now_ms) {
+                Decision::Wait => index += 1,
+                Decision::Play => self.prepare(index, clock, now_ms, effects),
+                Decision::Miss(reason) => {
+                    let entry = self.agenda.entries.remove(index);
+                    let evidence = self.readiness(&entry.occurrence);
+                    let mut record =
+                        self.blank(&entry.occurrence, entry.plan.plan().number, Outcome::Missed, Some(reason));
+                    record.evidence = evidence;
+                    self.record(record, effects);
+                }
+            }
+        }
+    }
+
+    fn decide(&self, index: usize, now_ms: i64) -> Decision {
+        let Entry { occurrence, plan, .. } = &self.agenda.entries[index];
+        let content_end_ms = occurrence.start_ms + occurrence.items.iter().map(|item| item.duration_ms).sum::<i64>();
+        let over =
+            now_ms > content_end_ms.min(occurrence.end_ms) - WORTH_JOINING_MS.min(content_end_ms - occurrence.start_ms);
+        let permitted: Vec<_> = occurrence.items.iter().filter(|item| plan.permits(occurrence, item).is_ok()).collect();
+        if permitted.is_empty() {
+            return if now_ms >= occurrence.start_ms { Decision::Miss(Reason::NotApproved) } else { Decision::Wait };
+        }
+        let ready = permitted.iter().filter(|item| self.library.is_whole(&item.media)).count();
+        if over {
+            return Decision::Miss(self.why_missed(occurrence, ready > 0));
+        }
+        if self.agenda.current.is_some() || now_ms < occurrence.start_ms - LEAD_MS {
+            return Decision::Wait;
+        }
+        let all = ready == permitted.len();
+        let last_call = now_ms >= occurrence.start_ms - LAST_CALL_MS;
+        if self.output_working && (all || (ready > 0 && last_call)) { Decision::Play } else { Decision::Wait }
+    }
+
+    /// The reason for an occurrence that is over and of which nothing sounded.
+    fn why_missed(&self, occurrence: &PlannedOccurrence, ready: bool) -> Reason {
+        // When this program began to run, in center time, is known from when the clock became trusted.
+        let trusted_since_ms = self.trusted_since_ms.unwrap_or(i64::MAX);
+        let started_ms = self.started_ms.unwrap_or(i64::MAX);
+        if occurrence.start_ms < started_ms {
+            Reason::PoweredOff
+        } else if occurrence.start_ms < trusted_since_ms {
+            Reason::ClockUntrusted
+        } else if !self.output_working {
+            Reason::OutputFailed
+        } else if ready {
+            Reason::PreEmpted
+        } else {
+            Reason::ContentMissing
+        }
+    }
+
+    fn check_files(&mut self, index: usize, effects: &mut Vec<Effect>) {
+        let entry = &mut self.agenda.entries[index];
+        entry.checked = true;
+        let whole = entry.occurrence.items.iter().map(|item| item.media).filter(|media| self.library.is_whole(media));
+        effects.extend(whole.collect::<BTreeSet<_>>().into_iter().map(Effect::CheckMedia));
+    }
+
+    /// Hands an occurrence to the player, after noting on disk that it has begun.
+    fn prepare(&mut self, index: usize, clock: Estimate, now_ms: i64, effects: &mut Vec<Effect>) {
+        let entry = self.agenda.entries.remove(index);
+        let occurrence = &entry.occurrence;
+        let frames_of = |ms: i64| ms.max(0) as u64 * u64::from(RATE_HZ) / 1000;
+        let slot_frames = frames_of(occurrence.end_ms - occurrence.start_ms);
+        let (mut at_frame, mut fault, mut items) = (0, None, vec![]);
+        for item in &occurrence.items {
+            let frames = frames_of(item.duration_ms).min(slot_frames.saturating_sub(at_frame));
+            let permitted = entry.plan.permits(occurrence, item).is_ok();
+            let here = self.library.is_whole(&item.media);
+            if !permitted || !here {
+                fault.get_or_insert(if permitted { Reason::ContentMissing } else { Reason::NotApproved });
+            }
+            if frames < frames_of(item.duration_ms) {
+                fault.get_or_insert(Reason::SlotOver);
+            }
+            let file = (permitted && here).then_some(item.media);
+            items.push(SessionItem { file, at_frame, frames, gain: from_db(item.gain_db) });
+            at_frame += frames;
+        }
+        let session = Session {
+            occurrence: occurrence.id.clone(),
+            start_mono_ns: occurrence.start_ms.saturating_mul(1_000_000).saturating_sub(clock.offset_ns),
+            items,
+            frames: at_frame,
+            volume: from_db((occurrence.volume_db + self.limits.volume_db).min(0.0)),
+        };
+        let number = entry.plan.plan().number;
+        let mut record = self.blank(occurrence, number, Outcome::Missed, Some(Reason::Interrupted));
+        record.evidence = Evidence::ContentReady;
+        record.clock_error_us = Some(rounded_up(clock.error_ns));
+        let play = Play { record, begun: true, acknowledged: false };
+        tracing::info!("{} is prepared, {} ms before its start", occurrence.id, occurrence.start_ms - now_ms);
+        effects.push(Effect::SavePlay(Box::new(play.clone())));
+        effects.push(Effect::Play(session));
+        self.plays.insert(play.record.occurrence.clone(), play);
+        self.agenda.current = Some(Current { entry, first_mono_ns: None, fault });
+    }
+
+    pub(super) fn sounding(&mut self, now: Now, id: &OccurrenceId, first_mono_ns: i64, effects: &mut Vec<Effect>) {
+        let Some(current) = self.agenda.current.as_mut().filter(|current| current.entry.occurrence.id == *id) else {
+            return;
+        };
+        current.first_mono_ns = Some(first_mono_ns);
+        let offset_ns = self.clock.estimate(now.mono_ns).map_or(0, |estimate| estimate.offset_ns);
+        let Some(play) = self.plays.get_mut(id) else { return };
+        play.record.outcome = Outcome::Partial;
+        play.record.evidence = Evidence::Sounded;
+        note_start(&mut play.record, first_mono_ns, offset_ns);
+        effects.push(Effect::SavePlay(Box::new(play.clone())));
+    }
+
+    /// Writes the final account of what the player has finished.
+    pub(super) fn finished(&mut self, now: Now, id: &OccurrenceId, summary: &Summary, effects: &mut Vec<Effect>) {
+        let Some(current) = self.agenda.current.take_if(|current| current.entry.occurrence.id == *id) else { return };
+        let Some(play) = self.plays.get(id) else { return };
+        let mut record = play.record.clone();
+        let frames_to_ms = |frames: u64| (frames * 1000 / u64::from(RATE_HZ)) as i64;
+        let first_mono_ns = summary.first_mono_ns.or(current.first_mono_ns);
+        if let (Some(first_mono_ns), Some(estimate)) = (first_mono_ns, self.clock.estimate(now.mono_ns)) {
+            note_start(&mut record, first_mono_ns, estimate.offset_ns);
+        }
+        record.heard_ms = frames_to_ms(summary.heard_frames);
+        record.underruns = summary.underruns;
+        if summary.heard_frames > 0 {
+            record.evidence = Evidence::Sounded;
+            record.level_dbfs = Some(summary.level_dbfs);
+            record.peak_dbfs = Some(summary.peak_dbfs);
+        }
+        (record.outcome, record.reason) = judge(&current, summary, record.start_error_us);
+        self.record(record, effects);
+    }
+
+    /// Plays that were on when the program ended last time get their account now; they are not begun again.
+    fn close_interrupted(&mut self, now_ms: i64, effects: &mut Vec<Effect>) {
+        let playing = self.agenda.playing().cloned();
+        let open: Vec<_> = self
+            .plays
+            .values()
+            .filter(|play| play.begun && Some(&play.record.occurrence) != playing.as_ref())
+            .cloned()
+            .collect();
+        for play in open {
+            if play.record.started_ms.is_none() && play.record.start_ms > now_ms {
+                // Prepared, but never heard and not yet due: it can still be played.
+                self.plays.remove(&play.record.occurrence);
+                effects.push(Effect::DropPlay(play.record.occurrence));
+            } else {
+                self.record(play.record, effects);
+            }
+        }
+    }
+
+    /// Accounts older than any plan that could name them again.
+    fn forget_old(&mut self, now_ms: i64, effects: &mut Vec<Effect>) {
+        let old = |play: &Play| play.acknowledged && play.record.end_ms < now_ms - MAX_WINDOW_MS - DAY_MS;
+        let ids: Vec<_> = self.plays.values().filter(|play| old(play)).map(|p| p.record.occurrence.clone()).collect();
+        for id in ids {
+            self.plays.remove(&id);
+            effects.push(Effect::DropPlay(id));
+        }
+    }
+
+    fn readiness(&self, occurrence: &PlannedOccurrence) -> Evidence {
+        let ready = occurrence.items.iter().all(|item| self.library.is_whole(&item.media));
+        if ready { Evidence::ContentReady } else { Evidence::Scheduled }
+    }
+
+    fn blank(
+        &self,
+        occurrence: &PlannedOccurrence,
+        plan_number: u64,
+        outcome: Outcome,
+        reason: Option<Reason>,
+    ) -> PlaybackRecord {
+        PlaybackRecord {
+            speaker: self.anchor.speaker.clone(),
+            occurrence: occurrence.id.clone(),
+            plan_number,
+            start_ms: occurrence.start_ms,
+            end_ms: occurrence.end_ms,
+            outcome,
+            reason,
+            evidence: Evidence::Scheduled,
+            started_ms: None,
+            start_error_us: None,
+            clock_error_us: None,
+            heard_ms: 0,
+            level_dbfs: None,
+            peak_dbfs: None,
+            underruns: 0,
+        }
+    }
+}
+
+enum Decision {
+    Wait,
+    Play,
+    Miss(Reason),
+}
+
+fn note_start(record: &mut PlaybackRecord, first_mono_ns: i64, offset_ns: i64) {
+    let first_unix_ns = first_mono_ns.saturating_add(offset_ns);
+    record.started_ms = Some(first_unix_ns.div_euclid(1_000_000));
+    record.start_error_us = Some((first_unix_ns - record.start_ms.saturating_mul(1_000_000)).div_euclid(1000));
+}
+
+/// How it went, from what left the converter.
+fn judge(current: &Current, summary: &Summary, start_error_us: Option<i64>) -> (Outcome, Option<Reason>) {
+    // A tenth of a second may go to rounding and corrections before a play counts as partial.
+    let slack = u64::from(RATE_HZ) / 10;
+    let reason = if summary.output_failed {
+        Some(Reason::OutputFailed)
+    } else if let Some(fault) = current.fault {
+        Some(fault)
+    } else if summary.stopped {
+        Some(Reason::Withdrawn)
+    } else if summary.damaged_frames > slack {
+        Some(Reason::DecodeFailed)
+    } else {
+        None
+    };
+    if summary.heard_frames == 0 {
+        let sounded = current.first_mono_ns.is_some();
+        return (if sounded { Outcome::Partial } else { Outcome::Missed }, reason.or(Some(Reason::OutputFailed)));
+    }
+    let late = start_error_us.is_some_and(|error| error > ON_TIME_MS * 1000);
+    let short = summary.heard_frames + slack < summary.wanted_frames;
+    match (reason, late, short) {
+        (Some(reason), _, _) => (Outcome::Partial, Some(reason)),
+        (None, true, _) => (Outcome::Late, None),
+        (None, false, true) => (Outcome::Partial, Some(Reason::OutputFailed)),
+        (None, false, false) => (Outcome::Played, None),
+    }
+}

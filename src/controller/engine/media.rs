@@ -1,0 +1,183 @@
+//! Which media are needed, here, arriving or still to be asked for.
+
+use std::collections::BTreeMap;
+
+use tracing::{info, warn};
+
+use super::{Effect, SECOND_NS};
+use crate::domain::ids::MediaHash;
+use crate::domain::plan::MediaRef;
+use crate::protocol::chunks::{Bitmap, chunk_hash};
+use crate::protocol::message::{self, Want};
+use crate::protocol::topics::{self, Up};
+use crate::protocol::trust::Anchor;
+
+/// Files asked for at the same time; what plays next comes first.
+const AT_ONCE: usize = 4;
+/// A file is asked for again when none of its chunks has come for this long, doubling up to the last.
+const QUIET_NS: i64 = 2 * SECOND_NS;
+const LONGEST_QUIET_NS: i64 = 60 * SECOND_NS;
+
+#[derive(Debug, Default)]
+pub(super) struct Library {
+    files: BTreeMap<MediaHash, MediaFile>,
+}
+
+#[derive(Debug)]
+struct MediaFile {
+    media: MediaRef,
+    place: Place,
+    subscribed: bool,
+    /// When the last chunk came or the last want went out, and how long to wait after it.
+    stirred_mono_ns: i64,
+    patience_ns: i64,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Place {
+    /// Not yet looked for on the disk.
+    Unknown,
+    Arriving(Bitmap),
+    /// All chunks are here; the whole is being verified.
+    Checking,
+    Whole,
+}
+
+impl Library {
+    /// Sets which files are needed; has the new ones looked for on the disk and forgets the others.
+    pub fn need(&mut self, media: Vec<MediaRef>, effects: &mut Vec<Effect>) {
+        let mut old = std::mem::take(&mut self.files);
+        for media in media {
+            let file = old.remove(&media.hash).unwrap_or_else(|| {
+                effects.push(Effect::FindMedia(media.clone()));
+                MediaFile {
+                    media,
+                    place: Place::Unknown,
+                    subscribed: false,
+                    stirred_mono_ns: i64::MIN,
+                    patience_ns: QUIET_NS,
+                }
+            });
+            self.files.insert(file.media.hash, file);
+        }
+    }
+
+    pub fn needed(&self) -> Vec<MediaHash> {
+        self.files.keys().copied().collect()
+    }
+
+    pub fn subscribed(&self) -> impl Iterator<Item = MediaHash> + '_ {
+        self.files.values().filter(|file| file.subscribed).map(|file| file.media.hash)
+    }
+
+    pub fn is_whole(&self, media: &MediaHash) -> bool {
+        self.files.get(media).is_some_and(|file| file.place == Place::Whole)
+    }
+
+    /// Files needed and files here.
+    pub fn counts(&self) -> (u32, u32) {
+        let whole = self.files.values().filter(|file| file.place == Place::Whole).count();
+        (self.files.len() as u32, whole as u32)
+    }
+
+    /// What the disk holds; gives the file if only its verification is left to do.
+    pub fn found(&mut self, media: &MediaHash, whole: bool, present: Bitmap) -> Option<MediaRef> {
+        let file = self.files.get_mut(media)?;
+        if whole {
+            file.place = Place::Whole;
+        } else if present.count() == file.media.chunks.len() {
+            file.place = Place::Checking;
+            return Some(file.media.clone());
+        } else {
+            file.place = Place::Arriving(present);
+        }
+        None
+    }
+
+    /// The result of hashing the whole.
+    pub fn checked(&mut self, media: &MediaHash, good: bool) {
+        let Some(file) = self.files.get_mut(media) else { return };
+        if good {
+            if file.place != Place::Whole {
+                info!("media {media} is here ({} bytes)", file.media.bytes);
+            }
+            file.place = Place::Whole;
+        } else {
+            warn!("media {media} is not what was approved; fetching it again");
+            file.place = Place::Arriving(Bitmap::with_len(file.media.chunks.len()));
+            file.stirred_mono_ns = i64::MIN;
+        }
+    }
+
+    /// Asks at once after a connection: what was under way is lost.
+    pub fn reconnected(&mut self) {
+        for file in self.files.values_mut() {
+            file.stirred_mono_ns = i64::MIN;
+            file.patience_ns = QUIET_NS;
+        }
+    }
+
+    /// Takes a chunk, if it is wanted and is what it should be.
+    pub fn chunk(&mut self, media: MediaHash, index: u32, chunk: Vec<u8>, now_mono_ns: i64, effects: &mut Vec<Effect>) {
+        let index = index as usize;
+        let Some(file) = self.files.get_mut(&media) else { return };
+        let Place::Arriving(present) = &mut file.place else { return };
+        let Some(expected) = file.media.chunks.get(index).filter(|_| !present.get(index)) else { return };
+        if chunk.len() != file.media.chunk_len(index) || chunk_hash(&chunk) != *expected {
+            warn!("chunk {index} of {media} is not what the plan says; dropped");
+            return;
+        }
+        present.set(index);
+        file.stirred_mono_ns = now_mono_ns;
+        file.patience_ns = QUIET_NS;
+        let offset = index as u64 * u64::from(file.media.chunk_bytes);
+        effects.push(Effect::WriteChunk { media, offset, chunk });
+        if present.count() == file.media.chunks.len() {
+            file.place = Place::Checking;
+            effects.push(Effect::FinishMedia(file.media.clone()));
+        }
+    }
+
+    /// Asks for what is missing, nearest use first, and stops listening for what has come.
+    pub fn want(
+        &mut self,
+        anchor: &Anchor,
+        next_uses: &[MediaHash],
+        quota_bytes: u64,
+        now_mono_ns: i64,
+        effects: &mut Vec<Effect>,
+    ) {
+        for file in self.files.values_mut().filter(|file| file.subscribed && !matches!(file.place, Place::Arriving(_)))
+        {
+            file.subscribed = false;
+            effects.push(Effect::Unsubscribe(topics::chunks(&anchor.site, &file.media.hash)));
+        }
+        let mut budget = quota_bytes;
+        let mut open = 0;
+        for hash in next_uses {
+            let Some(file) = self.files.get_mut(hash) else { continue };
+            let Some(rest) = budget.checked_sub(file.media.bytes) else { break };
+            budget = rest;
+            let Place::Arriving(present) = &file.place else { continue };
+            open += 1;
+            if open > AT_ONCE {
+                break;
+            }
+            if now_mono_ns.saturating_sub(file.stirred_mono_ns) < file.patience_ns {
+                continue;
+            }
+            if !file.subscribed {
+                file.subscribed = true;
+                effects.push(Effect::Subscribe(topics::chunks(&anchor.site, hash)));
+            } else {
+                file.patience_ns = (file.patience_ns * 2).min(LONGEST_QUIET_NS);
+            }
+            file.stirred_mono_ns = now_mono_ns;
+            let mut missing = Bitmap::with_len(file.media.chunks.len());
+            (0..file.media.chunks.len()).filter(|index| !present.get(*index)).for_each(|index| missing.set(index));
+            let topic = topics::up(&anchor.site, &anchor.speaker, Up::Want);
+            let payload = message::bytes(&Want { media: *hash, missing });
+            effects.push(Effect::Publish { topic, payload, retain: false, at_least_once: true });
+        }
+    }
+}

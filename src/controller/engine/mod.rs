@@ -1,0 +1,446 @@
+//! Decides what a controller does; does nothing itself.
+//!
+//! One closed set of events goes in, a list of effects comes out, time is an argument. That makes two weeks of life testable in
+//! milliseconds, and the same engine runs on a pole, in a test and in a simulated fleet.
+
+mod agenda;
+mod media;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tracing::{info, warn};
+
+use super::clock::{Bound, Clock, Estimate};
+use super::player::{PlayerEvent, Session};
+use super::store::{Contents, Counters, Play};
+use crate::domain::ids::{MediaHash, OccurrenceId};
+use crate::domain::plan::MediaRef;
+use crate::domain::record::{PlaybackRecord, Reason};
+use crate::protocol::chunks::Bitmap;
+use crate::protocol::limits::RECORDS_PER_REPORT;
+use crate::protocol::message::{self, Ack, ClockAnswer, ClockProbe, ClockState, Report, State, StateDetail};
+use crate::protocol::topics::{self, Down, Topic, Up};
+use crate::protocol::trust::{self, Anchor, VerifiedPlan};
+use agenda::Agenda;
+use media::Library;
+
+/// What the outermost loop reads off the machine for each event.
+#[derive(Debug, Clone, Copy)]
+pub struct Now {
+    pub mono_ns: i64,
+    /// What the system clock is worth, where the configuration lets it be trusted.
+    pub system: Option<Bound>,
+}
+
+#[derive(Debug)]
+pub enum Event {
+    /// Comes about ten times a second.
+    Tick,
+    Connected,
+    Disconnected,
+    Message {
+        topic: String,
+        payload: Vec<u8>,
+    },
+    Player(PlayerEvent),
+    /// The answer to [`Effect::FinishMedia`] and [`Effect::CheckMedia`].
+    MediaChecked {
+        media: MediaHash,
+        good: bool,
+    },
+    /// The answer to [`Effect::FindMedia`].
+    MediaFound {
+        media: MediaHash,
+        whole: bool,
+        present: Bitmap,
+    },
+    /// Something could not be written.
+    StoreFailed(String),
+}
+
+/// What is to be done, in order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    Publish {
+        topic: String,
+        payload: Vec<u8>,
+        retain: bool,
+        at_least_once: bool,
+    },
+    Subscribe(String),
+    Unsubscribe(String),
+    SavePlan {
+        bytes: Vec<u8>,
+        counters: Counters,
+    },
+    SavePlay(Box<Play>),
+    DropPlay(OccurrenceId),
+    SaveClock(Bound),
+    /// Look what of this file is on the disk.
+    FindMedia(MediaRef),
+    WriteChunk {
+        media: MediaHash,
+        offset: u64,
+        chunk: Vec<u8>,
+    },
+    FinishMedia(MediaRef),
+    CheckMedia(MediaHash),
+    KeepMedia(Vec<MediaHash>),
+    Play(Session),
+    Stop(OccurrenceId),
+}
+
+/// What the configuration says to the engine.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    pub max_clock_error_ns: i64,
+    pub volume_db: f32,
+    pub quota_bytes: u64,
+    pub version: String,
+}
+
+const SECOND_NS: i64 = 1_000_000_000;
+/// Probes right after connecting, and how often later.
+const PROBE_BURST: u32 = 12;
+const PROBE_BURST_GAP_NS: i64 = SECOND_NS / 10;
+const PROBE_GAP_NS: i64 = 16 * SECOND_NS;
+const REPORT_RETRY_NS: i64 = 10 * SECOND_NS;
+const STATE_GAP_NS: i64 = SECOND_NS / 2;
+const STATE_HEARTBEAT_NS: i64 = 60 * SECOND_NS;
+const CLOCK_SAVE_GAP_NS: i64 = 3600 * SECOND_NS;
+
+#[derive(Debug)]
+pub struct Engine {
+    anchor: Anchor,
+    limits: Limits,
+    clock: Clock,
+    counters: Counters,
+    plan: Option<Arc<VerifiedPlan>>,
+    plan_refused: Option<String>,
+    library: Library,
+    agenda: Agenda,
+    plays: BTreeMap<OccurrenceId, Play>,
+    output_working: bool,
+    started_mono_ns: i64,
+    link: Link,
+    clock_saved_mono_ns: Option<i64>,
+    last_state: Option<(State, i64)>,
+    /// Since when the clock has been trusted, and when this program began to run, in center time.
+    trusted_since_ms: Option<i64>,
+    started_ms: Option<i64>,
+}
+
+#[derive(Debug, Default)]
+struct Link {
+    connected: bool,
+    connections: u64,
+    probes_sent: u32,
+    next_probe_mono_ns: i64,
+    next_report_mono_ns: i64,
+}
+
+impl Engine {
+    /// A controller that has just started, with what its store held.
+    pub fn new(anchor: Anchor, limits: Limits, contents: Contents, now: Now) -> (Self, Vec<Effect>) {
+        let mut engine = Self {
+            anchor,
+            limits,
+            clock: Clock::default(),
+            counters: contents.counters,
+            plan: None,
+            plan_refused: None,
+            library: Library::default(),
+            agenda: Agenda::default(),
+            plays: contents.plays,
+            output_working: true,
+            started_mono_ns: now.mono_ns,
+            link: Link::default(),
+            clock_saved_mono_ns: None,
+            last_state: None,
+            trusted_since_ms: None,
+            started_ms: None,
+        };
+        if let Some(bound) = contents.clock {
+            engine.clock.add(bound);
+        }
+        let mut effects = vec![];
+        if let Some(bytes) = contents.plan {
+            // Its own plan is checked like a stranger's: the disk is not trusted either.
+            match trust::verify(&bytes, &engine.anchor, None, None) {
+                Ok(plan) => engine.adopt(plan, &mut effects),
+                Err(refusal) => warn!("the stored plan is not used: {refusal}"),
+            }
+        }
+        (engine, effects)
+    }
+
+    /// The topics to subscribe to at every connection.
+    pub fn subscriptions(&self) -> Vec<String> {
+        let down = |kind| topics::down(&self.anchor.site, &self.anchor.speaker, kind);
+        let mut filters = vec![down(Down::Plan), down(Down::Ack), down(Down::Time)];
+        filters.extend(self.library.subscribed().map(|media| topics::chunks(&self.anchor.site, &media)));
+        filters
+    }
+
+    /// The number of the next connection: rises over reconnections and restarts alike.
+    pub fn next_birth(&self) -> u64 {
+        (self.counters.starts << 24) | (self.link.connections + 1)
+    }
+
+    /// Topic and payload of the last will of the next connection.
+    pub fn last_will(&self) -> (String, Vec<u8>) {
+        let state = State { birth: self.next_birth(), online: false, detail: None };
+        (topics::up(&self.anchor.site, &self.anchor.speaker, Up::State), message::bytes(&state))
+    }
+
+    /// Topic and payload of a state that says that this end was meant.
+    pub fn goodbye(&self) -> (String, Vec<u8>) {
+        let birth = (self.counters.starts << 24) | self.link.connections;
+        let state = State { birth, online: false, detail: None };
+        (topics::up(&self.anchor.site, &self.anchor.speaker, Up::State), message::bytes(&state))
+    }
+
+    pub fn on(&mut self, now: Now, event: Event) -> Vec<Effect> {
+        self.clock.set_system(now.system);
+        let mut effects = vec![];
+        match event {
+            Event::Tick => {}
+            Event::Connected => self.connected(now, &mut effects),
+            Event::Disconnected => self.link.connected = false,
+            Event::Message { topic, payload } => self.message(now, &topic, payload, &mut effects),
+            Event::Player(event) => self.player(now, event, &mut effects),
+            Event::MediaChecked { media, good } => self.library.checked(&media, good),
+            Event::MediaFound { media, whole, present } => {
+                if let Some(finish) = self.library.found(&media, whole, present) {
+                    effects.push(Effect::FinishMedia(finish));
+                }
+            }
+            Event::StoreFailed(problem) => warn!("the store cannot be written: {problem}"),
+        }
+        self.turn(now, &mut effects);
+        effects
+    }
+
+    /// What is due now, whatever woke us.
+    fn turn(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        self.note_trust(now);
+        self.run_agenda(now, effects);
+        if self.link.connected {
+            self.probe_clock(now, effects);
+            self.library.want(&self.anchor, &self.agenda.next_uses(), self.limits.quota_bytes, now.mono_ns, effects);
+            self.send_report(now, effects);
+            self.send_state(now, effects);
+        }
+    }
+
+    fn connected(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        self.link.connected = true;
+        self.link.connections += 1;
+        self.link.probes_sent = 0;
+        self.link.next_probe_mono_ns = now.mono_ns;
+        self.link.next_report_mono_ns = now.mono_ns;
+        self.last_state = None;
+        self.library.reconnected();
+        effects.extend(self.subscriptions().into_iter().map(Effect::Subscribe));
+    }
+
+    fn message(&mut self, now: Now, topic: &str, payload: Vec<u8>, effects: &mut Vec<Effect>) {
+        match topics::parse(&self.anchor.site, topic) {
+            Some(Topic::Down(speaker, kind)) if speaker == self.anchor.speaker => match kind {
+                Down::Plan => self.offered_plan(now, payload, effects),
+                Down::Ack => self.acknowledged(&payload, effects),
+                Down::Time => self.answered(now, &payload, effects),
+            },
+            Some(Topic::Chunk(media, index)) => self.library.chunk(media, index, payload, now.mono_ns, effects),
+            _ => warn!("a message on {topic} is not for this speaker"),
+        }
+    }
+
+    fn offered_plan(&mut self, now: Now, bytes: Vec<u8>, effects: &mut Vec<Effect>) {
+        let now_ms = self.trusted(now).map(|estimate| unix_ms(estimate, now.mono_ns));
+        // The plan in force comes again at every connection (it is retained); that is no replay worth a word.
+        let in_force = self.plan.as_ref().map(|plan| plan.plan().number);
+        match trust::verify(&bytes, &self.anchor, Some(self.counters.highest_plan), now_ms) {
+            Ok(plan) => {
+                self.counters.highest_plan = plan.plan().number;
+                self.plan_refused = None;
+                info!("plan {} accepted: {} occurrences", plan.plan().number, plan.plan().occurrences.len());
+                effects.push(Effect::SavePlan { bytes, counters: self.counters });
+                self.adopt(plan, effects);
+            }
+            Err(trust::Refusal::Replayed { offered, accepted }) if Some(offered) == in_force && offered == accepted => {
+            }
+            Err(refusal) => {
+                warn!("plan refused: {refusal}");
+                self.plan_refused = Some(refusal.to_string());
+            }
+        }
+    }
+
+    /// Takes a verified plan into use.
+    fn adopt(&mut self, plan: VerifiedPlan, effects: &mut Vec<Effect>) {
+        let plan = Arc::new(plan);
+        if let Some(withdrawn) = self.agenda.replace(&plan) {
+            effects.push(Effect::Stop(withdrawn));
+        }
+        let media = self.agenda.media();
+        self.library.need(media, effects);
+        effects.push(Effect::KeepMedia(self.library.needed()));
+        self.plan = Some(plan);
+    }
+
+    fn acknowledged(&mut self, payload: &[u8], effects: &mut Vec<Effect>) {
+        let Ok(ack) = message::parse::<Ack>(payload) else { return };
+        for occurrence in ack.occurrences {
+            if let Some(play) = self.plays.get_mut(&occurrence).filter(|play| !play.begun && !play.acknowledged) {
+                play.acknowledged = true;
+                effects.push(Effect::SavePlay(Box::new(play.clone())));
+            }
+        }
+    }
+
+    fn answered(&mut self, now: Now, payload: &[u8], effects: &mut Vec<Effect>) {
+        let Ok(answer) = message::parse::<ClockAnswer>(payload) else { return };
+        if !self.clock.learn(&answer, now.mono_ns) {
+            return;
+        }
+        // Kept so that a restart without a network knows the time at once; seldom, to spare the card.
+        let due = self.clock_saved_mono_ns.is_none_or(|saved| now.mono_ns - saved > CLOCK_SAVE_GAP_NS);
+        if let (true, true, Some(estimate)) = (due, self.link.probes_sent >= PROBE_BURST, self.trusted(now)) {
+            self.clock_saved_mono_ns = Some(now.mono_ns);
+            effects.push(Effect::SaveClock(Bound::around(estimate.offset_ns, estimate.error_ns, now.mono_ns)));
+        }
+    }
+
+    /// The clock, if it is good enough to start by.
+    fn trusted(&self, now: Now) -> Option<Estimate> {
+        self.clock.estimate(now.mono_ns).filter(|estimate| estimate.error_ns <= self.limits.max_clock_error_ns)
+    }
+
+    fn note_trust(&mut self, now: Now) {
+        match self.trusted(now) {
+            Some(estimate) => {
+                self.trusted_since_ms.get_or_insert(unix_ms(estimate, now.mono_ns));
+                self.started_ms = Some(unix_ms(estimate, self.started_mono_ns));
+            }
+            None => self.trusted_since_ms = None,
+        }
+    }
+
+    fn probe_clock(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        if now.mono_ns < self.link.next_probe_mono_ns {
+            return;
+        }
+        let gap_ns = if self.link.probes_sent < PROBE_BURST { PROBE_BURST_GAP_NS } else { PROBE_GAP_NS };
+        self.link.probes_sent = self.link.probes_sent.saturating_add(1);
+        self.link.next_probe_mono_ns = now.mono_ns + gap_ns;
+        let probe = ClockProbe { sequence: self.link.probes_sent, sent_mono_ns: now.mono_ns };
+        effects.push(self.publish(Up::Clock, message::bytes(&probe), false, false));
+    }
+
+    fn publish(&self, kind: Up, payload: Vec<u8>, retain: bool, at_least_once: bool) -> Effect {
+        let topic = topics::up(&self.anchor.site, &self.anchor.speaker, kind);
+        Effect::Publish { topic, payload, retain, at_least_once }
+    }
+
+    fn outbox(&self) -> impl Iterator<Item = &PlaybackRecord> {
+        self.plays.values().filter(|play| !play.begun && !play.acknowledged).map(|play| &play.record)
+    }
+
+    fn send_report(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        if now.mono_ns < self.link.next_report_mono_ns {
+            return;
+        }
+        let records: Vec<_> = self.outbox().take(RECORDS_PER_REPORT).cloned().collect();
+        if records.is_empty() {
+            return;
+        }
+        self.link.next_report_mono_ns = now.mono_ns + REPORT_RETRY_NS;
+        effects.push(self.publish(Up::Report, message::bytes(&Report { records }), false, true));
+    }
+
+    fn send_state(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        let (media_wanted, media_ready) = self.library.counts();
+        let clock = self.trusted(now);
+        let detail = StateDetail {
+            version: self.limits.version.clone(),
+            clock: ClockState { trusted: clock.is_some(), error_us: clock.map(|clock| rounded_up(clock.error_ns)) },
+            plan: self.plan.as_ref().map(|plan| plan.plan().number),
+            plan_refused: self.plan_refused.clone(),
+            media_wanted,
+            media_ready,
+            playing: self.agenda.playing().cloned(),
+            outbox: self.outbox().count() as u32,
+        };
+        let birth = (self.counters.starts << 24) | self.link.connections;
+        let state = State { birth, online: true, detail: Some(detail) };
+        let due = self.last_state.as_ref().is_none_or(|(last, sent_mono_ns)| {
+            let age_ns = now.mono_ns - sent_mono_ns;
+            age_ns >= STATE_HEARTBEAT_NS || (age_ns >= STATE_GAP_NS && differs(last, &state))
+        });
+        if due {
+            effects.push(self.publish(Up::State, message::bytes(&state), true, true));
+            self.last_state = Some((state, now.mono_ns));
+        }
+    }
+
+    fn player(&mut self, now: Now, event: PlayerEvent, effects: &mut Vec<Effect>) {
+        match event {
+            PlayerEvent::Output { working, problem } => {
+                self.output_working = working;
+                if working {
+                    info!("sound goes to {problem}");
+                } else {
+                    warn!("no sound: {problem}");
+                }
+            }
+            PlayerEvent::Corrupt { media } => {
+                self.library.checked(&media, false);
+                self.agenda.note_fault(Reason::ContentCorrupt);
+                effects.push(Effect::CheckMedia(media));
+            }
+            PlayerEvent::Sounding { occurrence, first_mono_ns } => {
+                self.sounding(now, &occurrence, first_mono_ns, effects)
+            }
+            PlayerEvent::Finished { occurrence, summary } => self.finished(now, &occurrence, &summary, effects),
+        }
+    }
+
+    /// Keeps a final record and has it reported without delay.
+    fn record(&mut self, record: PlaybackRecord, effects: &mut Vec<Effect>) {
+        info!(
+            "{}: {:?}{}",
+            record.occurrence,
+            record.outcome,
+            record.reason.map_or(String::new(), |r| format!(" ({r:?})"))
+        );
+        let play = Play { record, begun: false, acknowledged: false };
+        effects.push(Effect::SavePlay(Box::new(play.clone())));
+        self.plays.insert(play.record.occurrence.clone(), play);
+        self.link.next_report_mono_ns = 0;
+    }
+}
+
+/// Whether a change is worth telling before the next heartbeat; the clock's error moves all the time.
+fn differs(last: &State, new: &State) -> bool {
+    let coarse = |state: &State| {
+        let mut state = state.clone();
+        if let Some(detail) = &mut state.detail {
+            detail.clock.error_us = None;
+        }
+        state
+    };
+    coarse(last) != coarse(new)
+}
+
+fn rounded_up(ns: i64) -> i64 {
+    (ns + 999) / 1000
+}
+
+/// Center time at a monotonic instant, in whole milliseconds.
+fn unix_ms(estimate: Estimate, mono_ns: i64) -> i64 {
+    (mono_ns.saturating_add(estimate.offset_ns)).div_euclid(1_000_000)
+}

@@ -1,0 +1,15 @@
+//! The board on the pole: keeps its plan, media and records on disk, plays on the second, and says what happened.
+//!
+//! [`engine`] decides everything and does nothing; [`run`] does what it says. Sound has threads of its own and never waits for
+//! the network or the disk.
+
+pub mod clock;
+pub mod config;
+pub mod doctor;
+pub mod engine;
+pub mod link;
+pub mod os;
+pub mod play;
+pub mod player;
+pub mod run;
+pub mod store;

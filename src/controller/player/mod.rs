@@ -1,0 +1,83 @@
+//! Playout: from verified files to samples that leave the converter at the planned instant.
+//!
+//! Three threads, each with one worry: the caller says what to play; the *mixer* decodes ahead and owns the device; the *output*
+//! calls [`render::Renderer`], which never allocates, locks or waits. Between them lie bounded lock-free rings.
+
+pub mod mixer;
+pub mod output;
+pub mod render;
+
+use crate::domain::ids::{MediaHash, OccurrenceId};
+
+/// One occurrence, laid out on a fixed time line so that neighbours stay in step whatever one of them lacks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Session {
+    pub occurrence: OccurrenceId,
+    /// When frame 0 is to be heard, on CLOCK_MONOTONIC.
+    pub start_mono_ns: i64,
+    pub items: Vec<SessionItem>,
+    /// Length of the time line in frames.
+    pub frames: u64,
+    /// Amplitude factor of the whole.
+    pub volume: f32,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct SessionItem {
+    /// None where the item cannot be played: its place stays silent.
+    pub file: Option<MediaHash>,
+    /// Where it begins on the time line, and the most it may last, in frames.
+    pub at_frame: u64,
+    pub frames: u64,
+    pub gain: f32,
+}
+
+/// What the caller asks for.
+#[derive(Debug)]
+pub enum Command {
+    Play(Session),
+    /// Ends the named session early, if it is still the one playing.
+    Stop(OccurrenceId),
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PlayerEvent {
+    /// The first sample was heard at this monotonic instant.
+    Sounding {
+        occurrence: OccurrenceId,
+        first_mono_ns: i64,
+    },
+    Finished {
+        occurrence: OccurrenceId,
+        summary: Summary,
+    },
+    /// A file is not what it was when it was verified.
+    Corrupt {
+        media: MediaHash,
+    },
+    /// Whether there is a working sound device.
+    Output {
+        working: bool,
+        problem: String,
+    },
+}
+
+/// What left the converter.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Summary {
+    pub first_mono_ns: Option<i64>,
+    /// Frames of programme that were heard.
+    pub heard_frames: u64,
+    /// Frames of programme that should have been.
+    pub wanted_frames: u64,
+    pub level_dbfs: f32,
+    pub peak_dbfs: f32,
+    /// Times the ring ran dry, and hard corrections of the time line.
+    pub underruns: u32,
+    pub corrections: u32,
+    /// Frames lost to damage in the files.
+    pub damaged_frames: u64,
+    pub output_failed: bool,
+    pub stopped: bool,
+}

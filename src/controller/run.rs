@@ -1,0 +1,206 @@
+//! `loaxa-controller run`: the loop that feeds the engine with events and does what it says.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tracing::{error, info, warn};
+
+use super::clock::Bound;
+use super::config::{Config, TrustSystem};
+use super::engine::{Effect, Engine, Event, Limits, Now};
+use super::link::{Link, LinkEvent};
+use super::os;
+use super::player::mixer::Player;
+use super::player::output::Target;
+use super::player::{Command, PlayerEvent, Summary};
+use super::store::Store;
+
+/// How often the engine is woken with nothing to tell it.
+const TICK: Duration = Duration::from_millis(100);
+/// How far a clock that is trusted without anything keeping it may be off.
+const UNKEPT_CLOCK_ERROR_NS: i64 = 100_000_000;
+
+/// Runs until SIGTERM or SIGINT. Errors are about the configuration and the machine; the network cannot cause one.
+pub fn run(config: &Config) -> Result<(), String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
+    runtime.block_on(run_until_signal(config))
+}
+
+async fn run_until_signal(config: &Config) -> Result<(), String> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).map_err(|e| e.to_string())?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| e.to_string())?;
+    let mut shell = Shell::start(config)?;
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    let watchdog = sd_notify::watchdog_enabled();
+    let mut fed = tokio::time::Instant::now();
+    loop {
+        let event = tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            Some(event) = shell.player_events.recv() => Event::Player(event),
+            Some(event) = shell.link_events.recv() => match event {
+                LinkEvent::Connected => Event::Connected,
+                LinkEvent::Disconnected => Event::Disconnected,
+                LinkEvent::Message { topic, payload } => Event::Message { topic, payload },
+            },
+            _ = tick.tick() => Event::Tick,
+        };
+        shell.on(event);
+        if let Some(period) = watchdog.filter(|period| fed.elapsed() > *period / 3) {
+            let _ = period;
+            fed = tokio::time::Instant::now();
+            let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
+        }
+    }
+    info!("stopping");
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    shell.stop().await;
+    Ok(())
+}
+
+struct Shell {
+    engine: Engine,
+    store: Store,
+    link: Link,
+    link_events: mpsc::Receiver<LinkEvent>,
+    player: Player,
+    player_events: mpsc::Receiver<PlayerEvent>,
+    will: Arc<Mutex<(String, Vec<u8>)>>,
+    trust_system: TrustSystem,
+    boot_id: String,
+}
+
+impl Shell {
+    fn start(config: &Config) -> Result<Self, String> {
+        let anchor = config.anchor()?;
+        let broker = config.broker()?;
+        let target = Target::parse(&config.audio.out, &config.audio.device).map_err(|e| format!("audio.out: {e}"))?;
+        let boot_id = os::boot_id();
+        let dir = &config.store.dir;
+        let failed = |e: std::io::Error| format!("the store {} cannot be used: {e}", dir.display());
+        let (store, contents) = Store::open(dir, &boot_id).map_err(failed)?;
+        store.save_counters(contents.counters).map_err(failed)?;
+        let limits = Limits {
+            max_clock_error_ns: i64::from(config.clock.max_error_ms) * 1_000_000,
+            volume_db: config.audio.volume_db,
+            quota_bytes: config.store.quota_mb.saturating_mul(1024 * 1024),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        let (speaker, media_dir) = (anchor.speaker.clone(), dir.join("media"));
+        let (engine, effects) = Engine::new(anchor, limits, contents, read_now(config.clock.trust_system));
+        let (sender, player_events) = mpsc::channel(64);
+        let files = Box::new(move |hash: &crate::domain::ids::MediaHash| media_path(&media_dir, hash));
+        let player = Player::start(target, files, move |event| {
+            // The loop is never away for long; an event that cannot be delivered would leave a play without its account.
+            let _ = sender.blocking_send(event);
+        })
+        .map_err(|e| format!("the player cannot be started: {e}"))?;
+        let will = Arc::new(Mutex::new(engine.last_will()));
+        let (link, link_events) = Link::start(broker, &speaker, &config.center.password, will.clone());
+        let trust_system = config.clock.trust_system;
+        let mut shell = Self { engine, store, link, link_events, player, player_events, will, trust_system, boot_id };
+        info!("speaker {speaker} is ready");
+        shell.perform(effects);
+        Ok(shell)
+    }
+
+    fn on(&mut self, event: Event) {
+        let disconnected = matches!(event, Event::Disconnected);
+        let effects = self.engine.on(read_now(self.trust_system), event);
+        if disconnected && let Ok(mut will) = self.will.lock() {
+            *will = self.engine.last_will();
+        }
+        self.perform(effects);
+    }
+
+    /// Does what the engine said; what comes of it goes back in as events.
+    fn perform(&mut self, effects: Vec<Effect>) {
+        let mut queue = std::collections::VecDeque::from(effects);
+        while let Some(effect) = queue.pop_front() {
+            if self.link.take(&effect) {
+                continue;
+            }
+            if let Some(event) = self.perform_here(effect) {
+                queue.extend(self.engine.on(read_now(self.trust_system), event));
+            }
+        }
+    }
+
+    fn perform_here(&mut self, effect: Effect) -> Option<Event> {
+        let store = &self.store;
+        let result = match effect {
+            Effect::SavePlan { bytes, counters } => store.save_plan(&bytes, counters),
+            Effect::SavePlay(play) => store.save_play(&play),
+            Effect::DropPlay(occurrence) => store.drop_play(&occurrence),
+            Effect::SaveClock(bound) => store.save_clock(&self.boot_id, bound),
+            Effect::WriteChunk { media, offset, chunk } => store.write_chunk(&media, offset, &chunk),
+            Effect::KeepMedia(media) => store.remove_media_except(|hash| media.contains(hash)),
+            Effect::FindMedia(media) => {
+                let (whole, present) = (store.has_media(&media), store.chunks_present(&media));
+                return Some(Event::MediaFound { media: media.hash, whole, present });
+            }
+            Effect::FinishMedia(media) => {
+                let good = store.finish_media(&media).unwrap_or_else(|error| {
+                    warn!("media {} cannot be kept: {error}", media.hash);
+                    false
+                });
+                return Some(Event::MediaChecked { media: media.hash, good });
+            }
+            Effect::CheckMedia(media) => {
+                let good = store.check_media(&media);
+                return Some(Event::MediaChecked { media, good });
+            }
+            Effect::Play(session) => {
+                let occurrence = session.occurrence.clone();
+                if self.player.send(Command::Play(session)) {
+                    return None;
+                }
+                error!("the player does not take orders; {occurrence} is lost");
+                let summary = Summary { output_failed: true, ..Summary::default() };
+                return Some(Event::Player(PlayerEvent::Finished { occurrence, summary }));
+            }
+            Effect::Stop(occurrence) => {
+                self.player.send(Command::Stop(occurrence));
+                return None;
+            }
+            Effect::Publish { .. } | Effect::Subscribe(_) | Effect::Unsubscribe(_) => return None,
+        };
+        result.err().map(|error| Event::StoreFailed(error.to_string()))
+    }
+
+    /// Leaves in good order: the center hears that this was meant.
+    async fn stop(mut self) {
+        let (topic, payload) = self.engine.goodbye();
+        self.link.take(&Effect::Publish { topic, payload, retain: true, at_least_once: true });
+        self.link.disconnect();
+        // The link's task ends when the broker has taken both; there may be no broker at all.
+        let _ = tokio::time::timeout(Duration::from_millis(500), async {
+            while let Some(event) = self.link_events.recv().await {
+                if matches!(event, LinkEvent::Disconnected) {
+                    break;
+                }
+            }
+        })
+        .await;
+    }
+}
+
+fn media_path(dir: &Path, hash: &crate::domain::ids::MediaHash) -> std::path::PathBuf {
+    dir.join(format!("{hash}.opus"))
+}
+
+fn read_now(trust: TrustSystem) -> Now {
+    let mono_ns = os::mono_ns();
+    let error_ns = match trust {
+        TrustSystem::Never => None,
+        TrustSystem::WhenSynchronised => os::system_clock_error_ns(),
+        TrustSystem::Always => Some(os::system_clock_error_ns().unwrap_or(UNKEPT_CLOCK_ERROR_NS)),
+    };
+    let bound = |error_ns| Bound::around(os::system_unix_ns().saturating_sub(mono_ns), error_ns, mono_ns);
+    Now { mono_ns, system: error_ns.map(bound) }
+}

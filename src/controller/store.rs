@@ -1,0 +1,306 @@
+//! What a controller keeps through power cuts: the plan, the media, the account of each play, and its sense of time.
+//!
+//! ```text
+//! plan.json               the newest accepted plan, as it was signed
+//! state.json              highest plan number, number of starts
+//! clock.json              last offset, good for this boot
+//! media/<sha256>.opus     whole and verified
+//! media/<sha256>.part     arriving; which chunks are good is found by hashing them
+//! plays/<occurrence>.json journal, outbox and memory of what has been played, in one file each
+//! ```
+//! Files reach their names whole: temporary file, fsync, rename, fsync of the directory. What cannot be read back is set aside and
+//! reported, never trusted and never fatal.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use tracing::warn;
+
+use super::clock::Bound;
+use crate::domain::ids::{MediaHash, OccurrenceId};
+use crate::domain::plan::MediaRef;
+use crate::domain::record::PlaybackRecord;
+use crate::protocol::chunks::{Bitmap, chunk_hash};
+
+/// One occurrence's file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Play {
+    /// Final, unless `begun`: then what to say if the power goes before it ends.
+    pub record: PlaybackRecord,
+    /// Prepared or sounding, and not ended.
+    pub begun: bool,
+    /// The center has it.
+    pub acknowledged: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Counters {
+    pub highest_plan: u64,
+    /// Starts of this program so far; makes birth numbers rise.
+    pub starts: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoredClock {
+    boot_id: String,
+    bound: Bound,
+}
+
+/// Everything that was on the disk at start.
+#[derive(Debug, Default)]
+pub struct Contents {
+    pub plan: Option<Vec<u8>>,
+    pub counters: Counters,
+    pub plays: BTreeMap<OccurrenceId, Play>,
+    pub clock: Option<Bound>,
+}
+
+#[derive(Debug)]
+pub struct Store {
+    dir: PathBuf,
+    // Held for the life of the process: two controllers on one store would play twice.
+    _lock: File,
+}
+
+impl Store {
+    /// Opens the directory, making it if need be, and reads all of it.
+    pub fn open(dir: &Path, boot_id: &str) -> io::Result<(Self, Contents)> {
+        for sub in ["media", "plays"] {
+            fs::create_dir_all(dir.join(sub))?;
+        }
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(dir.join("lock"))?;
+        rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive)
+            .map_err(|_| io::Error::other("another loaxa-controller is already running on this directory"))?;
+        let store = Self { dir: dir.to_owned(), _lock: lock };
+        store.remove_leftovers();
+        let mut counters: Counters = store.read_json("state.json").unwrap_or_default();
+        counters.starts += 1;
+        let contents = Contents {
+            plan: fs::read(dir.join("plan.json")).ok(),
+            counters,
+            plays: store.read_plays()?,
+            clock: store
+                .read_json::<StoredClock>("clock.json")
+                .filter(|clock| !boot_id.is_empty() && clock.boot_id == boot_id)
+                .map(|clock| clock.bound),
+        };
+        Ok((store, contents))
+    }
+
+    fn read_json<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
+        let path = self.dir.join(name);
+        let bytes = fs::read(&path).ok()?;
+        match serde_json::from_slice(&bytes) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                warn!("{} is damaged ({error}); set aside", path.display());
+                let _ = fs::rename(&path, path.with_extension("damaged"));
+                None
+            }
+        }
+    }
+
+    fn read_plays(&self) -> io::Result<BTreeMap<OccurrenceId, Play>> {
+        let mut plays = BTreeMap::new();
+        for entry in fs::read_dir(self.dir.join("plays"))? {
+            let name = entry?.file_name();
+            let Some(name) = name.to_str().filter(|name| name.ends_with(".json")) else { continue };
+            if let Some(play) = self.read_json::<Play>(&format!("plays/{name}")) {
+                plays.insert(play.record.occurrence.clone(), play);
+            }
+        }
+        Ok(plays)
+    }
+
+    /// Temporary files of writes that a power cut broke off.
+    fn remove_leftovers(&self) {
+        for dir in [self.dir.clone(), self.dir.join("media"), self.dir.join("plays")] {
+            for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+                if entry.file_name().to_string_lossy().starts_with(".tmp") {
+                    let _ = fs::remove_file(entry.path());
+                }
+            }
+        }
+    }
+
+    /// Keeps an accepted plan and its number; the number first, so that a power cut between the two can only refuse, never go back.
+    pub fn save_plan(&self, bytes: &[u8], counters: Counters) -> io::Result<()> {
+        self.save_counters(counters)?;
+        write_whole(&self.dir.join("plan.json"), bytes)
+    }
+
+    pub fn save_counters(&self, counters: Counters) -> io::Result<()> {
+        write_json(&self.dir.join("state.json"), &counters)
+    }
+
+    pub fn save_clock(&self, boot_id: &str, bound: Bound) -> io::Result<()> {
+        write_json(&self.dir.join("clock.json"), &StoredClock { boot_id: boot_id.to_owned(), bound })
+    }
+
+    pub fn save_play(&self, play: &Play) -> io::Result<()> {
+        write_json(&self.play_path(&play.record.occurrence), play)
+    }
+
+    pub fn drop_play(&self, occurrence: &OccurrenceId) -> io::Result<()> {
+        fs::remove_file(self.play_path(occurrence))
+    }
+
+    fn play_path(&self, occurrence: &OccurrenceId) -> PathBuf {
+        self.dir.join("plays").join(format!("{occurrence}.json"))
+    }
+
+    /// Where a whole media file is, or will be.
+    pub fn media_path(&self, hash: &MediaHash) -> PathBuf {
+        self.dir.join("media").join(format!("{hash}.opus"))
+    }
+
+    fn part_path(&self, hash: &MediaHash) -> PathBuf {
+        self.dir.join("media").join(format!("{hash}.part"))
+    }
+
+    /// Whether the whole file is here (its content is hashed again before it plays).
+    pub fn has_media(&self, media: &MediaRef) -> bool {
+        fs::metadata(self.media_path(&media.hash)).is_ok_and(|meta| meta.len() == media.bytes)
+    }
+
+    /// The chunks of a file that arrived before, found by hashing what is on the disk.
+    pub fn chunks_present(&self, media: &MediaRef) -> Bitmap {
+        let mut present = Bitmap::with_len(media.chunks.len());
+        let Ok(file) = File::open(self.part_path(&media.hash)) else { return present };
+        let mut buffer = vec![0; media.chunk_bytes as usize];
+        for (index, hash) in media.chunks.iter().enumerate() {
+            let chunk = &mut buffer[..media.chunk_len(index)];
+            let offset = index as u64 * u64::from(media.chunk_bytes);
+            if file.read_exact_at(chunk, offset).is_ok() && chunk_hash(chunk) == *hash {
+                present.set(index);
+            }
+        }
+        present
+    }
+
+    pub fn write_chunk(&self, media: &MediaHash, offset: u64, chunk: &[u8]) -> io::Result<()> {
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(self.part_path(media))?;
+        file.write_all_at(chunk, offset)
+    }
+
+    /// Verifies that all of a file is there and right, and gives it its name; otherwise removes it and says false.
+    pub fn finish_media(&self, media: &MediaRef) -> io::Result<bool> {
+        let part = self.part_path(&media.hash);
+        if fs::metadata(&part)?.len() != media.bytes || hash_file(&part)? != media.hash {
+            fs::remove_file(&part)?;
+            return Ok(false);
+        }
+        File::open(&part)?.sync_all()?;
+        let path = self.media_path(&media.hash);
+        fs::rename(&part, &path)?;
+        sync_parent(&path)?;
+        Ok(true)
+    }
+
+    /// Whether a file that is here is still what it was; removes it if not.
+    pub fn check_media(&self, hash: &MediaHash) -> bool {
+        let path = self.media_path(hash);
+        let good = hash_file(&path).is_ok_and(|found| found == *hash);
+        if !good {
+            let _ = fs::remove_file(&path);
+        }
+        good
+    }
+
+    /// Removes media whose hash `keep` does not want.
+    pub fn remove_media_except(&self, keep: impl Fn(&MediaHash) -> bool) -> io::Result<()> {
+        for entry in fs::read_dir(self.dir.join("media"))? {
+            let path = entry?.path();
+            let hash = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
+            if hash.is_some_and(|hash| !keep(&hash)) {
+                fs::remove_file(path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+pub fn hash_file(path: &Path) -> io::Result<MediaHash> {
+    let mut file = File::open(path)?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(MediaHash(hasher.finalize().into())),
+            n => hasher.update(&buffer[..n]),
+        }
+    }
+}
+
+fn write_json<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
+    write_whole(path, &serde_json::to_vec(value).map_err(io::Error::other)?)
+}
+
+/// Writes a file so that after a power cut it is there whole, or not at all.
+fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let parent = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new().prefix(".tmp").tempfile_in(parent)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|e| e.error)?;
+    sync_parent(path)
+}
+
+fn sync_parent(path: &Path) -> io::Result<()> {
+    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::chunks::describe;
+    use crate::protocol::keys::media_hash;
+
+    #[test]
+    fn chunks_resume_after_a_power_cut_and_damage_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let bytes: Vec<u8> = (0..150_000u32).map(|n| (n * 7) as u8).collect();
+        let media = describe(media_hash(&bytes), &bytes);
+        let chunk = media.chunk_bytes as usize;
+        let (store, _) = Store::open(dir.path(), "boot").unwrap();
+        store.write_chunk(&media.hash, 2 * chunk as u64, &bytes[2 * chunk..]).unwrap();
+        store.write_chunk(&media.hash, 0, &bytes[..chunk]).unwrap();
+        drop(store);
+
+        let (store, _) = Store::open(dir.path(), "boot").unwrap();
+        assert_eq!(store.chunks_present(&media).ones().collect::<Vec<_>>(), [0, 2]);
+        store.write_chunk(&media.hash, chunk as u64, &bytes[chunk..2 * chunk]).unwrap();
+        assert!(store.finish_media(&media).unwrap() && store.has_media(&media) && store.check_media(&media.hash));
+
+        let mut damaged = bytes.clone();
+        damaged[70_000] ^= 1;
+        fs::write(store.media_path(&media.hash), damaged).unwrap();
+        assert!(!store.check_media(&media.hash) && !store.has_media(&media));
+    }
+
+    #[test]
+    fn two_controllers_cannot_share_a_store_and_damaged_files_are_set_aside() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, _) = Store::open(dir.path(), "boot").unwrap();
+        assert!(Store::open(dir.path(), "boot").unwrap_err().to_string().contains("already running"));
+        store.save_counters(Counters { highest_plan: 7, starts: 3 }).unwrap();
+        store.save_clock("boot", Bound { low_ns: 1, high_ns: 2, at_mono_ns: 3 }).unwrap();
+        drop(store);
+        let (store, contents) = Store::open(dir.path(), "boot").unwrap();
+        assert_eq!((contents.counters, contents.clock.is_some()), (Counters { highest_plan: 7, starts: 4 }, true));
+        drop(store);
+        fs::write(dir.path().join("state.json"), b"\0\0\0").unwrap();
+        fs::write(dir.path().join("plays/x@1.json"), b"{").unwrap();
+        let (_store, contents) = Store::open(dir.path(), "another boot").unwrap();
+        assert_eq!((contents.counters.highest_plan, contents.clock, contents.plays.len()), (0, None, 0));
+    }
+}
