@@ -1,0 +1,11 @@
+// The tests that need nothing but web/dist: pure functions, and the page before a made-up center.
+import { defineConfig } from '@playwright/test';
+import { shared } from './playwright.shared.ts';
+
+export default defineConfig({
+  ...shared,
+  testDir: 'tests',
+  testMatch: ['page.spec.ts', 'pure.spec.ts'],
+  fullyParallel: true,
+  workers: 2,
+});

@@ -1,0 +1,26 @@
+// The browser every Playwright run uses: Debian's own Chromium, at a fixed path. Playwright's download is never needed.
+import type { PlaywrightTestConfig } from '@playwright/test';
+
+export const shared = {
+  outputDir: 'test-results',
+  reporter: 'list',
+  forbidOnly: true,
+  retries: 0,
+  use: {
+    browserName: 'chromium',
+    trace: 'off',
+    launchOptions: {
+      executablePath: process.env['LOAXA_TEST_BROWSER'] ?? '/usr/bin/chromium',
+      args: [
+        '--headless',
+        '--no-sandbox',
+        '--disable-gpu',
+        '--disable-quic',
+        '--no-first-run',
+        '--disable-background-networking',
+        '--disable-component-update',
+        '--disable-sync',
+      ],
+    },
+  },
+} satisfies PlaywrightTestConfig;

@@ -1,0 +1,335 @@
+// Every word the page shows, in Vietnamese and in English. Vietnamese is the original; English has its type, so a key
+// that is missing or left over in either fails the type check. `…` in back-quotes is shown as code, never as HTML.
+import type { Evidence, LinkState, Outcome, Priority, Reason } from './api.ts';
+import type { DaySummary } from './summary.ts';
+
+export type Lang = 'vi' | 'en';
+
+const vi = {
+  brand: 'loaxa — truyền thanh cơ sở',
+  language: 'Ngôn ngữ',
+  loading: 'Đang tải…',
+  signOut: 'Đăng xuất',
+  signOutFailed: 'Chưa đăng xuất được: máy chủ không trả lời. Hãy thử lại.',
+
+  signIn: {
+    heading: 'Đăng nhập',
+    token: 'Mã truy cập',
+    where:
+      'Mã này nằm trong tệp `token` ở thư mục dữ liệu của trung tâm. Trên máy chủ trung tâm, lệnh `loaxa token` in mã ra.',
+    submit: 'Vào trang',
+    busy: 'Đang kiểm tra…',
+    empty: 'Hãy nhập mã truy cập.',
+    wrong: 'Mã truy cập không đúng. Hãy chép lại nguyên vẹn mã trong tệp `token`.',
+    tooMany: 'Đã thử sai quá nhiều lần. Hãy đợi vài phút rồi thử lại.',
+    unreachable: 'Không kết nối được với máy chủ. Hãy kiểm tra mạng, và xem `loaxa serve` có đang chạy không.',
+    expired: 'Phiên làm việc đã hết hạn. Hãy nhập lại mã truy cập.',
+    out: 'Bạn đã đăng xuất.',
+    refused: (title: string) => `Máy chủ không nhận yêu cầu: ${title}`,
+  },
+
+  trouble: {
+    lost: 'Mất kết nối với máy chủ — đang thử lại',
+    server: (status: number, title: string) => `Máy chủ báo lỗi ${status} (${title}) — đang thử lại`,
+    stale: (time: string) => `Số liệu dưới đây là của lúc ${time}.`,
+  },
+
+  summary: {
+    heading: 'Tóm tắt',
+    links: (online: string, total: string) => `${online} trong ${total} cụm loa đang kết nối`,
+    noSpeakers: 'Chưa có cụm loa nào',
+    plays: (day: DaySummary, number: (n: number) => string) => {
+      if (!day.complete) return `nhật ký dưới đây có hơn ${number(day.total)} lượt phát`;
+      if (day.total === 0) return 'hôm nay chưa có lượt phát nào';
+      const head = `${number(day.total)} lượt phát hôm nay`;
+      if (day.proven === day.total) {
+        return day.total === 1 ? `${head}, đã được chứng minh` : `${head}, tất cả đã được chứng minh`;
+      }
+      const parts = [
+        [day.proven, 'đã được chứng minh'],
+        [day.unproven, 'báo đã phát nhưng chưa có bằng chứng âm thanh'],
+        [day.late, 'phát muộn'],
+        [day.partial, 'phát thiếu'],
+        [day.missed, 'không phát'],
+        [day.unreported, 'chưa có báo cáo'],
+        [day.playing, 'đang phát'],
+        [day.waiting, 'đã đến giờ, đang chờ báo cáo'],
+      ] as const;
+      return `${head}: ${parts.flatMap(([n, words]) => (n > 0 ? [`${number(n)} ${words}`] : [])).join(', ')}`;
+    },
+  },
+
+  speakers: {
+    heading: 'Cụm loa',
+    empty: 'Chưa có cụm loa nào.',
+    emptyNext: 'Thêm cụm loa đầu tiên bằng lệnh này trên máy chủ trung tâm; cụm loa sẽ hiện ở đây ngay.',
+    emptyCommand: 'loaxa speaker add',
+    speaker: 'Cụm loa',
+    area: 'Khu vực',
+    link: 'Kết nối',
+    clock: 'Đồng hồ',
+    content: 'Nội dung',
+    plan: 'Lịch của cụm loa',
+    last: 'Lượt phát gần nhất',
+    next: 'Lượt phát kế tiếp',
+    truncated: (shown: string) => `Danh sách dài hơn: chỉ đọc ${shown} cụm loa đầu tiên.`,
+  },
+  link: {
+    online: 'Đang kết nối',
+    offline: 'Mất kết nối',
+    never: 'Chưa từng kết nối',
+  } satisfies Record<LinkState, string>,
+  since: 'từ',
+  clock: {
+    trusted: 'Tin cậy',
+    untrusted: 'Chưa tin cậy',
+    bound: (ms: string) => `sai không quá ±${ms}`,
+  },
+  content: {
+    all: (ready: string, wanted: string) => `Đủ ${ready}/${wanted} tệp`,
+    some: (ready: string, wanted: string) => `Thiếu: mới có ${ready}/${wanted} tệp`,
+    none: 'Chưa cần tệp nào',
+  },
+  plan: {
+    accepted: (n: string) => `Đã nhận lịch số ${n}`,
+    behind: (sent: string, accepted: string) => `Đã gửi lịch số ${sent}, cụm loa vẫn giữ số ${accepted}`,
+    waiting: (sent: string) => `Đã gửi lịch số ${sent}, cụm loa chưa nhận`,
+    ahead: (sent: string, accepted: string) => `Cụm loa giữ lịch số ${accepted}, mới hơn số ${sent} đã gửi`,
+    unsent: 'Chưa gửi lịch',
+    refused: (reason: string) => `Cụm loa từ chối: ${reason}`,
+  },
+  noReport: 'Chưa có báo cáo',
+  lastReport: 'theo báo cáo cuối, trước khi mất kết nối',
+  noPlayYet: 'Chưa phát lượt nào',
+  noPlayPlanned: 'Chưa có lượt nào trong lịch',
+
+  plays: {
+    heading: 'Nhật ký phát',
+    scope: (date: string) => `Từ ngày ${date} đến nay, mới nhất ở trên.`,
+    empty: 'Chưa có lượt phát nào trong khoảng này.',
+    emptyNext: 'Lượt phát hiện ở đây khi đến giờ trong lịch phát. Xem các lệnh lập lịch:',
+    emptyCommand: 'loaxa schedule --help',
+    planned: 'Giờ theo lịch',
+    programme: 'Chương trình',
+    speaker: 'Cụm loa',
+    outcome: 'Kết quả',
+    started: 'Bắt đầu thật',
+    heard: 'Phát được',
+    level: 'Mức âm',
+    evidence: 'Bằng chứng',
+    earlier: 'Xem thêm 7 ngày trước',
+    truncated: (shown: string) => `Khoảng này dài hơn: chỉ đọc ${shown} lượt.`,
+  },
+  priority: {
+    filler: 'lấp giờ trống',
+    normal: 'thông thường',
+    priority: 'ưu tiên',
+    emergency: 'khẩn cấp',
+  } satisfies Record<Priority, string>,
+  outcome: {
+    planned: 'Sắp phát',
+    playing: 'Đang phát',
+    played: 'Đã phát',
+    late: 'Phát muộn',
+    partial: 'Phát thiếu',
+    missed: 'Không phát',
+    unreported: 'Chưa có báo cáo',
+  } satisfies Record<Outcome, string>,
+  reason: {
+    content_missing: 'tệp âm thanh chưa về đủ cụm loa',
+    content_corrupt: 'tệp âm thanh bị hỏng hoặc không đúng bản đã duyệt',
+    not_approved: 'không có phê duyệt còn hiệu lực',
+    clock_untrusted: 'đồng hồ của cụm loa chưa tin cậy',
+    powered_off: 'bộ điều khiển không chạy (mất điện hoặc đã tắt)',
+    interrupted: 'bộ điều khiển dừng giữa chừng',
+    output_failed: 'thiết bị âm thanh hỏng',
+    pre_empted: 'nhường cho lượt phát ưu tiên cao hơn',
+    decode_failed: 'không giải mã được một phần âm thanh',
+    withdrawn: 'đã rút khỏi lịch khi đang phát',
+    slot_over: 'khung giờ ngắn hơn nội dung',
+    no_report: 'cụm loa không gửi báo cáo',
+  } satisfies Record<Reason, string>,
+  otherReason: (code: string) => `lý do khác: ${code}`,
+  evidence: {
+    scheduled: 'mới có trong lịch',
+    content_ready: 'nội dung đã sẵn sàng',
+    sounded: 'đo được âm thanh ở đầu ra',
+    heard_back: 'đã thu lại được tiếng loa',
+  } satisfies Record<Evidence, string>,
+  late: (amount: string) => `muộn ${amount}`,
+  early: (amount: string) => `sớm ${amount}`,
+  onTime: 'đúng giờ',
+  seconds: (n: string) => `${n}\u00a0giây`,
+  nearSilent: 'gần như không có tiếng',
+  none: 'không có',
+  justNow: 'vừa xong',
+  showMore: (n: string) => `Hiện thêm ${n} dòng`,
+
+  footer: {
+    zone: (zone: string) => `Giờ hiển thị: ${zone}`,
+    updated: (time: string) => `Cập nhật lúc ${time}`,
+    version: (version: string) => `loaxa ${version}`,
+  },
+};
+
+export type Text = typeof vi;
+
+const plural = (n: number, one: string, many: string) => (n === 1 ? one : many);
+
+const en: Text = {
+  brand: 'loaxa — public broadcast for communes',
+  language: 'Language',
+  loading: 'Loading…',
+  signOut: 'Sign out',
+  signOutFailed: 'Not signed out yet: the server did not answer. Please try again.',
+
+  signIn: {
+    heading: 'Sign in',
+    token: 'Access code',
+    where:
+      "It is in the file `token` in the centre's data directory. On the centre's machine, the command `loaxa token` prints it.",
+    submit: 'Enter',
+    busy: 'Checking…',
+    empty: 'Please enter the access code.',
+    wrong: 'That access code is not right. Please copy the whole code from the file `token`.',
+    tooMany: 'Too many wrong tries. Please wait a few minutes, then try again.',
+    unreachable: 'The server cannot be reached. Please check the network, and that `loaxa serve` is running.',
+    expired: 'The session has ended. Please enter the access code again.',
+    out: 'You are signed out.',
+    refused: (title) => `The server refused the request: ${title}`,
+  },
+
+  trouble: {
+    lost: 'Connection to the server lost — trying again',
+    server: (status, title) => `The server answered with error ${status} (${title}) — trying again`,
+    stale: (time) => `The figures below are from ${time}.`,
+  },
+
+  summary: {
+    heading: 'Summary',
+    links: (online, total) => `${online} of ${total} speakers connected`,
+    noSpeakers: 'No speakers yet',
+    plays: (day, number) => {
+      if (!day.complete) return `more than ${number(day.total)} plays in the log below`;
+      if (day.total === 0) return 'no plays yet today';
+      const head = `${number(day.total)} ${plural(day.total, 'play', 'plays')} today`;
+      if (day.proven === day.total) return day.total === 1 ? `${head}, proven` : `${head}, all proven`;
+      const parts = [
+        [day.proven, 'proven'],
+        [day.unproven, 'reported as played but without proof of sound'],
+        [day.late, 'late'],
+        [day.partial, 'only in part'],
+        [day.missed, 'not played'],
+        [day.unreported, 'without a report'],
+        [day.playing, 'playing now'],
+        [day.waiting, 'due, waiting for its report'],
+      ] as const;
+      return `${head}: ${parts.flatMap(([n, words]) => (n > 0 ? [`${number(n)} ${words}`] : [])).join(', ')}`;
+    },
+  },
+
+  speakers: {
+    heading: 'Speakers',
+    empty: 'No speakers yet.',
+    emptyNext: "Add the first one with this command on the centre's machine; it will show up here at once.",
+    emptyCommand: 'loaxa speaker add',
+    speaker: 'Speaker',
+    area: 'Area',
+    link: 'Link',
+    clock: 'Clock',
+    content: 'Content',
+    plan: 'Plan',
+    last: 'Last play',
+    next: 'Next play',
+    truncated: (shown) => `The list is longer: only the first ${shown} speakers were read.`,
+  },
+  link: { online: 'Connected', offline: 'Not connected', never: 'Never connected' },
+  since: 'since',
+  clock: {
+    trusted: 'Trusted',
+    untrusted: 'Not trusted',
+    bound: (ms) => `within ±${ms}`,
+  },
+  content: {
+    all: (ready, wanted) => `Complete, ${ready}/${wanted} files`,
+    some: (ready, wanted) => `Incomplete: ${ready}/${wanted} files so far`,
+    none: 'No files needed yet',
+  },
+  plan: {
+    accepted: (n) => `Accepted plan ${n}`,
+    behind: (sent, accepted) => `Plan ${sent} sent, speaker still holds ${accepted}`,
+    waiting: (sent) => `Plan ${sent} sent, not accepted yet`,
+    ahead: (sent, accepted) => `Speaker holds plan ${accepted}, newer than ${sent} that was sent`,
+    unsent: 'No plan sent yet',
+    refused: (reason) => `Speaker refused: ${reason}`,
+  },
+  noReport: 'No report yet',
+  lastReport: 'from its last report, before the link was lost',
+  noPlayYet: 'Nothing played yet',
+  noPlayPlanned: 'Nothing planned',
+
+  plays: {
+    heading: 'Playback log',
+    scope: (date) => `Since ${date}, newest first.`,
+    empty: 'No plays in this period.',
+    emptyNext: 'A play shows up here when its scheduled time comes. The commands that make schedules:',
+    emptyCommand: 'loaxa schedule --help',
+    planned: 'Planned time',
+    programme: 'Programme',
+    speaker: 'Speaker',
+    outcome: 'Outcome',
+    started: 'Really started',
+    heard: 'Heard',
+    level: 'Level',
+    evidence: 'Evidence',
+    earlier: 'Show 7 more days',
+    truncated: (shown) => `There are more in this period: only ${shown} plays were read.`,
+  },
+  priority: { filler: 'filler', normal: 'normal', priority: 'priority', emergency: 'emergency' },
+  outcome: {
+    planned: 'Coming up',
+    playing: 'Playing',
+    played: 'Played',
+    late: 'Played late',
+    partial: 'Played in part',
+    missed: 'Not played',
+    unreported: 'No report yet',
+  },
+  reason: {
+    content_missing: 'the audio had not all arrived',
+    content_corrupt: 'the audio was damaged or not what was approved',
+    not_approved: 'no valid approval',
+    clock_untrusted: "the speaker's clock was not trusted",
+    powered_off: 'the controller was not running (no power, or switched off)',
+    interrupted: 'the controller stopped in the middle',
+    output_failed: 'the sound device failed',
+    pre_empted: 'gave way to a play of higher priority',
+    decode_failed: 'part of the audio could not be decoded',
+    withdrawn: 'taken out of the plan while it was on',
+    slot_over: 'the slot was shorter than the content',
+    no_report: 'the speaker sent no report',
+  },
+  otherReason: (code) => `another reason: ${code}`,
+  evidence: {
+    scheduled: 'only scheduled',
+    content_ready: 'content was ready',
+    sounded: 'sound measured at the output',
+    heard_back: 'heard back',
+  },
+  late: (amount) => `${amount} late`,
+  early: (amount) => `${amount} early`,
+  onTime: 'on time',
+  seconds: (n) => `${n}\u00a0s`,
+  nearSilent: 'close to silence',
+  none: 'none',
+  justNow: 'just now',
+  showMore: (n) => `Show ${n} more rows`,
+
+  footer: {
+    zone: (zone) => `Times shown in ${zone}`,
+    updated: (time) => `Updated at ${time}`,
+    version: (version) => `loaxa ${version}`,
+  },
+};
+
+export const texts: Record<Lang, Text> = { vi, en };

@@ -1,0 +1,8 @@
+// Puts the page into the document; everything else starts in App.svelte.
+import { mount } from 'svelte';
+import App from './App.svelte';
+import './app.css';
+
+const target = document.getElementById('app');
+if (target === null) throw new Error('index.html has no #app');
+mount(App, { target });

@@ -1,0 +1,62 @@
+// The page before a real center, started by whoever runs this: `npm run test:center` with
+//   LOAXA_TEST_CENTER         its address, e.g. http://127.0.0.1:8080
+//   LOAXA_TEST_TOKEN          its access code
+//   LOAXA_TEST_SPEAKER_TITLE  the title of a speaker that is connected and has played something
+// Without them the run fails at once and says which is missing.
+import { expect, test } from '@playwright/test';
+
+const center = required('LOAXA_TEST_CENTER').replace(/\/$/, '');
+const token = required('LOAXA_TEST_TOKEN');
+const title = required('LOAXA_TEST_SPEAKER_TITLE');
+
+// A demonstration's first play may still be on its way when the page opens; the page shows it without a reload.
+const PLAY_TIMEOUT_MS = 60_000;
+
+test.use({ viewport: { width: 1280, height: 900 } });
+
+test('signs in by the address, and the code leaves the address bar', async ({ page }) => {
+  await page.goto(`${center}/#token=${encodeURIComponent(token)}`);
+  await expect(page.getByRole('heading', { name: 'Nhật ký phát' })).toBeVisible();
+  expect(page.url()).not.toContain('token');
+});
+
+test('refuses a wrong code in plain words', async ({ page }) => {
+  await page.goto(center);
+  await page.getByLabel('Mã truy cập').fill('khong-phai-ma-nay');
+  await page.getByRole('button', { name: 'Vào trang' }).click();
+  await expect(page.getByRole('alert')).toContainText('Mã truy cập không đúng');
+});
+
+test('shows the speaker connected', async ({ page }) => {
+  await page.goto(`${center}/#token=${encodeURIComponent(token)}`);
+  const row = page.getByRole('table', { name: 'Cụm loa' }).getByRole('row').filter({ hasText: title });
+  await expect(row).toContainText('Đang kết nối', { timeout: PLAY_TIMEOUT_MS });
+});
+
+test('shows a play that sounded, with its level', async ({ page }) => {
+  test.setTimeout(PLAY_TIMEOUT_MS + 30_000);
+  await page.goto(`${center}/#token=${encodeURIComponent(token)}`);
+  const played = page
+    .getByRole('table', { name: 'Nhật ký phát' })
+    .getByRole('row')
+    .filter({ hasText: title })
+    .filter({ hasText: /đã phát/i })
+    .filter({ hasText: 'đo được âm thanh ở đầu ra' })
+    .first();
+  await expect(played).toBeVisible({ timeout: PLAY_TIMEOUT_MS });
+  await expect(played).toContainText(/−\d+,\d\sdBFS/);
+});
+
+test('signs out, and the way back asks for the code', async ({ page }) => {
+  await page.goto(`${center}/#token=${encodeURIComponent(token)}`);
+  await page.getByRole('button', { name: 'Đăng xuất' }).click();
+  await expect(page.getByLabel('Mã truy cập')).toBeVisible();
+  await page.reload();
+  await expect(page.getByLabel('Mã truy cập')).toBeVisible();
+});
+
+function required(name: string): string {
+  const value = process.env[name];
+  if (value === undefined || value === '') throw new Error(`${name} is not set; see the top of center.spec.ts`);
+  return value;
+}

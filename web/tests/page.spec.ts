@@ -1,0 +1,520 @@
+// The built page in a real browser, before a made-up center: what a person sees, in both languages, when all is well
+// and when it is not.
+import AxeBuilder from '@axe-core/playwright';
+import type { Locator, Page } from '@playwright/test';
+import type { Play, Reason, Speaker } from '../src/lib/api.ts';
+import { chooseEnglish, enter, expect, test } from './harness.ts';
+import { aPlay, aSilentPlay, aSpeaker, everyOutcome, HOUR_MS, MINUTE_MS, NOW_MS, threeSpeakers } from './samples.ts';
+
+// The stream's first pauses before a retry add up to a few seconds; a busy machine may need one more.
+const RECOVERY = { timeout: 20_000 };
+
+const WIDE = { width: 1280, height: 900 };
+const PHONE = { width: 360, height: 740 };
+
+const row = (page: Page, table: string, text: string | RegExp): Locator =>
+  page.getByRole('table', { name: table }).getByRole('row').filter({ hasText: text });
+
+test.use({ viewport: WIDE });
+
+test.describe('signing in', () => {
+  test('by the address: the code opens the page and leaves the address bar', async ({ page, center }) => {
+    await enter(page, center);
+    expect(page.url()).toBe(`${center.url}/`);
+    expect(await page.evaluate(() => document.cookie)).toBe('');
+    await page.reload();
+    await expect(page.getByRole('heading', { name: 'Nhật ký phát' })).toBeVisible();
+    expect(center.count('POST /api/v1/session')).toBe(1);
+  });
+
+  test('by the form, with the keyboard alone', async ({ page, center, expected }) => {
+    expected.failedRequests = true;
+    await page.goto(center.url);
+    await expect(page.getByLabel('Mã truy cập')).toBeFocused();
+    await expect(page.getByText('loaxa token')).toBeVisible();
+    await page.keyboard.type(`  ${center.token} `);
+    await page.keyboard.press('Enter');
+    await expect(page.getByRole('heading', { name: 'Nhật ký phát' })).toBeVisible();
+  });
+
+  test('a wrong code is said in plain words, in the form and in the address', async ({ page, center, expected }) => {
+    expected.failedRequests = true;
+    await page.goto(`${center.url}/#token=sai`);
+    await expect(page.getByRole('alert')).toContainText('Mã truy cập không đúng');
+    expect(page.url()).not.toContain('token');
+    await chooseEnglish(page);
+    await expect(page.getByRole('alert')).toContainText('That access code is not right');
+    await page.getByRole('button', { name: 'Enter' }).click();
+    await expect(page.getByRole('alert')).toContainText('Please enter the access code');
+    await page.getByLabel('Access code').fill(center.token);
+    await page.getByRole('button', { name: 'Enter' }).click();
+    await expect(page.getByRole('heading', { name: 'Playback log' })).toBeVisible();
+  });
+
+  test('a server that does not answer costs nobody their code', async ({ page, center, expected }) => {
+    expected.failedRequests = true;
+    await page.goto(center.url);
+    await page.getByLabel('Mã truy cập').fill(center.token);
+    center.down = true;
+    await page.getByRole('button', { name: 'Vào trang' }).click();
+    await expect(page.getByRole('alert')).toContainText('Không kết nối được với máy chủ');
+    await expect(page.getByLabel('Mã truy cập')).toHaveValue(center.token);
+    center.down = false;
+    await page.getByRole('button', { name: 'Vào trang' }).click();
+    await expect(page.getByRole('heading', { name: 'Nhật ký phát' })).toBeVisible();
+  });
+
+  test('a new code in the address of an open page is used', async ({ page, center }) => {
+    await enter(page, center);
+    await page.evaluate((token) => (location.hash = `token=${token}`), center.token);
+    await expect.poll(() => center.count('POST /api/v1/session')).toBe(2);
+    await expect(page.getByRole('heading', { name: 'Nhật ký phát' })).toBeVisible();
+    await expect(page).toHaveURL(`${center.url}/`);
+    await expect.poll(() => center.streamCount).toBe(1);
+  });
+
+  test('signing out ends the session and the stream', async ({ page, center, expected }) => {
+    expected.failedRequests = true;
+    await enter(page, center);
+    await expect.poll(() => center.streamCount).toBe(1);
+    await page.getByRole('button', { name: 'Đăng xuất' }).click();
+    await expect(page.getByText('Bạn đã đăng xuất.')).toBeVisible();
+    expect(center.count('DELETE /api/v1/session')).toBe(1);
+    await expect.poll(() => center.streamCount).toBe(0);
+    await page.reload();
+    await expect(page.getByLabel('Mã truy cập')).toBeVisible();
+  });
+
+  test('a session the server has forgotten leads back to the form', async ({ page, center, expected }) => {
+    expected.failedRequests = true;
+    await enter(page, center);
+    await expect.poll(() => center.streamCount).toBe(1);
+    center.sessionLost = true;
+    center.emit('speakers');
+    await expect(page.getByText('Phiên làm việc đã hết hạn')).toBeVisible();
+  });
+});
+
+test.describe('what is shown', () => {
+  test('empty lists say what to do next', async ({ page, center }) => {
+    await enter(page, center);
+    await expect(page.getByText('Chưa có cụm loa nào; hôm nay chưa có lượt phát nào.')).toBeVisible();
+    await expect(page.getByText('loaxa speaker add')).toBeVisible();
+    await expect(page.getByText('loaxa schedule --help')).toBeVisible();
+    await chooseEnglish(page);
+    await expect(page.getByText('No speakers yet; no plays yet today.')).toBeVisible();
+    await expect(page.getByText('Add the first one with this command')).toBeVisible();
+  });
+
+  test('the summary says the whole state in one sentence', async ({ page, center }) => {
+    center.speakers = [
+      aSpeaker(),
+      aSpeaker({ id: 'b' }),
+      aSpeaker({ id: 'c', link: { state: 'never', since_ms: null } }),
+    ];
+    center.plays = [1, 2, 3, 4].map((hours) => aPlay({ start_ms: NOW_MS - hours * HOUR_MS }));
+    await enter(page, center);
+    await expect(
+      page.getByText('2 trong 3 cụm loa đang kết nối; 4 lượt phát hôm nay, tất cả đã được chứng minh.'),
+    ).toBeVisible();
+    await chooseEnglish(page);
+    await expect(page.getByText('2 of 3 speakers connected; 4 plays today, all proven.')).toBeVisible();
+  });
+
+  test('link, clock, content, plan and sound stand apart', async ({ page, center }) => {
+    center.speakers = threeSpeakers();
+    await enter(page, center);
+    const cells = (title: string) => row(page, 'Cụm loa', title).getByRole('cell');
+    await expect(row(page, 'Cụm loa', 'cum-loa-01').getByRole('rowheader')).toHaveText(/Cụm loa thôn 1\s*cum-loa-01/);
+    await expect(cells('cum-loa-01')).toHaveText([
+      /Phường Buôn Ma Thuột\s*24133/,
+      /Đang kết nối\s*từ 08:00:00 \(2 giờ trước\)/,
+      /Tin cậy\s*sai không quá ±0,4\sms/,
+      /Đủ 3\/3 tệp/,
+      /Đã nhận lịch số 7/,
+      /Đã phát\s*đo được âm thanh ở đầu ra\s*Chương trình buổi sáng · 07:00:00 \(3 giờ trước\)/,
+      /17:00:00 \(sau 7 giờ nữa\)\s*Chương trình buổi chiều/,
+    ]);
+    await expect(cells('cum-loa-02')).toHaveText([
+      /24133/,
+      /Mất kết nối\s*từ 08:00:00 20\/11 \(1 ngày trước\)/,
+      /Chưa tin cậy\s*sai không quá ±850\sms\s*theo báo cáo cuối/,
+      /Thiếu: mới có 2\/3 tệp\s*theo báo cáo cuối/,
+      /Đã gửi lịch số 8, cụm loa vẫn giữ số 7/,
+      /Không phát\s*đồng hồ của cụm loa chưa tin cậy\s*nội dung đã sẵn sàng/,
+      /17:00:00/,
+    ]);
+    await expect(cells('cum-loa-03')).toHaveText([
+      /Xã Ea Kao\s*24169/,
+      'Chưa từng kết nối',
+      'Chưa có báo cáo',
+      'Chưa có báo cáo',
+      'Chưa gửi lịch',
+      'Chưa phát lượt nào',
+      'Chưa có lượt nào trong lịch',
+    ]);
+  });
+
+  test('every state of a plan in words', async ({ page, center }) => {
+    const states: [Speaker['plan'], string, string][] = [
+      [
+        { sent: 7, accepted: null, refused: null },
+        'Đã gửi lịch số 7, cụm loa chưa nhận',
+        'Plan 7 sent, not accepted yet',
+      ],
+      [
+        { sent: 7, accepted: 9, refused: null },
+        'Cụm loa giữ lịch số 9, mới hơn số 7 đã gửi',
+        'Speaker holds plan 9, newer than 7 that was sent',
+      ],
+      [
+        { sent: 8, accepted: 7, refused: 'unknown key' },
+        'Cụm loa từ chối: unknown key',
+        'Speaker refused: unknown key',
+      ],
+    ];
+    center.speakers = states.map(([plan], i) => aSpeaker({ id: `s${i}`, plan }));
+    await enter(page, center);
+    for (const [i, [, words]] of states.entries()) await expect(row(page, 'Cụm loa', `s${i}`)).toContainText(words);
+    await chooseEnglish(page);
+    for (const [i, [, , words]] of states.entries()) await expect(row(page, 'Speakers', `s${i}`)).toContainText(words);
+  });
+
+  test('the log is newest first, each outcome in words in both languages', async ({ page, center }) => {
+    center.speakers = [aSpeaker()];
+    center.plays = everyOutcome();
+    await enter(page, center);
+    const log = (name: string) => page.getByRole('table', { name }).getByRole('row');
+    await expect(log('Nhật ký phát')).toHaveText([
+      /Giờ theo lịch/,
+      /10:04:00.*Sắp phát/s,
+      /09:58:48.*khẩn cấp.*Đang phát/s,
+      /07:00:00.*Chưa có báo cáo.*cụm loa không gửi báo cáo/s,
+      /06:30:00.*Không phát.*tệp âm thanh chưa về đủ cụm loa.*mới có trong lịch/s,
+      /06:00:00.*ưu tiên.*Phát thiếu.*nhường cho lượt phát ưu tiên cao hơn.*sớm 0,6\sms.*20,0\sgiây/s,
+      /05:30:00.*Phát muộn.*05:30:42.*muộn 42,0\ss/s,
+      /05:00:00.*Đã phát.*muộn 1,2\sms.*62,4\sgiây.*−18,2\sdBFS.*đã thu lại được tiếng loa/s,
+      /14:00:00 20\/11.*Chương trình hôm qua.*Đã phát.*đo được âm thanh ở đầu ra/s,
+    ]);
+    await chooseEnglish(page);
+    await expect(log('Playback log')).toHaveText([
+      /Planned time/,
+      /10:04:00.*Coming up/s,
+      /09:58:48.*emergency.*Playing/s,
+      /07:00:00.*No report yet.*the speaker sent no report/s,
+      /06:30:00.*Not played.*the audio had not all arrived.*only scheduled/s,
+      /06:00:00.*priority.*Played in part.*gave way to a play of higher priority.*0\.6\sms early.*20\.0\ss/s,
+      /05:30:00.*Played late.*05:30:42.*42\.0\ss late/s,
+      /05:00:00.*Played.*1\.2\sms late.*62\.4\ss.*−18\.2\sdBFS.*heard back/s,
+      /14:00:00 20 Nov.*Played.*sound measured at the output/s,
+    ]);
+  });
+
+  test('each outcome has a shape of its own', async ({ page, center }) => {
+    center.plays = everyOutcome();
+    await enter(page, center);
+    const shapes = await page
+      .getByRole('table', { name: 'Nhật ký phát' })
+      .locator('tbody tr .fact > svg')
+      .evaluateAll((marks) => marks.map((mark) => mark.innerHTML));
+    // Eight rows, two of them "played".
+    expect(shapes).toHaveLength(8);
+    expect(new Set(shapes).size).toBe(7);
+  });
+
+  test('"played" without proof of sound wears no tick', async ({ page, center }) => {
+    center.plays = [
+      aPlay({ title: 'có đo' }),
+      aPlay({ title: 'không đo', occurrence: 'x', evidence: 'content_ready' }),
+    ];
+    await enter(page, center);
+    await expect(row(page, 'Nhật ký phát', 'có đo').locator('.fact > svg')).toHaveClass(/\bok\b/);
+    await expect(row(page, 'Nhật ký phát', 'không đo').locator('.fact > svg')).toHaveClass(/\bwarn\b/);
+  });
+
+  test('every reason in words in both languages, and an unknown one by its code', async ({ page, center }) => {
+    const reasons: Record<Reason, true> = {
+      content_missing: true,
+      content_corrupt: true,
+      not_approved: true,
+      clock_untrusted: true,
+      powered_off: true,
+      interrupted: true,
+      output_failed: true,
+      pre_empted: true,
+      decode_failed: true,
+      withdrawn: true,
+      slot_over: true,
+      no_report: true,
+    };
+    const codes = Object.keys(reasons) as Reason[];
+    const missed = (reason: Reason, i: number): Play =>
+      aSilentPlay({ outcome: 'missed', reason, title: `mục ${i}.`, start_ms: NOW_MS - i * MINUTE_MS });
+    center.plays = [...codes, 'eaten_by_mice' as Reason].map(missed);
+    await enter(page, center);
+    const said = () =>
+      page.locator('tbody .reason').evaluateAll((all) => all.map((reason) => reason.textContent ?? ''));
+    const vietnamese = await said();
+    await chooseEnglish(page);
+    const english = await said();
+    for (const words of [vietnamese, english]) {
+      expect(new Set(words).size).toBe(codes.length + 1);
+      expect(words.slice(0, -1).join()).not.toMatch(/_|undefined/);
+      expect(words.at(-1)).toContain('eaten_by_mice');
+    }
+    expect(english.join()).not.toMatch(/[^\x20-\x7e]/);
+  });
+
+  test('a level close to silence is called that', async ({ page, center }) => {
+    center.plays = [aPlay({ level_dbfs: -91 })];
+    await enter(page, center);
+    await expect(row(page, 'Nhật ký phát', '−91,0')).toContainText('gần như không có tiếng');
+  });
+
+  test('titles stay text, however they look', async ({ page, center }) => {
+    const hostile = '<img src=x onerror="document.title=\'hacked\'"><script>alert(1)</script>{@html 1}';
+    center.info = { ...center.info, title: hostile };
+    center.speakers = [
+      aSpeaker({
+        title: hostile,
+        area_title: hostile,
+        plan: { sent: 2, accepted: 1, refused: hostile },
+        last_play: aPlay({ title: hostile }),
+        next_play: { start_ms: NOW_MS + HOUR_MS, title: hostile },
+      }),
+    ];
+    center.plays = [aPlay({ title: hostile, speaker_title: hostile, reason: hostile as Reason })];
+    await enter(page, center);
+    await expect(page.getByText(hostile)).toHaveCount(9);
+    await expect(page.locator('main img, main script, header img')).toHaveCount(0);
+    await expect(page).toHaveTitle(`${hostile} · loaxa`);
+  });
+
+  test('the switch of language is remembered and tells the document', async ({ page, center }) => {
+    center.speakers = threeSpeakers().map((speaker, i) => ({ ...speaker, title: `S${i}`, area_title: 'A' }));
+    center.speakers = center.speakers.map((s) => ({ ...s, last_play: s.last_play && { ...s.last_play, title: 'P' } }));
+    center.speakers = center.speakers.map((s) => ({ ...s, next_play: s.next_play && { ...s.next_play, title: 'P' } }));
+    center.plays = everyOutcome().map((play) => ({ ...play, title: 'P', speaker_title: 'S' }));
+    center.info = { ...center.info, title: 'Centre' };
+    await enter(page, center);
+    await expect(page.locator('html')).toHaveAttribute('lang', 'vi');
+    await expect(page.getByRole('heading', { level: 1 })).toHaveText('loaxa — truyền thanh cơ sở');
+    await chooseEnglish(page);
+    await page.reload();
+    await expect(page.getByRole('heading', { name: 'Playback log' })).toBeVisible();
+    await expect(page.locator('html')).toHaveAttribute('lang', 'en');
+    // Nothing Vietnamese is left over but the name of the language itself.
+    const seen = (await page.locator('body').innerText()).replace('Tiếng Việt', '');
+    expect(seen).not.toMatch(/[\u00c0-\u024f\u1e00-\u1eff]/);
+  });
+
+  test('times are those of the center, by its zone and its clock', async ({ page, center }) => {
+    center.info = { ...center.info, time_zone: 'Asia/Tokyo' };
+    center.plays = [aPlay({ start_ms: NOW_MS - HOUR_MS })];
+    await enter(page, center);
+    await expect(row(page, 'Nhật ký phát', '11:00:00')).toContainText('1 giờ trước');
+    await expect(page.getByText('Giờ hiển thị: Asia/Tokyo')).toBeVisible();
+  });
+
+  test('long lists are read page by page and shown in parts', async ({ page, center }) => {
+    center.pageSize = 50;
+    center.speakers = Array.from({ length: 230 }, (_, i) => aSpeaker({ id: `s${i}` }));
+    await enter(page, center);
+    await expect(page.getByText('230 trong 230 cụm loa đang kết nối')).toBeVisible();
+    const rows = page.getByRole('table', { name: 'Cụm loa' }).locator('tbody tr');
+    await expect(rows).toHaveCount(100);
+    await page.getByRole('button', { name: 'Hiện thêm 100 dòng' }).click();
+    await page.getByRole('button', { name: 'Hiện thêm 30 dòng' }).click();
+    await expect(rows).toHaveCount(230);
+  });
+
+  test('earlier days come on request', async ({ page, center }) => {
+    center.plays = [aPlay({ start_ms: NOW_MS - 100 * HOUR_MS, title: 'Tuần trước' })];
+    await enter(page, center);
+    await expect(page.getByText('Từ ngày 20/11 đến nay')).toBeVisible();
+    await expect(page.getByText('Chưa có lượt phát nào trong khoảng này.')).toBeVisible();
+    await page.getByRole('button', { name: 'Xem thêm 7 ngày trước' }).click();
+    await expect(row(page, 'Nhật ký phát', 'Tuần trước')).toBeVisible();
+    await expect(page.getByText('Từ ngày 13/11 đến nay')).toBeVisible();
+  });
+});
+
+test.describe('live', () => {
+  test('a change is shown without a reload', async ({ page, center }) => {
+    center.speakers = [aSpeaker({ link: { state: 'offline', since_ms: NOW_MS } })];
+    await enter(page, center);
+    await expect(row(page, 'Cụm loa', 'cum-loa-01')).toContainText('Mất kết nối');
+    await expect.poll(() => center.streamCount).toBe(1);
+    center.speakers = [aSpeaker()];
+    center.emit('speakers');
+    await expect(row(page, 'Cụm loa', 'cum-loa-01')).toContainText('Đang kết nối');
+    center.plays = [aPlay({ title: 'Vừa xong' })];
+    center.emit('plays');
+    await expect(row(page, 'Nhật ký phát', 'Vừa xong')).toContainText('Đã phát');
+    await expect(page.getByText('1 lượt phát hôm nay, đã được chứng minh.')).toBeVisible();
+  });
+
+  test('a burst of changes is not a burst of reads', async ({ page, center }) => {
+    await enter(page, center);
+    await expect.poll(() => center.streamCount).toBe(1);
+    // One change through and through, so that the reads of the start are over.
+    center.speakers = [aSpeaker({ title: 'trước' })];
+    center.emit('speakers');
+    await expect(row(page, 'Cụm loa', 'trước')).toBeVisible();
+    const before = center.count('GET /api/v1/speakers');
+    for (let i = 0; i < 100; i += 1) center.emit('speakers');
+    center.speakers = [aSpeaker({ title: 'sau' })];
+    center.emit('speakers');
+    await expect(row(page, 'Cụm loa', 'sau')).toBeVisible();
+    expect(center.count('GET /api/v1/speakers') - before).toBeLessThanOrEqual(3);
+  });
+
+  test('a broken stream is said, and mends by itself with what was missed', async ({ page, center, expected }) => {
+    expected.failedRequests = true;
+    center.speakers = [aSpeaker()];
+    await enter(page, center);
+    await expect.poll(() => center.streamCount).toBe(1);
+    const notice = page.getByText('Mất kết nối với máy chủ — đang thử lại');
+    await expect(notice).toHaveCount(0);
+    center.down = true;
+    center.cut();
+    await expect(notice).toBeVisible();
+    await expect(page.getByRole('status')).toContainText('Số liệu dưới đây là của lúc 10:0');
+    // What was known stays on the screen.
+    await expect(row(page, 'Cụm loa', 'cum-loa-01')).toContainText('Đang kết nối');
+    await chooseEnglish(page);
+    await expect(page.getByText('Connection to the server lost — trying again')).toBeVisible();
+
+    center.speakers = [aSpeaker({ link: { state: 'offline', since_ms: NOW_MS } })];
+    center.down = false;
+    await expect(row(page, 'Speakers', 'cum-loa-01')).toContainText('Not connected', RECOVERY);
+    await expect(page.getByText('Connection to the server lost')).toHaveCount(0);
+    center.speakers = [aSpeaker()];
+    center.emit('speakers');
+    await expect(row(page, 'Speakers', 'cum-loa-01')).toContainText('Connected');
+  });
+
+  test('a stream that breaks alone is said too, though every other call works', async ({ page, center, expected }) => {
+    expected.failedRequests = true;
+    await enter(page, center);
+    await expect.poll(() => center.streamCount).toBe(1);
+    center.streamRefused = true;
+    center.cut();
+    const before = center.count('GET /api/v1/events');
+    await expect.poll(() => center.count('GET /api/v1/events'), RECOVERY).toBeGreaterThan(before);
+    await expect(page.getByText('Mất kết nối với máy chủ — đang thử lại')).toBeVisible();
+    center.streamRefused = false;
+    await expect(page.getByText('Mất kết nối với máy chủ')).toHaveCount(0, RECOVERY);
+  });
+
+  test('an error of the server is told with its words, and passes', async ({ page, center, expected }) => {
+    expected.failedRequests = true;
+    await enter(page, center);
+    await expect.poll(() => center.streamCount).toBe(1);
+    center.failing = { status: 503, title: 'store is busy' };
+    center.emit('plays');
+    await expect(page.getByText('Máy chủ báo lỗi 503 (store is busy) — đang thử lại')).toBeVisible();
+    center.failing = null;
+    await expect(page.getByText('Máy chủ báo lỗi')).toHaveCount(0, RECOVERY);
+    await expect.poll(() => center.streamCount).toBe(1);
+  });
+
+  test('a server that is away at first is waited for', async ({ page, center, expected }) => {
+    expected.failedRequests = true;
+    await enter(page, center);
+    center.failing = { status: 502, title: 'Bad Gateway' };
+    await page.reload();
+    await expect(page.getByText('Máy chủ báo lỗi 502')).toBeVisible();
+    center.failing = null;
+    await expect(page.getByRole('heading', { name: 'Nhật ký phát' })).toBeVisible(RECOVERY);
+  });
+});
+
+test.describe('fits', () => {
+  const longWord = 'Nghiêng'.repeat(30);
+
+  for (const width of [320, 360, 768, 1119, 1120, 1280, 1920]) {
+    test(`${width} px without scrolling sideways, in both languages`, async ({ page, center }) => {
+      await page.setViewportSize({ width, height: 800 });
+      center.info = { ...center.info, title: longWord };
+      center.speakers = [
+        ...threeSpeakers(),
+        aSpeaker({
+          id: longWord,
+          title: longWord,
+          area_title: longWord,
+          plan: { sent: 2, accepted: 1, refused: longWord },
+        }),
+      ];
+      center.plays = [...everyOutcome(), aPlay({ occurrence: 'long', title: longWord, speaker_title: longWord })];
+      await enter(page, center);
+      const overflow = () => page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      expect(await overflow()).toBeLessThanOrEqual(0);
+      await chooseEnglish(page);
+      expect(await overflow()).toBeLessThanOrEqual(0);
+    });
+  }
+
+  test('a phone gets cards that name every value', async ({ page, center }) => {
+    await page.setViewportSize(PHONE);
+    center.speakers = threeSpeakers();
+    await enter(page, center);
+    await expect(page.getByRole('table')).toHaveCount(0);
+    const card = page.getByRole('list', { name: 'Cụm loa' }).getByRole('listitem').filter({ hasText: 'cum-loa-01' });
+    await expect(card.getByRole('heading')).toContainText('Cụm loa thôn 1');
+    await expect(card.getByRole('term')).toHaveText([
+      'Khu vực',
+      'Kết nối',
+      'Đồng hồ',
+      'Nội dung',
+      'Lịch của cụm loa',
+      'Lượt phát gần nhất',
+      'Lượt phát kế tiếp',
+    ]);
+    await expect(card.getByRole('definition').nth(1)).toContainText('Đang kết nối');
+  });
+});
+
+test.describe('no violation that axe knows', () => {
+  for (const colorScheme of ['light', 'dark'] as const) {
+    for (const english of [false, true]) {
+      for (const viewport of [PHONE, WIDE]) {
+        const name = `${colorScheme}, ${english ? 'English' : 'Vietnamese'}, ${viewport.width} px`;
+
+        test(`${name}: full`, async ({ page, center }) => {
+          await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+          await page.setViewportSize(viewport);
+          center.speakers = threeSpeakers();
+          center.plays = everyOutcome();
+          await enter(page, center);
+          if (english) await chooseEnglish(page);
+          await expectAccessible(page);
+        });
+
+        test(`${name}: form, empty lists, broken line`, async ({ page, center, expected }) => {
+          expected.failedRequests = true;
+          await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+          await page.setViewportSize(viewport);
+          await page.goto(`${center.url}/#token=sai`);
+          if (english) await chooseEnglish(page);
+          await expect(page.getByRole('alert')).not.toBeEmpty();
+          await expectAccessible(page);
+          await page.getByRole('textbox').fill(center.token);
+          await page.keyboard.press('Enter');
+          await expect(page.getByText('loaxa speaker add')).toBeVisible();
+          await expectAccessible(page);
+          await expect.poll(() => center.streamCount).toBe(1);
+          center.down = true;
+          center.cut();
+          await expect(page.getByRole('status')).toContainText(english ? 'trying again' : 'đang thử lại');
+          await expectAccessible(page);
+        });
+      }
+    }
+  }
+});
+
+async function expectAccessible(page: Page): Promise<void> {
+  const { violations } = await new AxeBuilder({ page }).analyze();
+  expect(violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(' | ')}`)).toEqual([]);
+}
