@@ -34,6 +34,11 @@ impl AreaTree {
         Self { areas: areas.into_iter().map(|area| (area.code.clone(), area)).collect() }
     }
 
+    /// All areas in order of code.
+    pub fn iter(&self) -> impl Iterator<Item = &Area> {
+        self.areas.values()
+    }
+
     pub fn get(&self, code: &AreaCode) -> Option<&Area> {
         self.areas.get(code)
     }

@@ -1,0 +1,355 @@
+//! Bulletins: uploading, listening, and the steps from draft to approved.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt as _;
+use serde::{Deserialize, Serialize};
+use tokio::io::AsyncWriteExt as _;
+use utoipa::{IntoParams, ToSchema};
+
+use super::Problem;
+use super::people::{Listed, Page, titled};
+use crate::center::app::{App, Change, now_ms};
+use crate::center::datadir::random_text;
+use crate::center::store::{BulletinRow, Intake, RevisionRow};
+use crate::domain::approval::{Approval, Role};
+use crate::domain::bulletin::{Language, RevisionState, Step};
+use crate::domain::ids::{AreaCode, BulletinId, MediaHash};
+use crate::protocol::envelope::Envelope;
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct BulletinView {
+    pub id: String,
+    pub title: String,
+    pub language: String,
+    pub area: String,
+    pub text: String,
+    pub created_ms: i64,
+    /// Oldest first.
+    pub revisions: Vec<RevisionView>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct RevisionView {
+    pub revision: u32,
+    /// draft, submitted, approved, returned or withdrawn.
+    pub state: String,
+    /// Why it was returned.
+    pub reason: Option<String>,
+    /// received (being converted), refused or ready.
+    pub intake: String,
+    /// Percent, while being converted.
+    pub progress: Option<u8>,
+    /// Why the file was refused.
+    pub problem: Option<String>,
+    pub file_name: String,
+    pub warnings: Vec<String>,
+    pub sound: Option<SoundView>,
+    pub created_ms: i64,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct SoundView {
+    /// SHA-256 of the broadcast form; listen at /api/v1/media/{hash}.
+    pub media: String,
+    pub bytes: u64,
+    pub duration_ms: i64,
+    pub loudness_lufs: f64,
+    pub true_peak_dbtp: f64,
+    pub gain_db: f32,
+}
+
+fn revision_view(app: &App, row: &RevisionRow) -> RevisionView {
+    let (intake, problem, sound) = match &row.intake {
+        Intake::Received { .. } => ("received", None, None),
+        Intake::Refused { problem } => ("refused", Some(problem.clone()), None),
+        Intake::Ready(sound) => ("ready", None, Some(sound)),
+    };
+    let progress =
+        app.progress.lock().ok().and_then(|progress| progress.get(&(row.bulletin.clone(), row.revision)).copied());
+    RevisionView {
+        revision: row.revision,
+        state: row.state.name().into(),
+        reason: if let RevisionState::Returned { reason } = &row.state { Some(reason.clone()) } else { None },
+        intake: intake.into(),
+        progress,
+        problem,
+        file_name: row.file_name.clone(),
+        warnings: row.warnings.clone(),
+        sound: sound.map(|sound| SoundView {
+            media: sound.media.to_string(),
+            bytes: sound.bytes,
+            duration_ms: sound.duration_ms,
+            loudness_lufs: sound.loudness.integrated_lufs,
+            true_peak_dbtp: sound.loudness.true_peak_dbtp,
+            gain_db: sound.gain_db,
+        }),
+        created_ms: row.created_ms,
+    }
+}
+
+async fn view(app: &App, bulletin: BulletinRow) -> Result<BulletinView, Problem> {
+    let revisions = app.store.revisions(&bulletin.id).await?;
+    Ok(BulletinView {
+        id: bulletin.id.to_string(),
+        title: bulletin.title,
+        language: bulletin.language.to_string(),
+        area: bulletin.area.to_string(),
+        text: bulletin.words,
+        created_ms: bulletin.created_ms,
+        revisions: revisions.iter().map(|row| revision_view(app, row)).collect(),
+    })
+}
+
+fn bulletin_id(text: &str) -> Result<BulletinId, Problem> {
+    text.parse().map_err(|e| Problem::bad_request(format!("{e}")))
+}
+
+/// Bulletins with their revisions
+#[utoipa::path(get, path = "/api/v1/bulletins", params(("cursor" = Option<String>, Query), ("limit" = Option<i64>, Query)),
+    responses((status = 200, body = Listed<BulletinView>)))]
+pub async fn list(
+    State(app): State<Arc<App>>,
+    Query(page): Query<Page>,
+) -> Result<Json<Listed<BulletinView>>, Problem> {
+    let rows = app.store.bulletins(page.cursor(), page.limit()).await?;
+    let next_cursor = (rows.len() as i64 == page.limit()).then(|| rows.last().map(|row| row.id.to_string())).flatten();
+    let mut items = vec![];
+    for row in rows {
+        items.push(view(&app, row).await?);
+    }
+    Ok(Json(Listed { items, next_cursor }))
+}
+
+/// One bulletin
+#[utoipa::path(get, path = "/api/v1/bulletins/{id}", responses((status = 200, body = BulletinView), (status = 404, body = Problem)))]
+pub async fn one(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<BulletinView>, Problem> {
+    let bulletin = app.store.bulletin(&bulletin_id(&id)?).await?;
+    Ok(Json(view(&app, bulletin).await?))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+pub struct NewBulletin {
+    /// Made up where absent.
+    id: Option<String>,
+    title: String,
+    /// ISO 639-3.
+    language: String,
+    area: String,
+    #[serde(default)]
+    text: String,
+    /// The file's name, for people.
+    #[serde(default)]
+    file_name: String,
+}
+
+/// Add a bulletin: the body is the audio file. It is converted afterwards; look at `intake` until it is ready or refused
+#[utoipa::path(post, path = "/api/v1/bulletins", params(NewBulletin), request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    responses((status = 201, body = BulletinView), (status = 400, body = Problem), (status = 413, body = Problem)))]
+pub async fn add(
+    State(app): State<Arc<App>>,
+    Query(new): Query<NewBulletin>,
+    body: Body,
+) -> Result<(StatusCode, Json<BulletinView>), Problem> {
+    let id = match &new.id {
+        Some(id) => bulletin_id(id)?,
+        None => made_up_id().map_err(Problem::internal)?,
+    };
+    let language: Language = new.language.parse().map_err(Problem::bad_request)?;
+    let area: AreaCode = new.area.parse().map_err(|e| Problem::bad_request(format!("{e}")))?;
+    app.store.areas().await?.path(&area).map_err(|e| Problem::bad_request(e.to_string()))?;
+    if new.text.len() > 100_000 {
+        return Err(Problem::bad_request("the text is longer than 100,000 bytes"));
+    }
+    let title = titled(&new.title)?;
+    let upload = receive(&app, body).await?;
+    let row = BulletinRow { id, title, language, area, words: new.text, created_ms: now_ms() };
+    if let Err(error) = app.store.add_bulletin(&row, &file_name(&new.file_name), &upload).await {
+        let _ = std::fs::remove_file(app.upload_path(&upload));
+        return Err(error.into());
+    }
+    app.ingest_bell.notify_one();
+    Ok((StatusCode::CREATED, Json(view(&app, row).await?)))
+}
+
+fn made_up_id() -> Result<BulletinId, String> {
+    let mut random = [0; 6];
+    getrandom::fill(&mut random).map_err(|e| e.to_string())?;
+    format!("b-{}", hex::encode(random)).parse().map_err(|e| format!("{e}"))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+pub struct NewRevision {
+    #[serde(default)]
+    file_name: String,
+}
+
+/// Add a revision: new audio for a bulletin, which needs its own approval
+#[utoipa::path(post, path = "/api/v1/bulletins/{id}/revisions", params(NewRevision),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    responses((status = 201, body = BulletinView), (status = 404, body = Problem)))]
+pub async fn revise(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    Query(new): Query<NewRevision>,
+    body: Body,
+) -> Result<(StatusCode, Json<BulletinView>), Problem> {
+    let row = app.store.bulletin(&bulletin_id(&id)?).await?;
+    let upload = receive(&app, body).await?;
+    if let Err(error) = app.store.add_revision(&row.id, &file_name(&new.file_name), &upload, now_ms()).await {
+        let _ = std::fs::remove_file(app.upload_path(&upload));
+        return Err(error.into());
+    }
+    app.ingest_bell.notify_one();
+    Ok((StatusCode::CREATED, Json(view(&app, row).await?)))
+}
+
+/// A name to show; never used as a path.
+fn file_name(name: &str) -> String {
+    name.rsplit(['/', '\\']).next().unwrap_or_default().chars().filter(|c| !c.is_control()).take(200).collect()
+}
+
+/// Streams a body to a file of its own and gives that file's name. What breaks off or is too large leaves nothing.
+async fn receive(app: &App, body: Body) -> Result<String, Problem> {
+    let name = random_text(18).map_err(Problem::internal)?;
+    let path = app.upload_path(&name);
+    let result = write_body(app, body, &path).await;
+    if result.is_err() {
+        let _ = tokio::fs::remove_file(&path).await;
+    }
+    result.map(|()| name)
+}
+
+async fn write_body(app: &App, body: Body, path: &std::path::Path) -> Result<(), Problem> {
+    let most = app.config.http.upload_mb * 1024 * 1024;
+    let mut file = tokio::fs::File::create_new(path).await.map_err(Problem::internal)?;
+    let mut stream = body.into_data_stream();
+    let mut bytes = 0u64;
+    while let Some(part) = stream.next().await {
+        let part = part.map_err(|_| Problem::bad_request("the upload broke off; send it again"))?;
+        bytes += part.len() as u64;
+        if bytes > most {
+            let detail = format!("the file is larger than the {} MiB that are allowed here", app.config.http.upload_mb);
+            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
+        }
+        file.write_all(&part).await.map_err(Problem::internal)?;
+    }
+    if bytes == 0 {
+        return Err(Problem::bad_request("the file is empty"));
+    }
+    file.sync_all().await.map_err(Problem::internal)
+}
+
+/// What a step needs: a reason to return, the signed approval to approve, nothing otherwise.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct StepBody {
+    pub reason: String,
+    #[schema(value_type = Option<Object>)]
+    pub approval: Option<Envelope>,
+}
+
+/// Take a step: submit, approve, return or withdraw
+#[utoipa::path(post, path = "/api/v1/bulletins/{id}/revisions/{revision}/{step}", request_body = StepBody,
+    responses((status = 200, body = BulletinView), (status = 400, body = Problem), (status = 409, body = Problem)))]
+pub async fn step(
+    State(app): State<Arc<App>>,
+    Path((id, revision, step)): Path<(String, u32, String)>,
+    Json(body): Json<StepBody>,
+) -> Result<Json<BulletinView>, Problem> {
+    let bulletin = app.store.bulletin(&bulletin_id(&id)?).await?;
+    let revisions = app.store.revisions(&bulletin.id).await?;
+    let row = revisions
+        .iter()
+        .find(|row| row.revision == revision)
+        .ok_or_else(|| Problem::not_found(format!("bulletin {id} has no revision {revision}")))?;
+    let wanted = match step.as_str() {
+        "submit" => Step::Submit,
+        "approve" => Step::Approve,
+        "return" => Step::Return { reason: body.reason },
+        "withdraw" => Step::Withdraw,
+        _ => {
+            return Err(Problem::not_found(format!(
+                "there is no step {step:?}; use submit, approve, return or withdraw"
+            )));
+        }
+    };
+    let after = row.state.after(wanted.clone()).map_err(|e| Problem::conflict(e.to_string()))?;
+    let mut approval = None;
+    match wanted {
+        Step::Submit => ready(row)?,
+        Step::Approve => {
+            let envelope =
+                body.approval.ok_or_else(|| Problem::bad_request("an approval must be signed by its approver"))?;
+            check_approval(&app, &bulletin, row, &envelope).await?;
+            approval = Some(envelope);
+        }
+        Step::Return { .. } | Step::Withdraw => {}
+    }
+    app.store.set_revision_state(row, &after, approval.as_ref()).await?;
+    app.plan_bell.notify_one();
+    app.changed(Change::Plays);
+    Ok(Json(view(&app, bulletin).await?))
+}
+
+fn ready(row: &RevisionRow) -> Result<(), Problem> {
+    match &row.intake {
+        Intake::Ready(_) => Ok(()),
+        Intake::Received { .. } => Err(Problem::conflict("the audio is still being converted; try again in a moment")),
+        Intake::Refused { problem } => Err(Problem::conflict(format!("the audio was refused: {problem}"))),
+    }
+}
+
+/// A signed approval must name exactly this revision's sound and come from an approver who may give it.
+async fn check_approval(
+    app: &App,
+    bulletin: &BulletinRow,
+    row: &RevisionRow,
+    envelope: &Envelope,
+) -> Result<(), Problem> {
+    let refuse = |why: String| Problem::bad_request(format!("the approval was not taken: {why}"));
+    ready(row)?;
+    let Intake::Ready(sound) = &row.intake else { return Err(refuse("there is no sound".into())) };
+    let named: Approval = envelope.peek().map_err(|e| refuse(e.to_string()))?;
+    let certificates = app.store.certificates().await?;
+    let approver = certificates
+        .iter()
+        .find(|certificate| certificate.key == named.approver && certificate.certificate.role == Role::Approver)
+        .ok_or_else(|| refuse("its approver is not known here; add the certificate first".into()))?;
+    let approval: Approval = envelope.open(&approver.certificate.key).map_err(|e| refuse(e.to_string()))?;
+    if approval.site != app.site.site
+        || (&approval.bulletin, approval.revision, approval.media) != (&bulletin.id, row.revision, sound.media)
+    {
+        return Err(refuse("it is for other content".into()));
+    }
+    let tree = app.store.areas().await?;
+    for area in &approval.areas {
+        let path = tree.path(area).map_err(|e| refuse(e.to_string()))?;
+        if !approver.certificate.covers(&path, approval.highest, approval.made_ms, approval.made_ms) {
+            return Err(refuse(format!(
+                "{} may not approve {} for area {area} now",
+                approver.certificate.title, approval.highest
+            )));
+        }
+    }
+    if approval.areas.is_empty() || approval.valid_until_ms <= approval.valid_from_ms {
+        return Err(refuse("it names no area or no time".into()));
+    }
+    Ok(())
+}
+
+/// The sound of a revision in the broadcast form
+#[utoipa::path(get, path = "/api/v1/media/{hash}", responses((status = 200, content_type = "audio/ogg"), (status = 404, body = Problem)))]
+pub async fn media(State(app): State<Arc<App>>, Path(hash): Path<String>) -> Result<Response, Problem> {
+    let hash: MediaHash = hash.parse().map_err(|e| Problem::bad_request(format!("{e}")))?;
+    let bytes = app.media.read(&hash).map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => Problem::not_found(format!("media {hash} is not here")),
+        _ => Problem::internal(e),
+    })?;
+    Ok(([(header::CONTENT_TYPE, "audio/ogg; codecs=opus")], bytes).into_response())
+}

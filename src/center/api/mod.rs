@@ -1,0 +1,110 @@
+//! The HTTP API under `/api/v1`, and the page at `/`.
+//!
+//! Everything but the page, the health check and the API's own description needs the access token: as a bearer token, or as
+//! the cookie that signing in with it sets.
+
+mod bulletins;
+mod error;
+mod people;
+mod plays;
+mod schedules;
+mod session;
+mod web;
+
+use std::sync::Arc;
+
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{delete, get, post, put};
+use axum::{Json, Router, middleware};
+use tokio::sync::watch;
+use utoipa::OpenApi;
+
+use super::app::App;
+
+pub use bulletins::{BulletinView, RevisionView, SoundView};
+pub use error::Problem;
+pub use people::{AreaView, SpeakerCreated, SpeakerView};
+
+/// Most items on one page of a list.
+const PAGE: i64 = 500;
+/// Largest JSON body; uploads have their own limit.
+const JSON_BYTES: usize = 1024 * 1024;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "loaxa", description = "Public broadcast for communes", license(name = "Apache-2.0")),
+    paths(
+        session::sign_in,
+        session::sign_out,
+        people::center,
+        people::areas,
+        people::add_area,
+        people::speakers,
+        people::speaker,
+        people::add_speaker,
+        people::speaker_plan,
+        people::certificates,
+        people::add_certificate,
+        bulletins::list,
+        bulletins::one,
+        bulletins::add,
+        bulletins::revise,
+        bulletins::step,
+        bulletins::media,
+        schedules::programmes,
+        schedules::put_programme,
+        schedules::schedules,
+        schedules::put_schedule,
+        schedules::delete_schedule,
+        plays::list,
+        plays::events
+    )
+)]
+struct Description;
+
+/// The whole of what is served. `stop` ends the open event streams when the server stops.
+pub fn router(app: Arc<App>, stop: watch::Receiver<bool>) -> Router {
+    let guarded = Router::new()
+        .route("/center", get(people::center))
+        .route("/areas", get(people::areas).post(people::add_area))
+        .route("/speakers", get(people::speakers).post(people::add_speaker))
+        .route("/speakers/{id}", get(people::speaker))
+        .route("/speakers/{id}/plan", get(people::speaker_plan))
+        .route("/certificates", get(people::certificates).post(people::add_certificate))
+        .route("/bulletins/{id}", get(bulletins::one))
+        .route("/bulletins/{id}/revisions/{revision}/{step}", post(bulletins::step))
+        .route("/media/{hash}", get(bulletins::media))
+        .route("/programmes", get(schedules::programmes))
+        .route("/programmes/{id}", put(schedules::put_programme))
+        .route("/schedules", get(schedules::schedules))
+        .route("/schedules/{id}", put(schedules::put_schedule).delete(schedules::delete_schedule))
+        .route("/plays", get(plays::list))
+        .route("/events", get(plays::events).with_state((app.clone(), stop)))
+        .layer(DefaultBodyLimit::max(JSON_BYTES))
+        // Uploads are streamed to the disk and counted there.
+        .merge(
+            Router::new()
+                .route("/bulletins", get(bulletins::list).post(bulletins::add))
+                .route("/bulletins/{id}/revisions", post(bulletins::revise))
+                .layer(DefaultBodyLimit::disable()),
+        )
+        .route_layer(middleware::from_fn_with_state(app.clone(), session::require_token))
+        .with_state(app.clone());
+    let open = Router::new()
+        .route("/session", post(session::sign_in))
+        .route("/session", delete(session::sign_out))
+        .route("/openapi.json", get(async || Json(description())))
+        .route("/health", get(async || "ok\n"))
+        .with_state(app);
+    Router::new()
+        .nest("/api/v1", guarded.merge(open).fallback(async || Problem::not_found("there is nothing at this address")))
+        .fallback(web::page)
+        .layer(middleware::map_response(web::add_headers))
+}
+
+/// OpenAPI 3.1, with the server's own prefix.
+fn description() -> utoipa::openapi::OpenApi {
+    let mut description = Description::openapi();
+    description.info.version = env!("CARGO_PKG_VERSION").to_owned();
+    description
+}

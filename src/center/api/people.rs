@@ -1,0 +1,331 @@
+//! The center itself, areas, speakers, certificates and plans.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
+
+use super::{PAGE, Problem};
+use crate::center::app::{App, Change, now_ms};
+use crate::center::datadir::random_text;
+use crate::center::planner::{self, Material};
+use crate::center::plays::{Play, plays};
+use crate::center::store::SpeakerRow;
+use crate::domain::approval::{Certificate, Role, key_text};
+use crate::domain::area::{Area, AreaTree};
+use crate::domain::ids::{AreaCode, SpeakerId};
+use crate::domain::plan::Plan;
+use crate::domain::{DAY_MS, timetable::LeftOut};
+use crate::protocol::envelope::Envelope;
+use crate::protocol::trust::SignedPlan;
+
+#[derive(Debug, Deserialize)]
+pub struct Page {
+    #[serde(default)]
+    cursor: String,
+    limit: Option<i64>,
+}
+
+impl Page {
+    pub fn limit(&self) -> i64 {
+        self.limit.unwrap_or(PAGE).clamp(1, PAGE)
+    }
+
+    pub fn cursor(&self) -> &str {
+        &self.cursor
+    }
+}
+
+/// A page of a list; ask again with `cursor` = `next_cursor` until it is null.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Listed<T> {
+    pub items: Vec<T>,
+    pub next_cursor: Option<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct CenterView {
+    pub site: String,
+    pub title: String,
+    pub time_zone: String,
+    pub version: String,
+    pub now_ms: i64,
+    /// The area at the top of the tree.
+    pub area: String,
+    /// The authority's public key, which speakers pin.
+    pub authority: String,
+}
+
+/// What this center is
+#[utoipa::path(get, path = "/api/v1/center", responses((status = 200, body = CenterView)))]
+pub async fn center(State(app): State<Arc<App>>) -> Json<CenterView> {
+    let site = &app.site;
+    Json(CenterView {
+        site: site.site.to_string(),
+        title: site.title.clone(),
+        time_zone: site.time_zone.clone(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        now_ms: now_ms(),
+        area: site.area.to_string(),
+        authority: key_text::format(&site.authority),
+    })
+}
+
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct AreaView {
+    pub code: String,
+    pub title: String,
+    /// The unit above; the top of the tree where absent in a request.
+    pub parent: Option<String>,
+}
+
+/// Areas, in order of code
+#[utoipa::path(get, path = "/api/v1/areas", responses((status = 200, body = [AreaView])))]
+pub async fn areas(State(app): State<Arc<App>>) -> Result<Json<Vec<AreaView>>, Problem> {
+    let tree = app.store.areas().await?;
+    let view = |area: &Area| AreaView {
+        code: area.code.to_string(),
+        title: area.title.clone(),
+        parent: area.parent.as_ref().map(AreaCode::to_string),
+    };
+    Ok(Json(tree.iter().map(view).collect()))
+}
+
+/// Add an area
+#[utoipa::path(post, path = "/api/v1/areas", request_body = AreaView, responses((status = 201), (status = 409, body = Problem)))]
+pub async fn add_area(State(app): State<Arc<App>>, Json(new): Json<AreaView>) -> Result<StatusCode, Problem> {
+    let code: AreaCode = new.code.parse().map_err(|e| Problem::bad_request(format!("{e}")))?;
+    let parent = match new.parent {
+        Some(parent) => parent.parse().map_err(|e| Problem::bad_request(format!("{e}")))?,
+        None => app.site.area.clone(),
+    };
+    app.store.areas().await?.path(&parent).map_err(|e| Problem::bad_request(e.to_string()))?;
+    let title = titled(&new.title)?;
+    app.store.add_area(&Area { code, parent: Some(parent), title }).await?;
+    Ok(StatusCode::CREATED)
+}
+
+/// A title as people wrote it, if there is one and it is not a novel.
+pub fn titled(title: &str) -> Result<String, Problem> {
+    let title = title.trim();
+    match title.chars().count() {
+        0 => Err(Problem::bad_request("give it a title")),
+        1..=200 => Ok(title.to_owned()),
+        _ => Err(Problem::bad_request("the title is longer than 200 characters")),
+    }
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SpeakerView {
+    pub id: String,
+    pub title: String,
+    pub area: String,
+    pub area_title: String,
+    pub link: LinkView,
+    pub clock: Option<ClockView>,
+    pub content: Option<ContentView>,
+    pub plan: PlanStateView,
+    pub last_play: Option<Play>,
+    pub next_play: Option<NextPlay>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LinkView {
+    /// online, offline or never.
+    pub state: &'static str,
+    pub since_ms: Option<i64>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ClockView {
+    pub trusted: bool,
+    pub error_bound_ms: Option<f64>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ContentView {
+    pub ready: u32,
+    pub wanted: u32,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PlanStateView {
+    pub sent: Option<u64>,
+    pub accepted: Option<u64>,
+    /// Why the speaker refused the last one.
+    pub refused: Option<String>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NextPlay {
+    pub start_ms: i64,
+    pub title: String,
+}
+
+/// Speakers with their link, clock, content and last proven sound, each for itself
+#[utoipa::path(get, path = "/api/v1/speakers", params(("cursor" = Option<String>, Query), ("limit" = Option<i64>, Query)),
+    responses((status = 200, body = Listed<SpeakerView>)))]
+pub async fn speakers(
+    State(app): State<Arc<App>>,
+    Query(page): Query<Page>,
+) -> Result<Json<Listed<SpeakerView>>, Problem> {
+    let rows = app.store.speakers(page.cursor(), page.limit()).await?;
+    let next_cursor = (rows.len() as i64 == page.limit()).then(|| rows.last().map(|row| row.id.to_string())).flatten();
+    let areas = app.store.areas().await?;
+    let mut items = vec![];
+    for row in rows {
+        items.push(view(&app, &areas, row).await?);
+    }
+    Ok(Json(Listed { items, next_cursor }))
+}
+
+/// One speaker
+#[utoipa::path(get, path = "/api/v1/speakers/{id}", responses((status = 200, body = SpeakerView), (status = 404, body = Problem)))]
+pub async fn speaker(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<SpeakerView>, Problem> {
+    let row = app.store.speaker(&speaker_id(&id)?).await?;
+    Ok(Json(view(&app, &app.store.areas().await?, row).await?))
+}
+
+fn speaker_id(text: &str) -> Result<SpeakerId, Problem> {
+    text.parse().map_err(|e| Problem::bad_request(format!("{e}")))
+}
+
+async fn view(app: &App, areas: &AreaTree, row: SpeakerRow) -> Result<SpeakerView, Problem> {
+    let now_ms = now_ms();
+    let recent = plays(app, std::slice::from_ref(&row), now_ms - 7 * DAY_MS, now_ms, now_ms).await?;
+    let newest = app.store.newest_plan(&row.id).await?;
+    let plan = newest.as_ref().and_then(|row| {
+        serde_json::from_str::<SignedPlan>(&row.body).ok().and_then(|signed| signed.plan.peek::<Plan>().ok())
+    });
+    let next = plan.and_then(|plan| plan.occurrences.into_iter().find(|occurrence| occurrence.start_ms > now_ms));
+    let state = match (row.since_ms, row.online) {
+        (None, _) => "never",
+        (Some(_), true) => "online",
+        (Some(_), false) => "offline",
+    };
+    let detail = row.detail;
+    Ok(SpeakerView {
+        area_title: areas.get(&row.area).map(|area| area.title.clone()).unwrap_or_default(),
+        area: row.area.to_string(),
+        link: LinkView { state, since_ms: row.since_ms },
+        clock: detail.as_ref().map(|detail| ClockView {
+            trusted: detail.clock.trusted,
+            error_bound_ms: detail.clock.error_us.map(|us| us as f64 / 1000.0),
+        }),
+        content: detail.as_ref().map(|detail| ContentView { ready: detail.media_ready, wanted: detail.media_wanted }),
+        plan: PlanStateView {
+            sent: newest.map(|plan| plan.number),
+            accepted: detail.as_ref().and_then(|detail| detail.plan),
+            refused: detail.and_then(|detail| detail.plan_refused),
+        },
+        last_play: recent.into_iter().find(|play| play.outcome != "planned" && play.outcome != "playing"),
+        next_play: next.map(|next| NextPlay { start_ms: next.start_ms, title: next.title }),
+        id: row.id.to_string(),
+        title: row.title,
+    })
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct NewSpeaker {
+    pub id: String,
+    pub title: String,
+    pub area: String,
+}
+
+/// What a new speaker's controller must be told; the password is shown this once.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct SpeakerCreated {
+    pub site: String,
+    pub speaker: String,
+    /// From the widest unit down to its own.
+    pub areas: Vec<String>,
+    pub authority: String,
+    pub password: String,
+}
+
+/// Add a speaker
+#[utoipa::path(post, path = "/api/v1/speakers", request_body = NewSpeaker,
+    responses((status = 201, body = SpeakerCreated), (status = 409, body = Problem)))]
+pub async fn add_speaker(
+    State(app): State<Arc<App>>,
+    Json(new): Json<NewSpeaker>,
+) -> Result<(StatusCode, Json<SpeakerCreated>), Problem> {
+    let id = speaker_id(&new.id)?;
+    let area: AreaCode = new.area.parse().map_err(|e| Problem::bad_request(format!("{e}")))?;
+    let areas = app.store.areas().await?.path(&area).map_err(|e| Problem::bad_request(e.to_string()))?;
+    let password = random_text(18).map_err(Problem::internal)?;
+    let hash = hex::encode(Sha256::digest(password.as_bytes()));
+    app.store.add_speaker(&id, &titled(&new.title)?, &area, &hash, now_ms()).await?;
+    if let Ok(mut passwords) = app.speaker_passwords.write() {
+        passwords.insert(id.clone(), hash);
+    }
+    app.plan_bell.notify_one();
+    app.changed(Change::Speakers);
+    let created = SpeakerCreated {
+        site: app.site.site.to_string(),
+        speaker: id.to_string(),
+        areas: areas.iter().map(AreaCode::to_string).collect(),
+        authority: key_text::format(&app.site.authority),
+        password,
+    };
+    Ok((StatusCode::CREATED, Json(created)))
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PlanView {
+    #[schema(value_type = Option<Object>)]
+    pub plan: Option<Plan>,
+    /// What rules ask for and the plan does not hold, with the reason.
+    #[schema(value_type = Vec<Object>)]
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A speaker's newest plan, and what was left out of it
+#[utoipa::path(get, path = "/api/v1/speakers/{id}/plan", responses((status = 200, body = PlanView), (status = 404, body = Problem)))]
+pub async fn speaker_plan(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<PlanView>, Problem> {
+    let row = app.store.speaker(&speaker_id(&id)?).await?;
+    let newest = app.store.newest_plan(&row.id).await?;
+    let plan = newest.and_then(|row| serde_json::from_str::<SignedPlan>(&row.body).ok()?.plan.peek().ok());
+    let (_, left_out) = planner::draft(&app, &Material::load(&app).await?, &row, now_ms())?;
+    Ok(Json(PlanView { plan, left_out }))
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CertificateView {
+    pub key: String,
+    #[schema(value_type = Object)]
+    pub certificate: Certificate,
+}
+
+/// Certificates of approvers and the dispatcher
+#[utoipa::path(get, path = "/api/v1/certificates", responses((status = 200, body = [CertificateView])))]
+pub async fn certificates(State(app): State<Arc<App>>) -> Result<Json<Vec<CertificateView>>, Problem> {
+    let rows = app.store.certificates().await?;
+    Ok(Json(
+        rows.into_iter()
+            .map(|row| CertificateView { key: row.key.to_string(), certificate: row.certificate })
+            .collect(),
+    ))
+}
+
+/// Add an approver's certificate, which the authority must have signed
+#[utoipa::path(post, path = "/api/v1/certificates", request_body = Object,
+    responses((status = 201, body = CertificateView), (status = 400, body = Problem)))]
+pub async fn add_certificate(
+    State(app): State<Arc<App>>,
+    Json(envelope): Json<Envelope>,
+) -> Result<(StatusCode, Json<CertificateView>), Problem> {
+    let certificate: Certificate = envelope
+        .open(&app.site.authority)
+        .map_err(|e| Problem::bad_request(format!("the certificate was not taken: {e}")))?;
+    if certificate.site != app.site.site || certificate.role != Role::Approver {
+        return Err(Problem::bad_request("the certificate is not an approver's of this site"));
+    }
+    let key = app.store.add_certificate(&envelope, &certificate, now_ms()).await?;
+    app.plan_bell.notify_one();
+    Ok((StatusCode::CREATED, Json(CertificateView { key: key.to_string(), certificate })))
+}

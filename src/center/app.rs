@@ -1,0 +1,157 @@
+//! Everything a center's parts share, made once and passed down.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use sha2::{Digest, Sha256};
+use tokio::sync::{Notify, broadcast};
+
+use super::config::Config;
+use super::datadir::{DataDir, Site};
+use super::media::MediaStore;
+use super::store::{Store, StoreError};
+use crate::domain::approval::Certificate;
+use crate::domain::area::Area;
+use crate::domain::ids::{BulletinId, MediaHash, SpeakerId};
+use crate::domain::plan::MediaRef;
+use crate::protocol::keys::SigningKey;
+
+/// What has changed, for those who watch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    Speakers,
+    Plays,
+}
+
+impl Change {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Speakers => "speakers",
+            Self::Plays => "plays",
+        }
+    }
+}
+
+#[derive(Debug)]
+pub struct App {
+    pub config: Config,
+    pub data: DataDir,
+    pub site: Site,
+    pub store: Store,
+    pub media: MediaStore,
+    pub dispatcher: SigningKey,
+    /// SHA-256 of the access token.
+    pub token_hash: [u8; 32],
+    pub changes: broadcast::Sender<Change>,
+    /// Rung when there may be something new to plan, to publish or to convert.
+    pub plan_bell: Notify,
+    pub publish_bell: Notify,
+    pub ingest_bell: Notify,
+    /// Hashes of the speakers' broker passwords, for the embedded broker's doorman.
+    pub speaker_passwords: RwLock<HashMap<SpeakerId, String>>,
+    /// How far conversions are, in percent.
+    pub progress: Mutex<HashMap<(BulletinId, u32), u8>>,
+    /// Chunk lists by file; a file never changes under its name.
+    chunk_lists: Mutex<HashMap<MediaHash, Arc<MediaRef>>>,
+}
+
+impl App {
+    /// Opens a center's data directory. The caller holds its lock.
+    pub async fn open(data: DataDir, config: Config) -> Result<Arc<Self>, String> {
+        let site = data.site()?;
+        let store = if config.store.database.is_empty() {
+            Store::open_sqlite(data.root()).await
+        } else {
+            Store::open_url(&config.store.database).await
+        };
+        let store = store.map_err(|e| e.to_string())?;
+        prepare(&store, &site).await.map_err(|e| e.to_string())?;
+        let token_hash = Sha256::digest(data.token()?.as_bytes()).into();
+        let app = Self {
+            media: MediaStore::new(data.path("media")),
+            dispatcher: data.dispatcher_key()?,
+            token_hash,
+            changes: broadcast::channel(64).0,
+            plan_bell: Notify::new(),
+            publish_bell: Notify::new(),
+            ingest_bell: Notify::new(),
+            speaker_passwords: RwLock::default(),
+            progress: Mutex::default(),
+            chunk_lists: Mutex::default(),
+            config,
+            data,
+            site,
+            store,
+        };
+        app.load_speaker_passwords().await.map_err(|e| e.to_string())?;
+        Ok(Arc::new(app))
+    }
+
+    pub fn changed(&self, change: Change) {
+        // Nobody may be watching.
+        let _ = self.changes.send(change);
+    }
+
+    async fn load_speaker_passwords(&self) -> Result<(), StoreError> {
+        let mut after = String::new();
+        loop {
+            let page = self.store.speakers(&after, 1000).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = last.id.to_string();
+            if let Ok(mut passwords) = self.speaker_passwords.write() {
+                passwords.extend(page.into_iter().map(|speaker| (speaker.id, speaker.password_hash)));
+            }
+        }
+    }
+
+    /// How a media file is cut, read from the disk once.
+    pub fn chunk_list(&self, hash: &MediaHash) -> std::io::Result<Arc<MediaRef>> {
+        if let Ok(lists) = self.chunk_lists.lock()
+            && let Some(list) = lists.get(hash)
+        {
+            return Ok(list.clone());
+        }
+        let list = Arc::new(self.media.describe(hash)?);
+        if let Ok(mut lists) = self.chunk_lists.lock() {
+            lists.insert(*hash, list.clone());
+        }
+        Ok(list)
+    }
+
+    pub fn uploads(&self) -> std::path::PathBuf {
+        self.data.path("uploads")
+    }
+
+    pub fn upload_path(&self, name: &str) -> std::path::PathBuf {
+        self.uploads().join(Path::new(name).file_name().unwrap_or_default())
+    }
+}
+
+/// The rows that every site has from its first day.
+async fn prepare(store: &Store, site: &Site) -> Result<(), StoreError> {
+    let root = Area { code: site.area.clone(), parent: None, title: site.area_title.clone() };
+    match store.add_area(&root).await {
+        Ok(()) | Err(StoreError::Exists(_)) => {}
+        Err(error) => return Err(error),
+    }
+    let certificate: Certificate = site
+        .dispatcher
+        .open(&site.authority)
+        .map_err(|e| StoreError::Damaged(format!("dispatcher certificate: {e}")))?;
+    if !store.certificates().await?.iter().any(|row| row.certificate == certificate) {
+        store.add_certificate(&site.dispatcher, &certificate, now_ms()).await?;
+    }
+    Ok(())
+}
+
+/// Unix time in milliseconds. Only the outermost loops and the handlers' edges call this; all else takes `now_ms`.
+pub fn now_ms() -> i64 {
+    now_ns() / 1_000_000
+}
+
+/// Unix time in nanoseconds.
+pub fn now_ns() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,162 @@
+//! The command line: what people and scripts say to a center.
+//!
+//! Commands go through the same API as everything else; keys are opened here, where the person sits, and never sent.
+
+mod bulletins;
+mod keys;
+mod plans;
+mod reports;
+mod setup;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
+
+use super::client::Client;
+use super::config::Config;
+use crate::settings::{self, Settings};
+
+/// Public broadcast for communes: approved audio bulletins, delivered to loudspeakers, played on the second, accounted for.
+#[derive(Parser)]
+#[command(name = "loaxa", version = env!("CARGO_PKG_VERSION"), max_term_width = 100)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Which center, and how to answer.
+#[derive(Args, Clone)]
+struct Place {
+    /// The center's data directory
+    #[arg(long, global = true, env = "LOAXA_DATA", value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// A center on another machine, by URL
+    #[arg(long, global = true, env = "LOAXA_CENTER", value_name = "URL")]
+    center: Option<String>,
+    /// Access token for --center
+    #[arg(long, global = true, env = "LOAXA_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// Configuration file (TOML)
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Answer in JSON
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make a new center in an empty directory
+    Init(setup::Init),
+    /// Run the center until told to stop
+    Serve(setup::Serve),
+    /// Print the access token of a data directory
+    Token,
+    /// Show the effective configuration and where each value came from
+    Config {
+        /// The only thing this command does; may be left out
+        #[arg(long)]
+        print: bool,
+    },
+    /// Administrative units
+    #[command(subcommand)]
+    Area(setup::Area),
+    /// Loudspeaker clusters
+    #[command(subcommand)]
+    Speaker(setup::Speaker),
+    /// People who approve
+    #[command(subcommand)]
+    Approver(keys::Approver),
+    /// Bulletins, from the file to the approval
+    #[command(subcommand)]
+    Bulletin(bulletins::Bulletin),
+    /// What is played in one slot
+    #[command(subcommand)]
+    Programme(plans::Programme),
+    /// When it is played, and where
+    #[command(subcommand)]
+    Schedule(plans::Schedule),
+    /// What speakers are told to play
+    #[command(subcommand)]
+    Plan(plans::Plan),
+    /// What really sounded
+    #[command(subcommand)]
+    Report(reports::Report),
+}
+
+/// Performs what the arguments say. An error is one line for the user.
+pub fn main(arguments: Arguments) -> Result<(), String> {
+    let runtime = tokio::runtime::Runtime::new().map_err(|e| e.to_string())?;
+    let place = arguments.place;
+    runtime.block_on(async {
+        match arguments.command {
+            Command::Init(init) => setup::init(&place, init),
+            Command::Serve(serve) => setup::serve(&place, serve).await,
+            Command::Token => setup::token(&place),
+            Command::Config { print: _ } => {
+                println!("{}", settings::show(&place.settings([])?, &[]));
+                Ok(())
+            }
+            Command::Area(command) => setup::area(&place, command).await,
+            Command::Speaker(command) => setup::speaker(&place, command).await,
+            Command::Approver(command) => keys::approver(&place, command).await,
+            Command::Bulletin(command) => bulletins::bulletin(&place, command).await,
+            Command::Programme(command) => plans::programme(&place, command).await,
+            Command::Schedule(command) => plans::schedule(&place, command).await,
+            Command::Plan(command) => plans::plan(&place, command).await,
+            Command::Report(command) => reports::report(&place, command).await,
+        }
+    })
+}
+
+impl Place {
+    fn settings(&self, flags: impl IntoIterator<Item = (&'static str, String)>) -> Result<Settings<Config>, String> {
+        settings::load(self.config.as_deref(), std::env::vars(), flags).map_err(|e| e.to_string())
+    }
+
+    fn data(&self) -> Result<PathBuf, String> {
+        self.data.clone().ok_or_else(|| "say which center: --data DIR, or LOAXA_DATA".to_owned())
+    }
+
+    async fn client(&self) -> Result<Client, String> {
+        match (&self.center, &self.data) {
+            (Some(url), _) => {
+                let token = self.token.as_deref().ok_or("--center needs --token, or LOAXA_TOKEN")?;
+                Client::connect(url, token)
+            }
+            (None, Some(dir)) => Client::open(dir, self.settings([])?.values).await,
+            (None, None) => Err("say which center: --data DIR on this machine, or --center URL --token TOKEN".into()),
+        }
+    }
+
+    /// Prints `value` as JSON, or what `text` makes of it.
+    fn answer<T: Serialize>(&self, value: &T, text: impl FnOnce(&T) -> String) -> Result<(), String> {
+        let shown =
+            if self.json { serde_json::to_string_pretty(value).map_err(|e| e.to_string())? } else { text(value) };
+        // A closed pipe (| head) is the reader's wish.
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout(), "{shown}");
+        Ok(())
+    }
+}
+
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(header);
+    table
+}
+
+/// A value for a URL's query.
+fn escaped(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+            _ => format!("%{byte:02X}"),
+        })
+        .collect()
+}

@@ -1,0 +1,117 @@
+//! What really sounded, as tables for people.
+
+use chrono::DateTime;
+use chrono_tz::Tz;
+use clap::Subcommand;
+use serde_json::Value;
+
+use super::{Place, escaped, table};
+use crate::center::app::now_ms;
+use crate::domain::DAY_MS;
+
+#[derive(Subcommand)]
+pub enum Report {
+    /// Plays with their outcome and evidence, newest first
+    Plays {
+        /// First instant (RFC 3339); a day ago if not given
+        #[arg(long, value_name = "TIME")]
+        from: Option<DateTime<chrono::FixedOffset>>,
+        /// Last instant (RFC 3339); now if not given
+        #[arg(long, value_name = "TIME")]
+        to: Option<DateTime<chrono::FixedOffset>>,
+        #[arg(long)]
+        speaker: Option<String>,
+    },
+}
+
+pub async fn report(place: &Place, command: Report) -> Result<(), String> {
+    let Report::Plays { from, to, speaker } = command;
+    let client = place.client().await?;
+    let from_ms = from.map_or(now_ms() - DAY_MS, |from| from.timestamp_millis());
+    let until_ms = to.map_or(now_ms(), |to| to.timestamp_millis());
+    let speaker = speaker.map(|speaker| format!("&speaker={}", escaped(&speaker))).unwrap_or_default();
+    let (mut items, mut cursor) = (vec![], String::new());
+    loop {
+        let path = format!("/plays?from_ms={from_ms}&until_ms={until_ms}{speaker}&cursor={cursor}");
+        let page: Value = client.get(&path).await?;
+        items.extend(page["items"].as_array().cloned().unwrap_or_default());
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = next.to_owned(),
+            None => break,
+        }
+    }
+    let center: Value = client.get("/center").await?;
+    let zone: Tz = center["time_zone"].as_str().and_then(|zone| zone.parse().ok()).unwrap_or(chrono_tz::UTC);
+    place.answer(&serde_json::json!({ "items": items }), |_| play_table(&items, zone))?;
+    client.close().await
+}
+
+/// Plays as a table, in the order given.
+pub fn play_table(plays: &[Value], zone: Tz) -> String {
+    if plays.is_empty() {
+        return "no plays in this time".into();
+    }
+    let mut table = table(&["planned", "speaker", "title", "outcome", "error ms", "heard s", "level dBFS", "evidence"]);
+    for play in plays {
+        let number = |key: &str, scale: f64, digits: usize| {
+            play[key].as_f64().map_or(String::new(), |value| format!("{:.digits$}", value / scale))
+        };
+        let text = |key: &str| play[key].as_str().unwrap_or_default().to_owned();
+        let outcome = match play["reason"].as_str() {
+            Some(reason) => format!("{} ({reason})", text("outcome")),
+            None => text("outcome"),
+        };
+        let planned = DateTime::from_timestamp_millis(play["start_ms"].as_i64().unwrap_or(0));
+        table.add_row([
+            planned.map(|time| time.with_timezone(&zone).format("%Y-%m-%d %H:%M:%S").to_string()).unwrap_or_default(),
+            text("speaker"),
+            text("title"),
+            outcome,
+            number("start_error_ms", 1.0, 2),
+            number("heard_ms", 1000.0, 1),
+            number("level_dbfs", 1.0, 1),
+            text("evidence"),
+        ]);
+    }
+    table.to_string()
+}
+
+/// Speakers as a table: link, clock, content and last sound each for itself.
+pub fn speaker_table(speakers: &Value) -> String {
+    let rows = speakers.as_array().map(Vec::as_slice).unwrap_or_default();
+    if rows.is_empty() {
+        return "no speakers yet; add one: loaxa speaker add ID --title TITLE --area CODE --config-out FILE".into();
+    }
+    let mut table = table(&["id", "title", "area", "link", "clock", "content", "plan", "last play"]);
+    for row in rows {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let clock = match (row["clock"]["trusted"].as_bool(), row["clock"]["error_bound_ms"].as_f64()) {
+            (Some(true), Some(bound)) => format!("±{bound:.1} ms"),
+            (Some(true), None) => "trusted".into(),
+            (Some(false), _) => "not trusted".into(),
+            (None, _) => String::new(),
+        };
+        let content = match (row["content"]["ready"].as_u64(), row["content"]["wanted"].as_u64()) {
+            (Some(ready), Some(wanted)) => format!("{ready}/{wanted}"),
+            _ => String::new(),
+        };
+        let plan = match (row["plan"]["accepted"].as_u64(), row["plan"]["sent"].as_u64()) {
+            (Some(accepted), Some(sent)) if accepted == sent => accepted.to_string(),
+            (accepted, sent) => {
+                let word = |number: Option<u64>| number.map_or("-".to_owned(), |number| number.to_string());
+                format!("{} of {}", word(accepted), word(sent))
+            }
+        };
+        table.add_row([
+            text(&row["id"]),
+            text(&row["title"]),
+            text(&row["area_title"]),
+            text(&row["link"]["state"]),
+            clock,
+            content,
+            plan,
+            text(&row["last_play"]["outcome"]),
+        ]);
+    }
+    table.to_string()
+}

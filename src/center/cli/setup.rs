@@ -1,0 +1,214 @@
+//! Making and running a center; its areas and speakers.
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+
+use axum::http::Method;
+use chrono_tz::Tz;
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use tracing_subscriber::EnvFilter;
+
+use super::{Place, keys, table};
+use crate::center::api::{AreaView, SpeakerCreated};
+use crate::center::app::now_ms;
+use crate::center::datadir::{DataDir, NewSite, random_text, write_secret};
+use crate::center::serve as server;
+use crate::domain::ids::{AreaCode, SiteId};
+
+#[derive(Args)]
+pub struct Init {
+    /// Short name of this center: the first part of its MQTT topics
+    #[arg(long, default_value = "loaxa")]
+    site: SiteId,
+    /// The office's name
+    #[arg(long, default_value = "Trung tâm truyền thanh")]
+    title: String,
+    /// Code of the area at the top (a province has 2 digits, a commune 5)
+    #[arg(long, default_value = "vn")]
+    area: AreaCode,
+    #[arg(long, default_value = "Việt Nam")]
+    area_title: String,
+    #[arg(long, default_value = "Asia/Ho_Chi_Minh")]
+    time_zone: Tz,
+    /// File with the passphrase of the authority's key; asked for or made up if not given
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
+}
+
+pub fn init(place: &Place, init: Init) -> Result<(), String> {
+    let dir = place.data()?;
+    let given = keys::given_passphrase(init.passphrase_file.as_deref(), "LOAXA_AUTHORITY_PASSPHRASE")?;
+    let (passphrase, made_up) = match given {
+        Some(passphrase) => (passphrase, false),
+        None if std::io::stdin().is_terminal() => (keys::new_passphrase("Passphrase for the authority's key")?, false),
+        None => (random_text(15)?.into(), true),
+    };
+    let new = NewSite {
+        site: init.site,
+        title: init.title,
+        area: init.area,
+        area_title: init.area_title,
+        time_zone: init.time_zone.to_string(),
+    };
+    let data = DataDir::init(&dir, new, &passphrase, now_ms())?;
+    let site = data.site()?;
+    let mut made = json!({ "data": dir, "site": site.site, "area": site.area });
+    if made_up {
+        made["authority_passphrase"] = json!(*passphrase);
+    }
+    place.answer(&made, |_| {
+        let mut lines = vec![format!("A new center, {:?}, is in {}.", site.title, dir.display())];
+        if made_up {
+            lines.push(format!("Passphrase of the authority's key (kept nowhere; write it down): {}", *passphrase));
+        }
+        lines.push(
+            "authority.key signs who may approve. Keep a copy of it and its passphrase away from this machine.".into(),
+        );
+        lines.push(format!("Next: loaxa serve --data {}", dir.display()));
+        lines.join("\n")
+    })
+}
+
+#[derive(Args)]
+pub struct Serve {
+    /// Address of the API and the page (default 127.0.0.1:8080)
+    #[arg(long, value_name = "ADDR")]
+    http: Option<String>,
+    /// Address of the embedded broker (default 127.0.0.1:1883)
+    #[arg(long, value_name = "ADDR")]
+    mqtt: Option<String>,
+    /// An external broker instead of the embedded one: mqtt://[user:password@]host:port
+    #[arg(long, value_name = "URL")]
+    broker: Option<String>,
+    /// PostgreSQL by URL, instead of SQLite in the data directory
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
+}
+
+pub async fn serve(place: &Place, serve: Serve) -> Result<(), String> {
+    let flags = [
+        ("http.address", serve.http),
+        ("mqtt.address", serve.mqtt),
+        ("mqtt.broker", serve.broker),
+        ("store.database", serve.database),
+    ];
+    let flags = flags.into_iter().filter_map(|(key, value)| Some((key, value?)));
+    let config = place.settings(flags)?.values;
+    let filter = format!("warn,rmqtt=error,rmqtt_net=error,rmqtt_retainer=error,loaxa={}", config.log.level);
+    let filter = EnvFilter::try_new(filter).map_err(|e| format!("log.level: {e}"))?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    let data = DataDir::open(&place.data()?)?;
+    let json = place.json;
+    server::serve(data, config, |running| {
+        if json {
+            println!("{}", json!(running));
+        } else {
+            println!("page and API  {}", running.http);
+            println!("MQTT broker   {}", running.mqtt);
+        }
+    })
+    .await
+}
+
+pub fn token(place: &Place) -> Result<(), String> {
+    let token = DataDir::open(&place.data()?)?.token()?;
+    place.answer(&json!({ "token": token }), |_| token.clone())
+}
+
+#[derive(Subcommand)]
+pub enum Area {
+    /// Add a unit
+    Add {
+        code: AreaCode,
+        #[arg(long)]
+        title: String,
+        /// The unit above; the top of the tree if not given
+        #[arg(long)]
+        parent: Option<AreaCode>,
+    },
+    /// List all units
+    List,
+}
+
+pub async fn area(place: &Place, command: Area) -> Result<(), String> {
+    let client = place.client().await?;
+    match command {
+        Area::Add { code, title, parent } => {
+            let body = json!({ "code": code, "title": title, "parent": parent });
+            client.send::<Value>(Method::POST, "/areas", &body).await?;
+            place.answer(&body, |_| format!("area {code} ({title}) added"))?;
+        }
+        Area::List => {
+            let areas: Vec<AreaView> = client.get("/areas").await?;
+            place.answer(&areas, |areas| {
+                let mut table = table(&["code", "title", "above"]);
+                for area in areas {
+                    table.add_row([&area.code, &area.title, area.parent.as_ref().unwrap_or(&String::new())]);
+                }
+                table.to_string()
+            })?;
+        }
+    }
+    client.close().await
+}
+
+#[derive(Subcommand)]
+pub enum Speaker {
+    /// Add a speaker, and write the configuration of its controller
+    Add {
+        /// Short name: a-z, 0-9, '-'
+        id: String,
+        /// What people call it
+        #[arg(long)]
+        title: String,
+        #[arg(long)]
+        area: AreaCode,
+        /// Where to write the controller's configuration; printed if not given
+        #[arg(long, value_name = "FILE")]
+        config_out: Option<PathBuf>,
+        /// Where the controller reaches the broker; this center's own broker if not given
+        #[arg(long, value_name = "URL")]
+        mqtt: Option<String>,
+    },
+    /// List speakers with link, clock, content and last play
+    List,
+}
+
+pub async fn speaker(place: &Place, command: Speaker) -> Result<(), String> {
+    let client = place.client().await?;
+    match command {
+        Speaker::Add { id, title, area, config_out, mqtt } => {
+            if let Some(path) = config_out.as_ref().filter(|path| path.exists()) {
+                return Err(format!("{} is there already; nothing was changed", path.display()));
+            }
+            let body = json!({ "id": id, "title": title, "area": area });
+            let created: SpeakerCreated = client.send(Method::POST, "/speakers", &body).await?;
+            let running = place.data.as_ref().and_then(|dir| DataDir::open(dir).ok()?.running());
+            let mqtt = mqtt.or(running.map(|running| running.mqtt)).unwrap_or_else(|| "mqtt://127.0.0.1:1883".into());
+            let config = controller_config(&created, &mqtt);
+            if let Some(path) = &config_out {
+                write_secret(path, &config).map_err(|e| format!("{} cannot be written: {e}", path.display()))?;
+            }
+            place.answer(&created, |_| match &config_out {
+                Some(path) => format!("speaker {id} added; its controller's configuration is {}", path.display()),
+                None => config.clone(),
+            })?;
+        }
+        Speaker::List => {
+            let list: Value = client.get("/speakers").await?;
+            place.answer(&list, |list| super::reports::speaker_table(&list["items"]))?;
+        }
+    }
+    client.close().await
+}
+
+/// The part of a controller's configuration that only the center knows; the rest has defaults.
+fn controller_config(created: &SpeakerCreated, mqtt: &str) -> String {
+    let identity = json!({
+        "identity": { "site": created.site, "speaker": created.speaker, "areas": created.areas, "authority": created.authority },
+        "center": { "mqtt": mqtt, "password": created.password },
+    });
+    let table = toml::to_string(&identity).unwrap_or_default();
+    format!("# Made by `loaxa speaker add`. firmware-config/controller.toml explains every key.\n{table}")
+}

@@ -1,0 +1,154 @@
+//! The command line's way to a center: its API, over HTTP to a running one, or in this process when none is running.
+//!
+//! Either way it is the same API with the same checks, so a command means the same whether the server is up or not.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{Method, Request, StatusCode};
+use serde::de::DeserializeOwned;
+use tokio::sync::watch;
+use tower::ServiceExt as _;
+
+use super::api::{self, Problem};
+use super::app::{App, now_ms};
+use super::config::Config;
+use super::datadir::DataDir;
+use super::{ingest, planner};
+
+pub struct Client {
+    way: Way,
+    token: String,
+}
+
+enum Way {
+    Http {
+        base: String,
+        http: reqwest::Client,
+    },
+    /// This process holds the data directory's lock while the client lives.
+    Here {
+        app: Arc<App>,
+        router: axum::Router,
+        _lock: std::fs::File,
+        _stop: watch::Sender<bool>,
+    },
+}
+
+impl Client {
+    /// A center by URL.
+    pub fn connect(url: &str, token: &str) -> Result<Self, String> {
+        let http = reqwest::Client::builder().build().map_err(|e| e.to_string())?;
+        Ok(Self { way: Way::Http { base: url.trim_end_matches('/').to_owned(), http }, token: token.to_owned() })
+    }
+
+    /// The center of a data directory: the server that runs on it, or the directory itself.
+    pub async fn open(dir: &Path, config: Config) -> Result<Self, String> {
+        let data = DataDir::open(dir)?;
+        let token = data.token()?;
+        let Some(lock) = data.lock()? else {
+            let running =
+                data.running().ok_or("the server on this directory is starting or stopping; try again in a moment")?;
+            return Self::connect(&running.http, &token);
+        };
+        let app = App::open(data, config).await?;
+        let (stop, stopped) = watch::channel(false);
+        let router = api::router(app.clone(), stopped);
+        tokio::spawn(ingest::run(app.clone()));
+        Ok(Self { way: Way::Here { app, router, _lock: lock, _stop: stop }, token })
+    }
+
+    /// Ends the visit. Where no server runs, plans are made now, since nobody else will.
+    pub async fn close(self) -> Result<(), String> {
+        if let Way::Here { app, .. } = self.way {
+            planner::plan_all(&app, now_ms()).await.map_err(|e| e.to_string())?;
+            app.store.close().await;
+        }
+        Ok(())
+    }
+
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, String> {
+        self.json(Method::GET, path, None).await
+    }
+
+    pub async fn send<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &serde_json::Value,
+    ) -> Result<T, String> {
+        self.json(method, path, Some(body)).await
+    }
+
+    async fn json<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&serde_json::Value>,
+    ) -> Result<T, String> {
+        let bytes = body.map(|body| body.to_string().into_bytes());
+        let kind = if bytes.is_some() { "application/json" } else { "" };
+        let answer = self.call(method, path, kind, bytes.unwrap_or_default().into()).await?;
+        let text = if answer.is_empty() { b"null".to_vec() } else { answer };
+        serde_json::from_slice(&text).map_err(|e| format!("the center's answer cannot be read: {e}"))
+    }
+
+    pub async fn bytes(&self, path: &str) -> Result<Vec<u8>, String> {
+        self.call(Method::GET, path, "", Body::empty()).await
+    }
+
+    /// Sends a file's bytes; they are read as they go.
+    pub async fn upload<T: DeserializeOwned>(&self, path: &str, body: Body) -> Result<T, String> {
+        let answer = self.call(Method::POST, path, "application/octet-stream", body).await?;
+        serde_json::from_slice(&answer).map_err(|e| format!("the center's answer cannot be read: {e}"))
+    }
+
+    async fn call(&self, method: Method, path: &str, kind: &str, body: Body) -> Result<Vec<u8>, String> {
+        let bearer = format!("Bearer {}", self.token);
+        let (status, bytes) = match &self.way {
+            Way::Http { base, http } => {
+                let request = http
+                    .request(method, format!("{base}/api/v1{path}"))
+                    .header("authorization", bearer)
+                    .header("content-type", kind)
+                    .body(reqwest::Body::wrap_stream(body.into_data_stream()));
+                let answer = request
+                    .send()
+                    .await
+                    .map_err(|e| format!("the center at {base} does not answer: {}", root_cause(&e)))?;
+                let status = answer.status();
+                (status, answer.bytes().await.map_err(|e| e.to_string())?.to_vec())
+            }
+            Way::Here { router, .. } => {
+                let request = Request::builder()
+                    .method(method)
+                    .uri(format!("/api/v1{path}"))
+                    .header("authorization", bearer)
+                    .header("content-type", kind)
+                    .body(body)
+                    .map_err(|e| e.to_string())?;
+                let answer = router.clone().oneshot(request).await.map_err(|e| e.to_string())?;
+                let status = answer.status();
+                let bytes = axum::body::to_bytes(answer.into_body(), usize::MAX).await.map_err(|e| e.to_string())?;
+                (status, bytes.to_vec())
+            }
+        };
+        if status.is_success() { Ok(bytes) } else { Err(explain(status, &bytes)) }
+    }
+}
+
+fn explain(status: StatusCode, bytes: &[u8]) -> String {
+    match serde_json::from_slice::<Problem>(bytes) {
+        Ok(problem) => problem.detail,
+        Err(_) => format!("{status}: {}", String::from_utf8_lossy(bytes).trim()),
+    }
+}
+
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}

@@ -1,0 +1,207 @@
+//! The one directory that holds a center: what lies where, and how it is made.
+//!
+//! ```text
+//! center.db          SQLite (absent with PostgreSQL)
+//! site.json          the site's name and the authority's public key
+//! token              access for the command line and the first sign-in, readable by the owner alone
+//! dispatcher.key     the online key that signs plans, readable by the owner alone
+//! authority.key      the authority's key under its passphrase; may be moved to another machine
+//! media/             broadcast form, by hash
+//! uploads/           as received, until converted
+//! run.json           where the running server listens
+//! lock               held by whoever works on this directory
+//! ```
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::approval::{Certificate, PublicKey, Role, key_text};
+use crate::domain::ids::{AreaCode, SiteId};
+use crate::domain::priority::Priority;
+use crate::protocol::envelope::Envelope;
+use crate::protocol::keys::{SealedKey, SigningKey};
+
+/// What never changes about a site.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Site {
+    pub site: SiteId,
+    pub title: String,
+    /// The area at the top of the tree.
+    pub area: AreaCode,
+    pub area_title: String,
+    pub time_zone: String,
+    #[serde(with = "key_text")]
+    pub authority: PublicKey,
+    /// The dispatcher's certificate, signed by the authority.
+    pub dispatcher: Envelope,
+}
+
+/// Where a running server can be reached, for the command line on the same machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Running {
+    pub http: String,
+    pub mqtt: String,
+    pub pid: u32,
+}
+
+#[derive(Debug, Clone)]
+pub struct DataDir {
+    root: PathBuf,
+}
+
+/// Ten years, for keys that are rotated by hand.
+const DISPATCHER_VALID_MS: i64 = 10 * 366 * crate::domain::DAY_MS;
+
+/// What `init` asks for.
+#[derive(Debug, Clone)]
+pub struct NewSite {
+    pub site: SiteId,
+    pub title: String,
+    pub area: AreaCode,
+    pub area_title: String,
+    pub time_zone: String,
+}
+
+impl DataDir {
+    /// A directory that `init` has made.
+    pub fn open(root: &Path) -> Result<Self, String> {
+        let this = Self { root: root.to_owned() };
+        if this.root.join("site.json").is_file() {
+            Ok(this)
+        } else {
+            Err(format!(
+                "{} is not a center's data directory; make it with: loaxa init --data {}",
+                root.display(),
+                root.display()
+            ))
+        }
+    }
+
+    /// Makes a new center: keys, dispatcher certificate, token. Refuses a directory that is one already.
+    pub fn init(root: &Path, new: NewSite, authority_passphrase: &str, now_ms: i64) -> Result<Self, String> {
+        let failed = |what: &str, e: io::Error| format!("{what} in {} cannot be written: {e}", root.display());
+        let this = Self { root: root.to_owned() };
+        if root.join("site.json").exists() {
+            return Err(format!("{} is a center already; nothing was changed", root.display()));
+        }
+        for dir in ["", "media", "uploads"] {
+            fs::create_dir_all(root.join(dir)).map_err(|e| failed("a directory", e))?;
+        }
+        let authority = SigningKey::generate().map_err(|e| e.to_string())?;
+        let sealed = SealedKey::seal(&authority, &new.title, authority_passphrase).map_err(|e| e.to_string())?;
+        let dispatcher = SigningKey::generate().map_err(|e| e.to_string())?;
+        let certificate = Certificate {
+            site: new.site.clone(),
+            role: Role::Dispatcher,
+            title: new.title.clone(),
+            key: dispatcher.public(),
+            areas: vec![new.area.clone()],
+            highest: Priority::Emergency,
+            valid_from_ms: now_ms - crate::domain::DAY_MS,
+            valid_until_ms: now_ms + DISPATCHER_VALID_MS,
+        };
+        let site = Site {
+            site: new.site,
+            title: new.title,
+            area: new.area,
+            area_title: new.area_title,
+            time_zone: new.time_zone,
+            authority: authority.public(),
+            dispatcher: Envelope::sign(&certificate, &authority).map_err(|e| e.to_string())?,
+        };
+        let sealed = serde_json::to_string_pretty(&sealed).map_err(|e| e.to_string())?;
+        let token = random_text(24)?;
+        write_secret(&root.join("authority.key"), &sealed).map_err(|e| failed("authority.key", e))?;
+        write_secret(&root.join("dispatcher.key"), &STANDARD.encode(*dispatcher.seed()))
+            .map_err(|e| failed("dispatcher.key", e))?;
+        write_secret(&root.join("token"), &token).map_err(|e| failed("token", e))?;
+        // Last, since its presence says that the rest is there.
+        let site = serde_json::to_string_pretty(&site).map_err(|e| e.to_string())?;
+        write_whole(&root.join("site.json"), site.as_bytes()).map_err(|e| failed("site.json", e))?;
+        Ok(this)
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    fn read(&self, name: &str) -> Result<String, String> {
+        let path = self.path(name);
+        fs::read_to_string(&path).map_err(|e| format!("{} cannot be read: {e}", path.display()))
+    }
+
+    pub fn site(&self) -> Result<Site, String> {
+        serde_json::from_str(&self.read("site.json")?).map_err(|e| format!("site.json is damaged: {e}"))
+    }
+
+    pub fn token(&self) -> Result<String, String> {
+        Ok(self.read("token")?.trim().to_owned())
+    }
+
+    pub fn dispatcher_key(&self) -> Result<SigningKey, String> {
+        let text = self.read("dispatcher.key")?;
+        let seed = STANDARD.decode(text.trim()).ok().and_then(|seed| <[u8; 32]>::try_from(seed).ok());
+        Ok(SigningKey::from_seed(&seed.ok_or("dispatcher.key is damaged")?))
+    }
+
+    /// Holds the directory for one process until dropped; `None` if another has it.
+    pub fn lock(&self) -> Result<Option<File>, String> {
+        let path = self.path("lock");
+        let failed = |e: io::Error| format!("{} cannot be used: {e}", path.display());
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(e)) => Err(failed(e)),
+        }
+    }
+
+    pub fn set_running(&self, running: &Running) -> Result<(), String> {
+        let text = serde_json::to_string(running).map_err(|e| e.to_string())?;
+        write_whole(&self.path("run.json"), text.as_bytes()).map_err(|e| format!("run.json cannot be written: {e}"))
+    }
+
+    pub fn running(&self) -> Option<Running> {
+        serde_json::from_str(&self.read("run.json").ok()?).ok()
+    }
+
+    pub fn clear_running(&self) {
+        let _ = fs::remove_file(self.path("run.json"));
+    }
+}
+
+/// Random text of `bytes` bytes of entropy, safe in URLs and files.
+pub fn random_text(bytes: usize) -> Result<String, String> {
+    let mut random = vec![0; bytes];
+    getrandom::fill(&mut random).map_err(|_| "the system has no randomness".to_owned())?;
+    Ok(URL_SAFE_NO_PAD.encode(random))
+}
+
+/// Writes a file that only its owner may read; never over an existing one.
+pub fn write_secret(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.write_all(b"\n")?;
+    file.sync_all()
+}
+
+/// Writes a file so that after a power cut it is there whole, or as it was before.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let parent = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new().prefix(".tmp").tempfile_in(parent)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|e| e.error)?;
+    File::open(parent)?.sync_all()
+}

@@ -1,0 +1,147 @@
+//! Turns what was uploaded into the broadcast form: decodes it for real, measures its loudness, converts, hashes.
+//!
+//! Uploads wait as rows, so one that was accepted is converted even if the center was killed in between. The work runs beside
+//! the server's other tasks, one file at a time, and says how far it is.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tracing::{info, warn};
+
+use super::app::{App, Change};
+use super::store::{Intake, RevisionRow, Sound};
+use crate::audio::decode::DecodeError;
+use crate::audio::encode::OpusWriter;
+use crate::audio::loudness::{Loudness, LoudnessMeter, SILENCE_LUFS};
+use crate::audio::meter::Meter;
+use crate::audio::source::{Source, duration_ms};
+use crate::domain::plan::MAX_MEDIA_BYTES;
+
+/// The result of a conversion.
+#[derive(Debug)]
+pub struct Converted {
+    pub opus: Vec<u8>,
+    pub duration_ms: i64,
+    pub loudness: Loudness,
+    pub warnings: Vec<String>,
+}
+
+const SHORTEST_MS: i64 = 200;
+/// Samples at full scale, in thousandths of all, from which a recording counts as clipped.
+const CLIPPED_PER_MILLE: u64 = 1;
+
+/// Decodes, measures and converts a file; `progress` hears percents. An error is in the words of the person who sent it.
+pub fn convert(path: &Path, longest_ms: i64, mut progress: impl FnMut(u8)) -> Result<Converted, String> {
+    let mut source = Source::open(path).map_err(|e| e.to_string())?;
+    let mut loudness = LoudnessMeter::new()?;
+    let mut opus = OpusWriter::new(vec![])?;
+    let (mut meter, mut block, mut clipped) = (Meter::default(), vec![], 0u64);
+    loop {
+        block.clear();
+        let more = source.next(&mut block);
+        clipped += block.iter().filter(|sample| sample.abs() >= 0.999).count() as u64;
+        meter.add(&block);
+        loudness.add(&block)?;
+        opus.push(&block)?;
+        if duration_ms(meter.frames()) > longest_ms {
+            return Err(format!("it is longer than the {} minutes that are allowed", longest_ms / 60_000));
+        }
+        if let Some(done) = source.progress() {
+            progress((done * 100.0) as u8);
+        }
+        if !more {
+            break;
+        }
+    }
+    if meter.frames() == 0 {
+        return Err(DecodeError::NothingDecoded.to_string());
+    }
+    let length_ms = duration_ms(meter.frames());
+    if length_ms < SHORTEST_MS {
+        return Err(format!("it lasts only {length_ms} ms; a bulletin needs at least {SHORTEST_MS} ms"));
+    }
+    let loudness = loudness.finish()?;
+    let decoder = source.decoder();
+    let mut warnings = vec![];
+    if decoder.damaged_packets() > 0 {
+        warnings.push(format!("{} damaged places were skipped", decoder.damaged_packets()));
+    }
+    let missing = decoder.declared_frames().unwrap_or(0).saturating_sub(decoder.decoded_frames());
+    let missing_s = missing as f64 / f64::from(decoder.rate_hz().max(1));
+    if missing_s > 1.0 {
+        warnings.push(format!("the file is cut off: {missing_s:.0} s that it announces are not in it"));
+    }
+    if loudness.integrated_lufs < SILENCE_LUFS {
+        warnings.push("it is silent, or nearly so".to_owned());
+    }
+    if clipped * 1000 > meter.frames() * CLIPPED_PER_MILLE {
+        warnings.push("it is clipped: the recording was too loud and will sound distorted".to_owned());
+    }
+    let opus = opus.finish()?;
+    if opus.len() as u64 > MAX_MEDIA_BYTES {
+        return Err(format!("converted, it is larger than {} MiB", MAX_MEDIA_BYTES / 1024 / 1024));
+    }
+    Ok(Converted { opus, duration_ms: length_ms, loudness, warnings })
+}
+
+/// Converts whatever waits, now and whenever the bell rings.
+pub async fn run(app: Arc<App>) {
+    loop {
+        match app.store.received_revisions().await {
+            Ok(rows) if rows.is_empty() => app.ingest_bell.notified().await,
+            Ok(rows) => {
+                for row in rows {
+                    if let Err(error) = ingest(&app, &row).await {
+                        warn!("bulletin {} revision {}: {error}; trying again", row.bulletin, row.revision);
+                        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+                    }
+                }
+            }
+            Err(error) => {
+                warn!("uploads cannot be looked up: {error}");
+                tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+            }
+        }
+    }
+}
+
+/// Converts one revision and stores the result; an error here is the machine's, not the file's.
+async fn ingest(app: &Arc<App>, row: &RevisionRow) -> Result<(), String> {
+    let Intake::Received { upload } = &row.intake else { return Ok(()) };
+    let path = app.upload_path(upload);
+    let longest_ms = i64::try_from(app.config.media.longest_minutes).unwrap_or(i64::MAX / 60_000) * 60_000;
+    let key = (row.bulletin.clone(), row.revision);
+    let worker = {
+        let (app, key, path) = (app.clone(), key.clone(), path.clone());
+        move || {
+            let note = |percent| {
+                if let Ok(mut progress) = app.progress.lock() {
+                    progress.insert(key.clone(), percent);
+                }
+            };
+            convert(&path, longest_ms, note)
+        }
+    };
+    // A decoder that panics on a stranger's file must not take the center with it.
+    let converted = tokio::task::spawn_blocking(worker)
+        .await
+        .unwrap_or_else(|_| Err("the file made the decoder fail; it is damaged".to_owned()));
+    let (intake, warnings) = match converted {
+        Ok(converted) => {
+            let bytes = converted.opus.len() as u64;
+            let media = app.media.add(&converted.opus).map_err(|e| e.to_string())?;
+            let (loudness, gain_db) = (converted.loudness, converted.loudness.gain_db());
+            let sound = Sound { media, bytes, duration_ms: converted.duration_ms, loudness, gain_db };
+            info!("bulletin {} revision {}: {} ms, {} bytes", row.bulletin, row.revision, sound.duration_ms, bytes);
+            (Intake::Ready(sound), converted.warnings)
+        }
+        Err(problem) => (Intake::Refused { problem }, vec![]),
+    };
+    app.store.finish_intake(row, &intake, &warnings).await.map_err(|e| e.to_string())?;
+    if let Ok(mut progress) = app.progress.lock() {
+        progress.remove(&key);
+    }
+    let _ = std::fs::remove_file(path);
+    app.changed(Change::Plays);
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! Takes in what speakers say: their state, and the records of what they played. Acknowledges records only once they are stored.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rumqttc::{AsyncClient, QoS};
+use tokio::sync::mpsc;
+use tracing::warn;
+
+use super::app::{App, Change, now_ms};
+use super::link::Heard;
+use super::store::StoreError;
+use crate::domain::ids::{OccurrenceId, SpeakerId};
+use crate::domain::record::PlaybackRecord;
+use crate::protocol::message::{self, Ack, State};
+use crate::protocol::topics::{self, Down};
+
+/// Messages stored in one transaction.
+const BATCH: usize = 500;
+
+pub async fn run(app: Arc<App>, client: AsyncClient, mut heard: mpsc::Receiver<Heard>) {
+    let mut batch = vec![];
+    while heard.recv_many(&mut batch, BATCH).await > 0 {
+        let (mut records, mut states) = (vec![], BTreeMap::new());
+        for message in batch.drain(..) {
+            match message {
+                Heard::Report { speaker, payload } => read_report(&speaker, &payload, &mut records),
+                Heard::State { speaker, payload } => read_state(speaker, &payload, &mut states),
+            }
+        }
+        store_states(&app, states).await;
+        store_records(&app, &client, records).await;
+    }
+}
+
+fn read_report(speaker: &SpeakerId, payload: &[u8], records: &mut Vec<PlaybackRecord>) {
+    match message::parse_report(payload) {
+        // A speaker speaks for itself alone.
+        Ok(report) => records.extend(report.records.into_iter().filter(|record| record.speaker == *speaker)),
+        Err(error) => warn!("{speaker} sent a report that cannot be read: {error}"),
+    }
+}
+
+/// Of several states of one speaker in a batch the newest counts.
+fn read_state(speaker: SpeakerId, payload: &[u8], states: &mut BTreeMap<SpeakerId, State>) {
+    match message::parse::<State>(payload) {
+        Ok(state) => {
+            if states.get(&speaker).is_none_or(|old| old.birth <= state.birth) {
+                states.insert(speaker, state);
+            }
+        }
+        Err(error) => warn!("{speaker} sent a state that cannot be read: {error}"),
+    }
+}
+
+async fn store_states(app: &App, states: BTreeMap<SpeakerId, State>) {
+    let mut any = false;
+    for (speaker, state) in states {
+        match app.store.set_state(&speaker, &state, now_ms()).await {
+            Ok(taken) => any |= taken,
+            Err(error) => warn!("the state of {speaker} cannot be stored: {error}"),
+        }
+    }
+    if any {
+        app.changed(Change::Speakers);
+    }
+}
+
+async fn store_records(app: &App, client: &AsyncClient, records: Vec<PlaybackRecord>) {
+    if records.is_empty() {
+        return;
+    }
+    if let Err(error) = store_patiently(app, &records).await {
+        // Not acknowledged, so they come again.
+        warn!("{} records cannot be stored: {error}", records.len());
+        return;
+    }
+    app.changed(Change::Plays);
+    let mut acks: BTreeMap<SpeakerId, Vec<OccurrenceId>> = BTreeMap::new();
+    for record in records {
+        acks.entry(record.speaker).or_default().push(record.occurrence);
+    }
+    for (speaker, occurrences) in acks {
+        let topic = topics::down(&app.site.site, &speaker, Down::Ack);
+        let _ = client.publish(topic, QoS::AtLeastOnce, false, message::bytes(&Ack { occurrences })).await;
+    }
+}
+
+async fn store_patiently(app: &App, records: &[PlaybackRecord]) -> Result<(), StoreError> {
+    match app.store.add_records(records, now_ms()).await {
+        Ok(()) => Ok(()),
+        Err(first) => {
+            warn!("records: {first}; trying once more");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            app.store.add_records(records, now_ms()).await
+        }
+    }
+}

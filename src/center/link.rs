@@ -1,0 +1,190 @@
+//! The center's two connections to its broker: one for words, one for media, so that a clock probe never waits behind a chunk.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS};
+use tokio::sync::{mpsc, watch};
+use tracing::{info, warn};
+
+use super::app::{App, now_ns};
+use super::broker::CENTER_USER;
+use crate::domain::ids::SpeakerId;
+use crate::protocol::limits::PACKET_BYTES;
+use crate::protocol::message::{self, ClockAnswer, ClockProbe, Want};
+use crate::protocol::topics::{self, Down, Topic, Up};
+
+/// How to reach the broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrokerAddress {
+    pub host: String,
+    pub port: u16,
+    pub user: String,
+    pub password: String,
+}
+
+impl BrokerAddress {
+    /// Reads `mqtt://[user:password@]host[:port]`.
+    pub fn parse(url: &str) -> Result<Self, String> {
+        let rest = url.strip_prefix("mqtt://").ok_or_else(|| format!("{url:?} is not of the form mqtt://host:1883"))?;
+        let (credentials, place) =
+            rest.trim_end_matches('/').rsplit_once('@').unwrap_or(("", rest.trim_end_matches('/')));
+        let (user, password) = credentials.split_once(':').unwrap_or((credentials, ""));
+        let (host, port) = match place.rsplit_once(':') {
+            Some((host, port)) => (host, port.parse().map_err(|_| format!("{port:?} is not a port number"))?),
+            None => (place, 1883),
+        };
+        Ok(Self { host: host.into(), port, user: user.into(), password: password.into() })
+    }
+}
+
+/// A message that concerns the store.
+#[derive(Debug)]
+pub enum Heard {
+    State { speaker: SpeakerId, payload: Vec<u8> },
+    Report { speaker: SpeakerId, payload: Vec<u8> },
+}
+
+/// The ends that the rest of the center holds.
+#[derive(Debug)]
+pub struct Link {
+    pub words: AsyncClient,
+    pub media: AsyncClient,
+    pub heard: mpsc::Receiver<Heard>,
+    pub wants: mpsc::Receiver<Want>,
+    /// Rises with every connection: the broker may have forgotten everything that was retained.
+    pub connections: watch::Receiver<u64>,
+}
+
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// Messages waiting for the store. When it is full the broker's socket is not read, and speakers send again.
+const HEARD_QUEUE: usize = 10_000;
+/// Wants beyond this are dropped; their speakers ask again.
+const WANT_QUEUE: usize = 10_000;
+
+pub fn start(app: &Arc<App>, broker: &BrokerAddress) -> Link {
+    let connect = |name: &str, queue: usize| {
+        let mut options =
+            MqttOptions::new(format!("{CENTER_USER}-{}-{name}", app.site.site), broker.host.clone(), broker.port);
+        options.set_keep_alive(KEEP_ALIVE).set_clean_session(true).set_max_packet_size(PACKET_BYTES, PACKET_BYTES);
+        options.set_inflight(500);
+        if !broker.user.is_empty() {
+            options.set_credentials(broker.user.clone(), broker.password.clone());
+        }
+        AsyncClient::new(options, queue)
+    };
+    let (words, word_loop) = connect("words", 1000);
+    // Few in the queue: what waits there cannot be overtaken by something more urgent.
+    let (media, media_loop) = connect("media", 16);
+    let (heard_sender, heard) = mpsc::channel(HEARD_QUEUE);
+    let (want_sender, wants) = mpsc::channel(WANT_QUEUE);
+    let (connection_sender, connections) = watch::channel(0);
+    let listener = Listener {
+        app: app.clone(),
+        client: words.clone(),
+        heard: heard_sender,
+        wants: want_sender,
+        connections: connection_sender,
+    };
+    tokio::spawn(listener.run(word_loop));
+    tokio::spawn(run_media(media_loop));
+    Link { words, media, heard, wants, connections }
+}
+
+struct Listener {
+    app: Arc<App>,
+    client: AsyncClient,
+    heard: mpsc::Sender<Heard>,
+    wants: mpsc::Sender<Want>,
+    connections: watch::Sender<u64>,
+}
+
+impl Listener {
+    async fn run(self, mut event_loop: EventLoop) {
+        let mut connected = true;
+        loop {
+            match event_loop.poll().await {
+                Ok(Event::Incoming(Packet::ConnAck(_))) => {
+                    info!("connected to the broker");
+                    connected = true;
+                    for kind in Up::ALL {
+                        let filter = topics::up_from_all(&self.app.site.site, kind);
+                        if self.client.try_subscribe(filter, QoS::AtLeastOnce).is_err() {
+                            warn!("the broker is slow; reconnecting");
+                            event_loop.clean();
+                        }
+                    }
+                    self.connections.send_modify(|connections| *connections += 1);
+                }
+                Ok(Event::Incoming(Packet::Publish(publish))) => {
+                    let arrived_ns = now_ns();
+                    self.hear(&publish.topic, publish.payload.to_vec(), arrived_ns).await;
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    if connected {
+                        warn!("no connection to the broker ({error}); trying again");
+                    }
+                    connected = false;
+                    event_loop.pending.clear();
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                }
+            }
+        }
+    }
+
+    async fn hear(&self, topic: &str, payload: Vec<u8>, arrived_unix_ns: i64) {
+        let Some(Topic::Up(speaker, kind)) = topics::parse(&self.app.site.site, topic) else { return };
+        match kind {
+            Up::Clock => {
+                let Ok(probe) = message::parse::<ClockProbe>(&payload) else { return };
+                let topic = topics::down(&self.app.site.site, &speaker, Down::Time);
+                let answer = ClockAnswer {
+                    sequence: probe.sequence,
+                    sent_mono_ns: probe.sent_mono_ns,
+                    arrived_unix_ns,
+                    answered_unix_ns: now_ns(),
+                };
+                // A lost answer costs nothing; the next probe comes soon.
+                let _ = self.client.try_publish(topic, QoS::AtMostOnce, false, message::bytes(&answer));
+            }
+            Up::Want => match message::parse::<Want>(&payload) {
+                Ok(want) => {
+                    let _ = self.wants.try_send(want);
+                }
+                Err(error) => warn!("{speaker} sent a want that cannot be read: {error}"),
+            },
+            Up::State => {
+                let _ = self.heard.send(Heard::State { speaker, payload }).await;
+            }
+            Up::Report => {
+                let _ = self.heard.send(Heard::Report { speaker, payload }).await;
+            }
+        }
+    }
+}
+
+/// Keeps the media connection up; it only sends.
+async fn run_media(mut event_loop: EventLoop) {
+    loop {
+        if event_loop.poll().await.is_err() {
+            // Chunks that were waiting are asked for again by those who lack them.
+            event_loop.clean();
+            event_loop.pending.clear();
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn broker_addresses_with_and_without_credentials() {
+        let read = |url| BrokerAddress::parse(url).map(|b| (b.host, b.port, b.user, b.password));
+        assert_eq!(read("mqtt://h").unwrap(), ("h".into(), 1883, String::new(), String::new()));
+        assert_eq!(read("mqtt://u:p@h:2000/").unwrap(), ("h".into(), 2000, "u".into(), "p".into()));
+        assert!(read("http://h").is_err() && read("mqtt://h:x").is_err());
+    }
+}

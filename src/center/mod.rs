@@ -1,0 +1,21 @@
+//! The server of a culture centre: takes bulletins in, has them approved, plans, delivers, and keeps the account.
+//!
+//! Each stage of the way is a row in the store that the next stage picks up, so a crash anywhere resumes there.
+
+pub mod api;
+pub mod app;
+pub mod broker;
+pub mod cli;
+pub mod client;
+pub mod config;
+pub mod datadir;
+pub mod delivery;
+pub mod ingest;
+pub mod intake;
+pub mod link;
+pub mod media;
+pub mod planner;
+pub mod plays;
+pub mod schedule_file;
+pub mod serve;
+pub mod store;

@@ -1,0 +1,262 @@
+//! Makes each speaker's plan: reads what is approved and scheduled, lets the domain decide, signs, stores.
+//!
+//! A plan gets a new number only when what it says has changed, or when it has slid far enough that a speaker would no longer
+//! see the whole horizon. It works from the store alone, so it can be run again at any time with the same result.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+use tracing::{info, warn};
+
+use super::app::{App, Change, now_ms};
+use super::store::{CertificateRow, Intake, PlanRow, RevisionRow, SpeakerRow, StoreError};
+use crate::domain::approval::{Approval, Certificate, Role};
+use crate::domain::area::AreaTree;
+use crate::domain::ids::{AreaCode, BulletinId, KeyId, MediaHash, SpeakerId};
+use crate::domain::plan::{HORIZON_MS, Plan, PlanFault};
+use crate::domain::schedule::Schedule;
+use crate::domain::timetable::{Approved, LeftOut, Line, LineItem, timetable};
+use crate::domain::{DAY_MS, programme::Programme};
+use crate::protocol::envelope::{Envelope, EnvelopeError};
+use crate::protocol::limits::PLAN_BYTES;
+use crate::protocol::trust::SignedPlan;
+
+#[derive(Debug, Error)]
+pub enum PlanError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("media {hash}: {problem}")]
+    Media { hash: MediaHash, problem: std::io::Error },
+    #[error("the plan of {speaker} would be unsound: {fault}")]
+    Unsound { speaker: SpeakerId, fault: PlanFault },
+    #[error("the plan of {speaker} would be {bytes} bytes, more than {PLAN_BYTES}; schedule less, or seldomer")]
+    TooLarge { speaker: SpeakerId, bytes: usize },
+    #[error("signing: {0}")]
+    Signing(#[from] EnvelopeError),
+}
+
+/// Everything that plans are made of, as it stands now.
+#[derive(Debug)]
+pub struct Material {
+    pub lines: Vec<Line>,
+    pub areas: AreaTree,
+    certificates: BTreeMap<KeyId, CertificateRow>,
+    /// The signed approvals by bulletin.
+    approvals: BTreeMap<BulletinId, Envelope>,
+}
+
+/// A plan is made anew after this even if nothing changed, so that speakers always see nearly the whole horizon.
+const RENEW_MS: i64 = DAY_MS;
+/// Plans that were replaced are kept this long, for reports on what should have played.
+const KEEP_MS: i64 = 60 * DAY_MS;
+/// How often to look without being asked.
+const ROUND: Duration = Duration::from_secs(300);
+const SPEAKERS_AT_ONCE: i64 = 500;
+
+impl Material {
+    pub async fn load(app: &App) -> Result<Self, PlanError> {
+        let certificates: BTreeMap<_, _> =
+            app.store.certificates().await?.into_iter().map(|row| (row.key.clone(), row)).collect();
+        let mut approvals = BTreeMap::new();
+        let mut approved = BTreeMap::new();
+        for row in app.store.approved_revisions().await? {
+            let Some((envelope, item)) = read_approved(&row, &certificates) else {
+                warn!(
+                    "the approval of bulletin {} revision {} does not verify; it is not planned",
+                    row.bulletin, row.revision
+                );
+                continue;
+            };
+            approvals.insert(row.bulletin.clone(), envelope);
+            approved.insert(row.bulletin, item);
+        }
+        let programmes: BTreeMap<_, _> =
+            app.store.programmes().await?.into_iter().map(|programme| (programme.id.clone(), programme)).collect();
+        let mut lines = vec![];
+        for (id, text) in app.store.schedules().await? {
+            match Schedule::new(id.clone(), &text) {
+                Ok(schedule) => {
+                    let programme = schedule.programme.as_ref().and_then(|id| programmes.get(id));
+                    lines.push(Line { items: items(programme, &approved), schedule });
+                }
+                Err(error) => warn!("schedule {id} is left out: {error}"),
+            }
+        }
+        Ok(Self { lines, areas: app.store.areas().await?, certificates, approvals })
+    }
+
+    pub fn areas_of(&self, speaker: &SpeakerRow) -> Vec<AreaCode> {
+        self.areas.path(&speaker.area).unwrap_or_default()
+    }
+}
+
+fn items(programme: Option<&Programme>, approved: &BTreeMap<BulletinId, Approved>) -> Vec<LineItem> {
+    let items = programme.map_or(&[][..], |programme| &programme.items[..]);
+    items.iter().map(|id| LineItem { bulletin: id.clone(), approved: approved.get(id).cloned() }).collect()
+}
+
+/// Checks the approval's signature as a speaker would: a row that somebody edited by hand is worth nothing.
+fn read_approved(row: &RevisionRow, certificates: &BTreeMap<KeyId, CertificateRow>) -> Option<(Envelope, Approved)> {
+    let Intake::Ready(sound) = &row.intake else { return None };
+    let envelope = row.approval.clone()?;
+    let named = envelope.peek::<Approval>().ok()?.approver;
+    let approver: &Certificate = &certificates.get(&named)?.certificate;
+    let approval: Approval = envelope.open(&approver.key).ok()?;
+    let same = (&approval.bulletin, approval.revision, approval.media) == (&row.bulletin, row.revision, sound.media);
+    let approved = Approved {
+        approval,
+        approver: approver.clone(),
+        media: sound.media,
+        duration_ms: sound.duration_ms,
+        gain_db: sound.gain_db,
+    };
+    (same && approver.role == Role::Approver).then_some((envelope, approved))
+}
+
+/// What one speaker plays from `now_ms` on, with what was left out and why.
+pub fn draft(
+    app: &App,
+    material: &Material,
+    speaker: &SpeakerRow,
+    now_ms: i64,
+) -> Result<(Plan, Vec<LeftOut>), PlanError> {
+    let areas = material.areas_of(speaker);
+    let until_ms = now_ms + HORIZON_MS;
+    let table = timetable(&material.lines, &speaker.id, &areas, now_ms, until_ms);
+    let used: BTreeSet<MediaHash> =
+        table.occurrences.iter().flat_map(|o| o.items.iter().map(|item| item.media)).collect();
+    let mut media = vec![];
+    for hash in used {
+        media.push(app.chunk_list(&hash).map_err(|problem| PlanError::Media { hash, problem })?.as_ref().clone());
+    }
+    let plan = Plan {
+        site: app.site.site.clone(),
+        speaker: speaker.id.clone(),
+        number: 0,
+        made_ms: now_ms,
+        from_ms: now_ms,
+        until_ms,
+        media,
+        occurrences: table.occurrences,
+    };
+    plan.check().map_err(|fault| PlanError::Unsound { speaker: speaker.id.clone(), fault })?;
+    Ok((plan, table.left_out))
+}
+
+/// Makes and stores the plans that have changed. Gives how many.
+pub async fn plan_all(app: &App, now_ms: i64) -> Result<usize, PlanError> {
+    let material = Material::load(app).await?;
+    let newest: BTreeMap<SpeakerId, PlanRow> =
+        app.store.newest_plans().await?.into_iter().map(|plan| (plan.speaker.clone(), plan)).collect();
+    let (mut after, mut made) = (String::new(), 0);
+    loop {
+        let page = app.store.speakers(&after, SPEAKERS_AT_ONCE).await?;
+        let Some(last) = page.last() else { break };
+        after = last.id.to_string();
+        let mut rows = vec![];
+        for speaker in &page {
+            match plan_one(app, &material, speaker, newest.get(&speaker.id), now_ms) {
+                Ok(Some(row)) => rows.push(row),
+                Ok(None) => {}
+                // One speaker's trouble must not keep the others from their plans.
+                Err(error) => warn!("{error}"),
+            }
+        }
+        if !rows.is_empty() {
+            app.store.add_plans(&rows).await?;
+            made += rows.len();
+        }
+    }
+    app.store.drop_old_plans(now_ms - KEEP_MS).await?;
+    Ok(made)
+}
+
+fn plan_one(
+    app: &App,
+    material: &Material,
+    speaker: &SpeakerRow,
+    newest: Option<&PlanRow>,
+    now_ms: i64,
+) -> Result<Option<PlanRow>, PlanError> {
+    let (mut plan, _) = draft(app, material, speaker, now_ms)?;
+    let statements = statements(material, &plan);
+    if let Some(newest) = newest
+        && now_ms - newest.made_ms < RENEW_MS
+        && digest(&plan, &statements, now_ms, newest.until_ms) == digest_of_stored(newest, now_ms)
+    {
+        return Ok(None);
+    }
+    plan.number = newest.map_or(0, |newest| newest.number) + 1;
+    let digest = digest(&plan, &statements, plan.from_ms, plan.until_ms);
+    let (certificates, approvals) = statements;
+    let signed = SignedPlan { plan: Envelope::sign(&plan, &app.dispatcher)?, certificates, approvals };
+    let body = serde_json::to_string(&signed).map_err(|e| EnvelopeError::Damaged(e.to_string()))?;
+    if body.len() > PLAN_BYTES {
+        return Err(PlanError::TooLarge { speaker: speaker.id.clone(), bytes: body.len() });
+    }
+    let until_ms = plan.until_ms;
+    Ok(Some(PlanRow { speaker: speaker.id.clone(), number: plan.number, made_ms: now_ms, until_ms, digest, body }))
+}
+
+/// The certificates and approvals that a speaker needs to check this plan.
+fn statements(material: &Material, plan: &Plan) -> (Vec<Envelope>, Vec<Envelope>) {
+    let bulletins: BTreeSet<&BulletinId> =
+        plan.occurrences.iter().flat_map(|o| o.items.iter().map(|item| &item.bulletin)).collect();
+    let approvals: Vec<Envelope> = bulletins.iter().filter_map(|id| material.approvals.get(*id).cloned()).collect();
+    let mut keys: BTreeSet<KeyId> = approvals
+        .iter()
+        .filter_map(|envelope| envelope.peek::<Approval>().ok())
+        .map(|approval| approval.approver)
+        .collect();
+    keys.extend(
+        material
+            .certificates
+            .values()
+            .filter(|row| row.certificate.role == Role::Dispatcher)
+            .map(|row| row.key.clone()),
+    );
+    let certificates =
+        keys.iter().filter_map(|key| material.certificates.get(key)).map(|row| row.envelope.clone()).collect();
+    (certificates, approvals)
+}
+
+/// A fingerprint of what a plan says for starts in a window: two plans that agree there say the same to the listener.
+fn digest(plan: &Plan, statements: &(Vec<Envelope>, Vec<Envelope>), from_ms: i64, until_ms: i64) -> String {
+    let occurrences: Vec<_> = plan.occurrences.iter().filter(|o| (from_ms..until_ms).contains(&o.start_ms)).collect();
+    let mut hasher = Sha256::new();
+    for part in [serde_json::to_vec(&occurrences), serde_json::to_vec(&statements.0), serde_json::to_vec(&statements.1)]
+    {
+        hasher.update(part.unwrap_or_default());
+    }
+    hex::encode(hasher.finalize())
+}
+
+/// The fingerprint of a stored plan from `now_ms` on; a plan that cannot be read differs from everything.
+fn digest_of_stored(row: &PlanRow, now_ms: i64) -> String {
+    let read = || {
+        let signed: SignedPlan = serde_json::from_str(&row.body).ok()?;
+        let plan: Plan = signed.plan.peek().ok()?;
+        Some(digest(&plan, &(signed.certificates, signed.approvals), now_ms, row.until_ms))
+    };
+    read().unwrap_or_default()
+}
+
+/// Plans at start, whenever the bell rings, and every few minutes.
+pub async fn run(app: Arc<App>) {
+    loop {
+        match plan_all(&app, now_ms()).await {
+            Ok(0) => {}
+            Ok(made) => {
+                info!("{made} new plans");
+                app.publish_bell.notify_one();
+                app.changed(Change::Speakers);
+                app.changed(Change::Plays);
+            }
+            Err(error) => warn!("planning: {error}"),
+        }
+        let _ = tokio::time::timeout(ROUND, app.plan_bell.notified()).await;
+    }
+}

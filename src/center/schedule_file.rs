@@ -1,0 +1,67 @@
+//! Files as in `playlists/`: bulletins, programmes and schedules in TOML.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::ids::{BulletinId, ProgrammeId, ScheduleId};
+use crate::domain::programme::{MAX_ITEMS, Programme};
+use crate::domain::schedule::{Schedule, ScheduleText};
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ScheduleFile {
+    pub bulletin: BTreeMap<String, BulletinText>,
+    pub programme: BTreeMap<String, ProgrammeText>,
+    pub schedule: BTreeMap<String, ScheduleText>,
+}
+
+/// A bulletin with its files, which are relative to the file that names them.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BulletinText {
+    pub title: String,
+    pub file: String,
+    pub language: String,
+    pub area: String,
+    pub text: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[cfg_attr(feature = "center", derive(utoipa::ToSchema))]
+pub struct ProgrammeText {
+    pub title: String,
+    pub items: Vec<String>,
+}
+
+impl ScheduleFile {
+    pub fn read(path: &Path) -> Result<Self, String> {
+        let text = std::fs::read_to_string(path).map_err(|e| format!("{} cannot be read: {e}", path.display()))?;
+        toml::from_str(&text).map_err(|e| format!("{}: {}", path.display(), e.to_string().trim_end()))
+    }
+
+    /// All schedules, validated; an error names the table it is in.
+    pub fn schedules(&self) -> Result<Vec<Schedule>, String> {
+        self.schedule
+            .iter()
+            .map(|(name, text)| {
+                let id: ScheduleId = name.parse().map_err(|e| format!("[schedule.{name}]: {e}"))?;
+                Schedule::new(id, text).map_err(|e| format!("[schedule.{name}]: {e}"))
+            })
+            .collect()
+    }
+}
+
+impl ProgrammeText {
+    pub fn check(&self, name: &str) -> Result<Programme, String> {
+        let id: ProgrammeId = name.parse().map_err(|e| format!("[programme.{name}]: {e}"))?;
+        if self.items.is_empty() || self.items.len() > MAX_ITEMS {
+            return Err(format!("[programme.{name}]: items must name 1 to {MAX_ITEMS} bulletins"));
+        }
+        let items: Result<Vec<BulletinId>, _> = self.items.iter().map(|item| item.parse()).collect();
+        let title = if self.title.trim().is_empty() { name.to_owned() } else { self.title.trim().to_owned() };
+        Ok(Programme { id, title, items: items.map_err(|e| format!("[programme.{name}]: {e}"))? })
+    }
+}

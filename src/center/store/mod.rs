@@ -1,0 +1,125 @@
+//! The center's memory: SQLite in the data directory, or PostgreSQL by URL, through one portable dialect.
+//!
+//! Only these files know SQL. Rows come out as domain values; a row that cannot be read as one is an error, not a guess.
+
+mod bulletins;
+mod people;
+mod plans;
+mod schedules;
+
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::AnyPool;
+use sqlx::any::AnyPoolOptions;
+use sqlx::{Any, Row};
+use thiserror::Error;
+
+pub use bulletins::{BulletinRow, Intake, RevisionRow, Sound};
+pub use people::{CertificateRow, SpeakerRow};
+pub use plans::{PlanRow, RecordRow};
+
+#[derive(Debug, Error)]
+pub enum StoreError {
+    #[error("the database: {0}")]
+    Database(#[from] sqlx::Error),
+    #[error("the database could not be brought up to date: {0}")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    #[error("{0} is not in the store")]
+    NotFound(String),
+    #[error("{0} is there already")]
+    Exists(String),
+    #[error("{0} was changed meanwhile; look at it again")]
+    Conflict(String),
+    #[error("a row cannot be read: {0}")]
+    Damaged(String),
+}
+
+/// A pool of connections. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pool: AnyPool,
+}
+
+pub(crate) type Tx<'a> = sqlx::Transaction<'a, Any>;
+
+impl Store {
+    /// The SQLite database in `dir`, made if need be.
+    pub async fn open_sqlite(dir: &Path) -> Result<Self, StoreError> {
+        let url = format!("sqlite://{}?mode=rwc", dir.join("center.db").display());
+        // SQLite has one writer anyway; with one connection nothing ever finds the database locked.
+        Self::open(&url, 1, &["pragma journal_mode = wal", "pragma synchronous = full", "pragma foreign_keys = on"])
+            .await
+    }
+
+    /// A PostgreSQL database by URL.
+    pub async fn open_url(url: &str) -> Result<Self, StoreError> {
+        Self::open(url, 8, &[]).await
+    }
+
+    async fn open(url: &str, connections: u32, set_up: &'static [&'static str]) -> Result<Self, StoreError> {
+        sqlx::any::install_default_drivers();
+        let pool = AnyPoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(Duration::from_secs(30))
+            .after_connect(move |connection, _| {
+                Box::pin(async move {
+                    for statement in set_up {
+                        sqlx::query(*statement).execute(&mut *connection).await?;
+                    }
+                    Ok(())
+                })
+            })
+            .connect(url)
+            .await?;
+        sqlx::migrate!("src/center/store/migrations").run(&pool).await?;
+        Ok(Self { pool })
+    }
+
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    async fn begin(&self) -> Result<Tx<'static>, StoreError> {
+        Ok(self.pool.begin().await?)
+    }
+
+    pub async fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
+        let row =
+            sqlx::query("select value from settings where name = $1").bind(name).fetch_optional(&self.pool).await?;
+        Ok(row.map(|row| row.try_get(0)).transpose()?)
+    }
+
+    pub async fn set_setting(&self, name: &str, value: &str) -> Result<(), StoreError> {
+        sqlx::query("insert into settings (name, value) values ($1, $2) on conflict (name) do update set value = excluded.value")
+            .bind(name)
+            .bind(value)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+}
+
+/// Reads a text column as a domain type.
+fn parsed<T: std::str::FromStr>(text: String) -> Result<T, StoreError>
+where
+    T::Err: std::fmt::Display,
+{
+    text.parse().map_err(|e: T::Err| StoreError::Damaged(e.to_string()))
+}
+
+fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|e| StoreError::Damaged(e.to_string()))
+}
+
+fn to_json<T: serde::Serialize>(value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|e| StoreError::Damaged(e.to_string()))
+}
+
+/// Turns a primary-key violation into [`StoreError::Exists`].
+fn unless_taken(error: sqlx::Error, what: &str) -> StoreError {
+    match &error {
+        sqlx::Error::Database(database) if database.is_unique_violation() => StoreError::Exists(what.to_owned()),
+        _ => error.into(),
+    }
+}

@@ -1,0 +1,167 @@
+//! Areas, speakers and certificates.
+
+use sqlx::Row;
+use sqlx::any::AnyRow;
+
+use super::{Store, StoreError, from_json, parsed, to_json, unless_taken};
+use crate::domain::approval::Certificate;
+use crate::domain::area::{Area, AreaTree};
+use crate::domain::ids::{AreaCode, KeyId, SpeakerId};
+use crate::protocol::envelope::Envelope;
+use crate::protocol::keys::key_id;
+use crate::protocol::message::{State, StateDetail};
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct SpeakerRow {
+    pub id: SpeakerId,
+    pub title: String,
+    pub area: AreaCode,
+    pub password_hash: String,
+    pub birth: u64,
+    pub online: bool,
+    /// Since when it has been on or off line; never seen where absent.
+    pub since_ms: Option<i64>,
+    pub detail: Option<StateDetail>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct CertificateRow {
+    pub key: KeyId,
+    pub envelope: Envelope,
+    pub certificate: Certificate,
+}
+
+impl Store {
+    pub async fn add_area(&self, area: &Area) -> Result<(), StoreError> {
+        sqlx::query("insert into areas (code, parent, title) values ($1, $2, $3)")
+            .bind(area.code.as_str())
+            .bind(area.parent.as_ref().map(AreaCode::as_str))
+            .bind(area.title.as_str())
+            .execute(&self.pool)
+            .await
+            .map_err(|e| unless_taken(e, &format!("area {}", area.code)))?;
+        Ok(())
+    }
+
+    pub async fn areas(&self) -> Result<AreaTree, StoreError> {
+        let rows = sqlx::query("select code, parent, title from areas").fetch_all(&self.pool).await?;
+        let area = |row: &AnyRow| {
+            let parent: Option<String> = row.try_get(1)?;
+            Ok(Area { code: parsed(row.try_get(0)?)?, parent: parent.map(parsed).transpose()?, title: row.try_get(2)? })
+        };
+        Ok(AreaTree::new(rows.iter().map(area).collect::<Result<Vec<_>, StoreError>>()?))
+    }
+
+    pub async fn add_speaker(
+        &self,
+        id: &SpeakerId,
+        title: &str,
+        area: &AreaCode,
+        password_hash: &str,
+        now_ms: i64,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "insert into speakers (id, title, area, password_hash, created_ms, birth, online) values ($1, $2, $3, $4, $5, 0, 0)",
+        )
+        .bind(id.as_str())
+        .bind(title)
+        .bind(area.as_str())
+        .bind(password_hash)
+        .bind(now_ms)
+        .execute(&self.pool)
+        .await
+        .map_err(|e| unless_taken(e, &format!("speaker {id}")))?;
+        Ok(())
+    }
+
+    /// Speakers in order of id, after `after`, at most `limit`.
+    pub async fn speakers(&self, after: &str, limit: i64) -> Result<Vec<SpeakerRow>, StoreError> {
+        let rows = sqlx::query(
+            "select id, title, area, password_hash, birth, online, since_ms, detail from speakers where id > $1 order by id limit $2",
+        )
+        .bind(after)
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(speaker).collect()
+    }
+
+    pub async fn speaker(&self, id: &SpeakerId) -> Result<SpeakerRow, StoreError> {
+        let row = sqlx::query(
+            "select id, title, area, password_hash, birth, online, since_ms, detail from speakers where id = $1",
+        )
+        .bind(id.as_str())
+        .fetch_optional(&self.pool)
+        .await?;
+        speaker(&row.ok_or_else(|| StoreError::NotFound(format!("speaker {id}")))?)
+    }
+
+    /// Takes a state unless an older connection's: a late last will has a lower birth number. Says whether it was taken.
+    pub async fn set_state(&self, id: &SpeakerId, state: &State, now_ms: i64) -> Result<bool, StoreError> {
+        let detail = state.detail.as_ref().map(to_json).transpose()?;
+        let birth = i64::try_from(state.birth).map_err(|_| StoreError::Damaged("birth number".into()))?;
+        let done = sqlx::query(
+            "update speakers set birth = $1, detail = coalesce($2, detail), \
+             since_ms = case when since_ms is null or online <> $3 then $4 else since_ms end, online = $3 \
+             where id = $5 and birth <= $1",
+        )
+        .bind(birth)
+        .bind(detail)
+        .bind(i64::from(state.online))
+        .bind(now_ms)
+        .bind(id.as_str())
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    /// Keeps a certificate whose signature was checked; the same key again replaces it.
+    pub async fn add_certificate(
+        &self,
+        envelope: &Envelope,
+        certificate: &Certificate,
+        now_ms: i64,
+    ) -> Result<KeyId, StoreError> {
+        let key = key_id(&certificate.key);
+        sqlx::query(
+            "insert into certificates (key_id, role, title, envelope, valid_until_ms, added_ms) values ($1, $2, $3, $4, $5, $6) \
+             on conflict (key_id) do update set title = excluded.title, envelope = excluded.envelope, \
+             valid_until_ms = excluded.valid_until_ms, added_ms = excluded.added_ms",
+        )
+        .bind(key.as_str())
+        .bind(format!("{:?}", certificate.role).to_lowercase())
+        .bind(certificate.title.as_str())
+        .bind(to_json(envelope)?)
+        .bind(certificate.valid_until_ms)
+        .bind(now_ms)
+        .execute(&self.pool)
+        .await?;
+        Ok(key)
+    }
+
+    pub async fn certificates(&self) -> Result<Vec<CertificateRow>, StoreError> {
+        let rows =
+            sqlx::query("select key_id, envelope from certificates order by key_id").fetch_all(&self.pool).await?;
+        rows.iter()
+            .map(|row| {
+                let envelope: Envelope = from_json(&row.try_get::<String, _>(1)?)?;
+                let certificate = envelope.peek().map_err(|e| StoreError::Damaged(e.to_string()))?;
+                Ok(CertificateRow { key: parsed(row.try_get(0)?)?, envelope, certificate })
+            })
+            .collect()
+    }
+}
+
+fn speaker(row: &AnyRow) -> Result<SpeakerRow, StoreError> {
+    let detail: Option<String> = row.try_get(7)?;
+    Ok(SpeakerRow {
+        id: parsed(row.try_get(0)?)?,
+        title: row.try_get(1)?,
+        area: parsed(row.try_get(2)?)?,
+        password_hash: row.try_get(3)?,
+        birth: row.try_get::<i64, _>(4)? as u64,
+        online: row.try_get::<i64, _>(5)? != 0,
+        since_ms: row.try_get(6)?,
+        detail: detail.map(|detail| from_json(&detail)).transpose()?,
+    })
+}
