@@ -135,7 +135,8 @@ pub async fn start(
         .max_packet_size(PACKET_BYTES as u32)
         .max_connections(20_000)
         .max_mqueue_len(200)
-        .message_expiry_interval(Duration::ZERO)
+        // Of retained messages too; zero would mean at once.
+        .message_expiry_interval(Duration::from_secs(365 * 24 * 3600))
         .session_expiry_interval(Duration::from_secs(60))
         .bind()
         .map_err(|e| format!("the broker cannot listen on {wanted}: {e}"))?;

@@ -1,0 +1,508 @@
+//! The one harness: real centers, real controllers and a simulated converter whose capture says what was really heard.
+//!
+//! Everything is started on port 0 in a directory of its own and killed when dropped. The demo uses it too.
+
+#![allow(dead_code, reason = "the demo and the tests each use a part")]
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+pub const AUTHORITY_PASSPHRASE: &str = "mật khẩu của cơ quan";
+pub const APPROVER_PASSPHRASE: &str = "mật khẩu người duyệt";
+
+/// A program of this package, as built beside the running test.
+pub fn binary(name: &str) -> PathBuf {
+    let here = std::env::current_exe().expect("the running program has a path");
+    let target =
+        here.ancestors().find(|dir| dir.join(name).is_file()).expect("the programs are built beside the tests");
+    target.join(name)
+}
+
+pub fn repository() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+pub fn playlists() -> PathBuf {
+    repository().join("playlists")
+}
+
+/// Asks until there is an answer; panics with `what` after `seconds`.
+pub fn wait_for<T>(what: &str, seconds: u64, mut ask: impl FnMut() -> Option<T>) -> T {
+    let until = Instant::now() + Duration::from_secs(seconds);
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < until, "waited {seconds} s in vain for {what}");
+        std::thread::sleep(Duration::from_millis(25));
+    }
+}
+
+/// A child process that does not outlive us.
+#[derive(Debug)]
+pub struct Process(Child);
+
+impl Process {
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// SIGKILL: nothing is tidied up.
+    pub fn kill(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+
+    /// SIGTERM, and waits for the end.
+    pub fn terminate(&mut self) -> Option<i32> {
+        let _ = Command::new("kill").arg(self.0.id().to_string()).status();
+        self.0.wait().ok()?.code()
+    }
+
+    pub fn has_ended(&mut self) -> bool {
+        matches!(self.0.try_wait(), Ok(Some(_)))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A center in a directory of its own, running or not.
+#[derive(Debug)]
+pub struct Center {
+    pub dir: TempDir,
+    pub process: Option<Process>,
+    pub http: String,
+    pub mqtt: String,
+    /// More flags for `serve`.
+    pub flags: Vec<String>,
+    mqtt_address: String,
+}
+
+impl Center {
+    /// Made with `loaxa init`, with one commune and an approver; not started.
+    pub fn new() -> Self {
+        let dir = tempfile::Builder::new().prefix("loaxa-center").tempdir().expect("a temporary directory");
+        let center = Self {
+            dir,
+            process: None,
+            http: String::new(),
+            mqtt: String::new(),
+            flags: vec![],
+            mqtt_address: "127.0.0.1:0".into(),
+        };
+        center.cli([
+            "init",
+            "--site",
+            "mau",
+            "--title",
+            "Trung tâm mẫu",
+            "--area",
+            "66",
+            "--area-title",
+            "Tỉnh Đắk Lắk",
+        ]);
+        center
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    pub fn approver_key(&self) -> PathBuf {
+        self.dir.path().join("approver.key")
+    }
+
+    /// Starts `loaxa serve` and waits until it answers. The broker keeps its port over restarts.
+    pub fn start(&mut self) {
+        let log =
+            std::fs::File::options().create(true).append(true).open(self.dir.path().join("center.log")).expect("log");
+        let mut child = self
+            .command()
+            .args(["serve", "--json", "--http", "127.0.0.1:0", "--mqtt", &self.mqtt_address])
+            .args(&self.flags)
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .expect("loaxa starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("stdout is ours")).read_line(&mut line).expect("its first line");
+        let running: Value =
+            serde_json::from_str(&line).unwrap_or_else(|_| panic!("loaxa serve said {line:?}: {}", self.log()));
+        self.http = running["http"].as_str().expect("http").to_owned();
+        self.mqtt = running["mqtt"].as_str().expect("mqtt").to_owned();
+        self.mqtt_address = self.mqtt.trim_start_matches("mqtt://").to_owned();
+        self.process = Some(Process(child));
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        self.process.take().expect("it runs").kill();
+    }
+
+    pub fn stop(&mut self) -> Option<i32> {
+        self.process.take().expect("it runs").terminate()
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("center.log")).unwrap_or_default()
+    }
+
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(binary("loaxa"));
+        command
+            .env("LOAXA_DATA", self.data())
+            .env("LOAXA_AUTHORITY_PASSPHRASE", AUTHORITY_PASSPHRASE)
+            .env("LOAXA_PASSPHRASE", APPROVER_PASSPHRASE)
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a command that must succeed, and gives what it printed.
+    pub fn cli<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> String {
+        let arguments: Vec<_> = arguments.into_iter().map(|a| a.as_ref().to_owned()).collect();
+        let output = self.command().args(&arguments).output().expect("loaxa runs");
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "loaxa {arguments:?} failed: {error}\n{}", self.log());
+        String::from_utf8(output.stdout).expect("UTF-8")
+    }
+
+    /// Runs a command that must fail with exit code 1, and gives its one line.
+    pub fn cli_fails<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> String {
+        let arguments: Vec<_> = arguments.into_iter().map(|a| a.as_ref().to_owned()).collect();
+        let output = self.command().args(&arguments).output().expect("loaxa runs");
+        assert_eq!(output.status.code(), Some(1), "loaxa {arguments:?} should fail");
+        let error = String::from_utf8(output.stderr).expect("UTF-8");
+        assert_eq!(error.trim_end().lines().count(), 1, "one clear line: {error}");
+        error
+    }
+
+    pub fn json<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Value {
+        let arguments = arguments.into_iter().map(|a| a.as_ref().to_owned()).chain(["--json".into()]);
+        serde_json::from_str(&self.cli(arguments)).expect("JSON")
+    }
+
+    pub fn token(&self) -> String {
+        self.cli(["token"]).trim().to_owned()
+    }
+
+    /// Adds the communes and the approver that most tests want.
+    pub fn furnish(&self) {
+        for (code, title) in
+            [("24133", "Phường Buôn Ma Thuột"), ("24169", "Phường Ea Kao"), ("24175", "Phường Tân Lập")]
+        {
+            self.cli(["area", "add", code, "--title", title]);
+        }
+        let key = self.approver_key();
+        self.cli([
+            "approver".as_ref(),
+            "add".as_ref(),
+            "Nguyễn Thị Duyệt, phó chủ tịch".as_ref(),
+            "--area".as_ref(),
+            "66".as_ref(),
+            "--highest".as_ref(),
+            "priority".as_ref(),
+            "--key-out".as_ref(),
+            key.as_os_str(),
+        ]);
+    }
+
+    /// Adds a bulletin from a file of `playlists/audio` and approves it.
+    pub fn approved(&self, id: &str, file: &str) {
+        let path = playlists().join("audio").join(file);
+        let path = path.to_str().expect("UTF-8");
+        self.cli(["bulletin", "add", path, "--id", id, "--title", id, "--language", "vie", "--area", "66"]);
+        self.approve(id);
+    }
+
+    pub fn approve(&self, id: &str) {
+        self.cli(["bulletin", "submit", id]);
+        let key = self.approver_key();
+        self.cli(["bulletin", "approve", id, "--key", key.to_str().expect("UTF-8"), "--highest", "priority"]);
+    }
+
+    /// Schedules `items` once, `in_ms` from now on a whole second, to `targets`. Gives the start in Unix ms.
+    pub fn schedule_once(&self, name: &str, items: &[&str], in_ms: i64, targets: &[&str]) -> i64 {
+        let start_s = (unix_ms() + in_ms) / 1000 + 1;
+        let start = chrono::DateTime::from_timestamp(start_s, 0).expect("a time");
+        let text = format!(
+            "[programme.{name}]\nitems = {items:?}\n[schedule.{name}]\ntitle = \"{name}\"\ncron = \"{}\"\n\
+             time_zone = \"UTC\"\ntargets = {targets:?}\nprogramme = \"{name}\"\n",
+            start.format("%-S %-M %-H %-d %-m * %Y")
+        );
+        let path = self.dir.path().join(format!("{name}.toml"));
+        std::fs::write(&path, text).expect("written");
+        self.cli(["schedule", "import", path.to_str().expect("UTF-8")]);
+        start_s * 1000
+    }
+
+    /// The play of a schedule on a speaker, once the center has its record.
+    pub fn play(&self, speaker: &str, schedule: &str, seconds: u64) -> Value {
+        wait_for(&format!("the record of {schedule} on {speaker}"), seconds, || {
+            self.plays().into_iter().find(|play| {
+                play["speaker"] == speaker
+                    && play["schedule"] == schedule
+                    && ["played", "late", "partial", "missed"].contains(&play["outcome"].as_str().unwrap_or(""))
+            })
+        })
+    }
+
+    pub fn plays(&self) -> Vec<Value> {
+        let to = chrono::DateTime::from_timestamp_millis(unix_ms() + 3_600_000).expect("a time").to_rfc3339();
+        self.json(["report", "plays", "--to", &to])["items"].as_array().expect("a list").clone()
+    }
+
+    pub fn speaker(&self, id: &str) -> Value {
+        let list = self.json(["speaker", "list"]);
+        list["items"].as_array().expect("a list").iter().find(|row| row["id"] == id).expect("the speaker").clone()
+    }
+
+    /// Waits until a speaker is on line, trusts its clock, and has the newest plan and all its content.
+    pub fn wait_ready(&self, speaker: &str) {
+        wait_for(&format!("{speaker} to be ready"), 30, || {
+            let row = self.speaker(speaker);
+            let content = &row["content"];
+            let ready = row["link"]["state"] == "online"
+                && row["clock"]["trusted"] == true
+                && row["plan"]["sent"].is_u64()
+                && row["plan"]["sent"] == row["plan"]["accepted"]
+                && content["ready"].as_u64() == content["wanted"].as_u64();
+            ready.then_some(())
+        });
+    }
+}
+
+pub fn unix_ms() -> i64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_millis() as i64
+}
+
+/// Where a controller's sound goes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Sound {
+    /// The simulated converter, through cpal and ALSA.
+    Dac { ppm: f64 },
+    /// The machine's own sound card.
+    Card,
+}
+
+/// A controller with a store of its own, running or not.
+#[derive(Debug)]
+pub struct Pole {
+    pub speaker: String,
+    pub dir: TempDir,
+    pub process: Option<Process>,
+    pub sound: Sound,
+    /// More environment for the controller.
+    pub environment: Vec<(String, String)>,
+}
+
+impl Pole {
+    /// Adds a speaker to the center and keeps its configuration; not started.
+    pub fn add(center: &Center, speaker: &str, title: &str, area: &str, sound: Sound) -> Self {
+        let dir = tempfile::Builder::new().prefix("loaxa-pole").tempdir().expect("a temporary directory");
+        let config = dir.path().join("controller.toml");
+        let config = config.to_str().expect("UTF-8");
+        let mut command = vec!["speaker", "add", speaker, "--title", title, "--area", area, "--config-out", config];
+        if !center.mqtt.is_empty() {
+            command.extend(["--mqtt", &center.mqtt]);
+        }
+        center.cli(command);
+        Self { speaker: speaker.into(), dir, process: None, sound, environment: vec![] }
+    }
+
+    pub fn config(&self) -> PathBuf {
+        self.dir.path().join("controller.toml")
+    }
+
+    pub fn store(&self) -> PathBuf {
+        self.dir.path().join("store")
+    }
+
+    fn capture(&self) -> PathBuf {
+        self.dir.path().join("dac")
+    }
+
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(binary("loaxa-controller"));
+        command.env("LOAXA_STORE__DIR", self.store()).env("LOAXA_CLOCK__TRUST_SYSTEM", "never").stdin(Stdio::null());
+        if let Sound::Dac { ppm } = self.sound {
+            let conf = self.dir.path().join("asound.conf");
+            std::fs::write(&conf, simdac_conf(&self.capture())).expect("written");
+            command.env("ALSA_CONFIG_PATH", conf).env("SIMDAC_PPM", ppm.to_string());
+        }
+        command.envs(self.environment.clone());
+        command
+    }
+
+    pub fn start(&mut self) {
+        let log = std::fs::File::options().create(true).append(true).open(self.dir.path().join("log")).expect("log");
+        let child =
+            self.command().arg("run").arg("--config").arg(self.config()).stderr(log).stdout(Stdio::null()).spawn();
+        self.process = Some(Process(child.expect("loaxa-controller starts")));
+    }
+
+    pub fn kill(&mut self) {
+        self.process.take().expect("it runs").kill();
+    }
+
+    pub fn stop(&mut self) -> Option<i32> {
+        self.process.take().expect("it runs").terminate()
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+    }
+
+    pub fn wait_log(&self, words: &str, seconds: u64) {
+        wait_for(&format!("{words:?} in the log of {}:\n{}", self.speaker, self.log()), seconds, || {
+            self.log().contains(words).then_some(())
+        });
+    }
+
+    /// What the converter gave out so far. Complete only after the controller has ended.
+    pub fn heard(&self) -> Capture {
+        Capture::read(&self.capture())
+    }
+}
+
+/// The ALSA configuration of a simulated converter that captures into `capture`.`{raw,log}`.
+pub fn simdac_conf(capture: &Path) -> String {
+    let plugin = simdac();
+    format!(
+        "</usr/share/alsa/alsa.conf>\npcm_type.simdac {{ lib \"{}\" }}\n\
+         pcm.!default {{ type simdac file \"{}\" hint {{ show on description \"Simulated DAC\" }} }}\n",
+        plugin.display(),
+        capture.display()
+    )
+}
+
+/// The plugin that `make` builds from tests/simdac/simdac.c.
+pub fn simdac() -> PathBuf {
+    let target = binary("loaxa").parent().and_then(Path::parent).map(Path::to_owned).expect("the target directory");
+    let plugin = target.join("simdac").join("libasound_module_pcm_simdac.so");
+    assert!(plugin.is_file(), "{} is missing; make it with: make simdac", plugin.display());
+    plugin
+}
+
+/// What left a simulated converter: runs of samples, each frame with the instant at which it was heard.
+#[derive(Debug, Clone, Default)]
+pub struct Capture {
+    pub runs: Vec<Run>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// CLOCK_MONOTONIC of the first frame.
+    pub start_mono_ns: i64,
+    pub ns_per_frame: f64,
+    /// The first channel.
+    pub samples: Vec<f32>,
+}
+
+impl Capture {
+    fn read(base: &Path) -> Self {
+        let log = std::fs::read_to_string(base.with_extension("log")).unwrap_or_default();
+        let raw = std::fs::read(base.with_extension("raw")).unwrap_or_default();
+        let field = |line: &str, name: &str| {
+            line.split(' ').find_map(|word| word.strip_prefix(name)?.strip_prefix('=')).map(str::to_owned)
+        };
+        let number = |line: &str, name: &str| field(line, name).and_then(|n| n.parse::<f64>().ok()).unwrap_or(0.0);
+        let starts: Vec<&str> = log.lines().filter(|line| line.starts_with("START")).collect();
+        let Some(first) = starts.first() else { return Self::default() };
+        let float = field(first, "fmt").is_some_and(|format| format.starts_with("FLOAT"));
+        assert!(float, "the capture's format: {first}");
+        let frame_bytes = 4 * number(first, "ch") as usize;
+        let sample = |frame: usize| {
+            let bytes = raw.get(frame * frame_bytes..frame * frame_bytes + 4)?;
+            Some(f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+        };
+        let begins: Vec<usize> = starts.iter().map(|line| number(line, "file_frame") as usize).collect();
+        let runs = starts.iter().enumerate().map(|(index, line)| {
+            let end = begins.get(index + 1).copied().unwrap_or(usize::MAX);
+            Run {
+                start_mono_ns: field(line, "mono_ns").and_then(|n| n.parse().ok()).unwrap_or(0),
+                ns_per_frame: 1e9 / (number(line, "rate") * (1.0 + number(line, "ppm") * 1e-6)),
+                samples: (begins[index]..end).map_while(sample).collect(),
+            }
+        });
+        Self { runs: runs.collect() }
+    }
+
+    /// Whether nothing at all was heard.
+    pub fn is_silent(&self) -> bool {
+        self.runs.iter().all(|run| run.samples.iter().all(|sample| *sample == 0.0))
+    }
+
+    /// Where `source` (48 kHz mono) is heard: the instant of its first sample in CLOCK_MONOTONIC ns and the correlation
+    /// coefficient there, found by cross-correlation. The best match over all runs.
+    pub fn find(&self, source: &[f32]) -> Option<(i64, f64)> {
+        let found = self.runs.iter().filter_map(|run| {
+            let (frame, correlation) = best_match(&run.samples, source)?;
+            Some((run.start_mono_ns + (frame as f64 * run.ns_per_frame) as i64, correlation))
+        });
+        found.max_by(|a, b| a.1.total_cmp(&b.1))
+    }
+}
+
+/// Offset in `heard` at which `source` fits best, with the normalised correlation over its first ten seconds.
+pub fn best_match(heard: &[f32], source: &[f32]) -> Option<(usize, f64)> {
+    // Coarsely on the envelope of 1 ms blocks, then sample by sample around the best places.
+    const BLOCK: usize = 48;
+    let source = &source[..source.len().min(480_000)];
+    let envelope = |samples: &[f32]| -> Vec<f32> {
+        samples
+            .chunks(BLOCK)
+            .map(|block| (block.iter().map(|s| s * s).sum::<f32>() / block.len() as f32).sqrt())
+            .collect()
+    };
+    let (coarse_heard, coarse_source) = (envelope(heard), envelope(source));
+    let places = coarse_heard.len().checked_sub(coarse_source.len())? + 1;
+    let mut scores: Vec<(usize, f64)> =
+        (0..places).map(|at| (at, correlation(&coarse_heard[at..], &coarse_source))).collect();
+    scores.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let mut best = None;
+    for (at, _) in scores.iter().take(3) {
+        let centre = at * BLOCK;
+        for frame in
+            centre.saturating_sub(2 * BLOCK)..=(centre + 2 * BLOCK).min(heard.len().saturating_sub(source.len()))
+        {
+            let score = correlation(&heard[frame..], source);
+            if best.is_none_or(|(_, best)| score > best) {
+                best = Some((frame, score));
+            }
+        }
+    }
+    best
+}
+
+fn correlation(a: &[f32], b: &[f32]) -> f64 {
+    let (mut cross, mut aa, mut bb) = (0.0f64, 0.0f64, 0.0f64);
+    for (x, y) in a.iter().zip(b) {
+        let (x, y) = (f64::from(*x), f64::from(*y));
+        (cross, aa, bb) = (cross + x * y, aa + x * x, bb + y * y);
+    }
+    if aa == 0.0 || bb == 0.0 { 0.0 } else { cross / (aa * bb).sqrt() }
+}
+
+/// A file decoded to 48 kHz mono.
+pub fn decoded(path: &Path) -> Vec<f32> {
+    let mut source = loaxa::audio::source::Source::open(path).expect("playable");
+    let mut samples = vec![];
+    while source.next(&mut samples) {}
+    samples
+}
+
+/// CLOCK_MONOTONIC of a Unix instant, by this machine's own clocks.
+pub fn mono_ns_of(unix_ms: i64) -> i64 {
+    use loaxa::controller::os;
+    unix_ms * 1_000_000 - (os::system_unix_ns() - os::mono_ns())
+}
