@@ -3,6 +3,8 @@
 //! Does what an office does, with the same commands, shows what happens, and proves it: it ends with exit code 0 only if
 //! every planned play is proven by its record.
 
+#![allow(clippy::expect_used, reason = "a demo that cannot start says so")]
+
 #[path = "it/harness.rs"]
 mod harness;
 

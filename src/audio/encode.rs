@@ -90,7 +90,7 @@ impl<W: Write> OpusWriter<W> {
             let granule = self.coded;
             // A page a second keeps the header cost near 1 % and lets a player start quickly.
             let end =
-                if granule % 48_000 == 0 { PacketWriteEndInfo::EndPage } else { PacketWriteEndInfo::NormalPacket };
+                if granule.is_multiple_of(48_000) { PacketWriteEndInfo::EndPage } else { PacketWriteEndInfo::NormalPacket };
             self.packet(before, end, granule)?;
         }
         self.coded += FRAME as u64;

@@ -2,7 +2,7 @@
 //!
 //! Everything is started on port 0 in a directory of its own and killed when dropped. The demo uses it too.
 
-#![allow(dead_code, reason = "the demo and the tests each use a part")]
+#![allow(dead_code, clippy::expect_used, clippy::panic, reason = "the demo and the tests each use a part")]
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
@@ -70,6 +70,11 @@ impl Process {
     }
 }
 
+/// Takes a child into care: it ends with the value.
+pub fn adopt(child: Child) -> Process {
+    Process(child)
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
@@ -83,8 +88,9 @@ pub struct Center {
     pub process: Option<Process>,
     pub http: String,
     pub mqtt: String,
-    /// More flags for `serve`.
+    /// More flags and environment for `serve`.
     pub flags: Vec<String>,
+    pub environment: Vec<(String, String)>,
     mqtt_address: String,
 }
 
@@ -98,6 +104,7 @@ impl Center {
             http: String::new(),
             mqtt: String::new(),
             flags: vec![],
+            environment: vec![],
             mqtt_address: "127.0.0.1:0".into(),
         };
         center.cli([
@@ -163,6 +170,7 @@ impl Center {
             .env("LOAXA_DATA", self.data())
             .env("LOAXA_AUTHORITY_PASSPHRASE", AUTHORITY_PASSPHRASE)
             .env("LOAXA_PASSPHRASE", APPROVER_PASSPHRASE)
+            .envs(self.environment.clone())
             .stdin(Stdio::null());
         command
     }

@@ -1,3 +1,16 @@
-//! The integration tests: real processes, real audio.
+//! The integration tests: one program, real brokers, real controllers, real audio.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails says so")]
+
+mod broadcast;
+mod browser;
+mod cli;
+mod delivery;
 mod firmware;
+mod golden;
 mod harness;
+mod hostile;
+mod offline;
+mod properties;
+mod store;
+mod tidy;

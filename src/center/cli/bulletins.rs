@@ -111,13 +111,13 @@ async fn perform(place: &Place, client: &Client, command: Bulletin) -> Result<()
                 words: &words,
             };
             let added = add(client, &file, &new).await?;
-            place.answer(&added, |added| describe(added))
+            place.answer(&added, describe)
         }
         Bulletin::Import { file } => import(place, client, &file).await,
         Bulletin::Revise { id, file } => {
             let path = format!("/bulletins/{id}/revisions?file_name={}", escaped(&name_of(&file)));
             let added = upload(client, &file, &path).await?;
-            place.answer(&added, |added| describe(added))
+            place.answer(&added, describe)
         }
         Bulletin::List => list(place, client).await,
         Bulletin::Show { id } => {

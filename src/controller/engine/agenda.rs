@@ -60,7 +60,7 @@ impl Agenda {
         }));
         let current = self.current.as_mut()?;
         let kept = current.entry.occurrence.start_ms < from_ms
-            || plan.plan().occurrences.iter().any(|new| *new == current.entry.occurrence);
+            || plan.plan().occurrences.contains(&current.entry.occurrence);
         if kept {
             return None;
         }

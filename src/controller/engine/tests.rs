@@ -1,1 +1,478 @@
+//! Two weeks in milliseconds: the engine with a clock of our own and a player that does what it is told.
 
+use crate::controller::clock::Bound;
+use crate::controller::engine::{Effect, Engine, Event, Limits, Now};
+use crate::controller::player::{PlayerEvent, Summary};
+use crate::controller::store::{Contents, Play};
+use crate::domain::DAY_MS;
+use crate::domain::approval::{Approval, Certificate, Role};
+use crate::domain::ids::{OccurrenceId, SpeakerId};
+use crate::domain::plan::{Plan, PlannedItem, PlannedOccurrence};
+use crate::domain::priority::Priority;
+use crate::domain::record::{Outcome, Reason};
+use crate::protocol::chunks::{Bitmap, describe};
+use crate::protocol::envelope::Envelope;
+use crate::protocol::keys::{SigningKey, key_id, media_hash};
+use crate::protocol::message::{self, Ack, Report, Want};
+use crate::protocol::topics::{self, Down, Up};
+use crate::protocol::trust::{Anchor, SignedPlan};
+
+const T0_MS: i64 = 1_795_000_000_000;
+const MEDIA: &[u8] = &[7; 150_000];
+
+/// A board: the engine, its disk, and a player that reports as told.
+struct Board {
+    engine: Engine,
+    now_ms: i64,
+    clock: bool,
+    plays: std::collections::BTreeMap<OccurrenceId, Play>,
+    plan: Option<Vec<u8>>,
+    /// What of the media is on the disk.
+    whole: bool,
+    chunks: Bitmap,
+    starts: u64,
+    highest: u64,
+    begun: Vec<OccurrenceId>,
+    sent: Vec<(String, Vec<u8>)>,
+    /// Whether the player finishes what it is given.
+    player_works: bool,
+}
+
+fn anchor() -> Anchor {
+    Anchor {
+        site: "mau".parse().unwrap(),
+        speaker: "a".parse().unwrap(),
+        areas: vec!["66".parse().unwrap()],
+        authority: key(1).public(),
+    }
+}
+
+fn key(n: u8) -> SigningKey {
+    SigningKey::from_seed(&[n; 32])
+}
+
+fn limits() -> Limits {
+    Limits { max_clock_error_ns: 150_000_000_000, volume_db: 0.0, quota_bytes: 1 << 30, version: "test".into() }
+}
+
+fn occurrence(name: &str, start_ms: i64) -> PlannedOccurrence {
+    let item = PlannedItem {
+        bulletin: "b".parse().unwrap(),
+        revision: 1,
+        media: media_hash(MEDIA),
+        duration_ms: 10_000,
+        gain_db: 0.0,
+    };
+    PlannedOccurrence {
+        id: OccurrenceId::new(&name.parse().unwrap(), start_ms),
+        title: name.into(),
+        start_ms,
+        end_ms: start_ms + 10_000,
+        priority: Priority::Normal,
+        volume_db: 0.0,
+        items: vec![item],
+    }
+}
+
+fn plan(number: u64, from_ms: i64, occurrences: Vec<PlannedOccurrence>) -> Vec<u8> {
+    let certificate = |n: u8, role| Certificate {
+        site: "mau".parse().unwrap(),
+        role,
+        title: "x".into(),
+        key: key(n).public(),
+        areas: vec!["66".parse().unwrap()],
+        highest: Priority::Priority,
+        valid_from_ms: 0,
+        valid_until_ms: i64::MAX,
+    };
+    let approval = Approval {
+        site: "mau".parse().unwrap(),
+        bulletin: "b".parse().unwrap(),
+        revision: 1,
+        title: "b".into(),
+        media: media_hash(MEDIA),
+        areas: vec!["66".parse().unwrap()],
+        highest: Priority::Normal,
+        valid_from_ms: 0,
+        valid_until_ms: i64::MAX,
+        made_ms: 1,
+        approver: key_id(&key(3).public()),
+    };
+    let plan = Plan {
+        site: "mau".parse().unwrap(),
+        speaker: "a".parse().unwrap(),
+        number,
+        made_ms: from_ms,
+        from_ms,
+        until_ms: from_ms + 14 * DAY_MS,
+        media: vec![describe(media_hash(MEDIA), MEDIA)],
+        occurrences,
+    };
+    let signed = SignedPlan {
+        plan: Envelope::sign(&plan, &key(2)).unwrap(),
+        certificates: vec![
+            Envelope::sign(&certificate(2, Role::Dispatcher), &key(1)).unwrap(),
+            Envelope::sign(&certificate(3, Role::Approver), &key(1)).unwrap(),
+        ],
+        approvals: vec![Envelope::sign(&approval, &key(3)).unwrap()],
+    };
+    serde_json::to_vec(&signed).unwrap()
+}
+
+fn down(kind: Down) -> String {
+    topics::down(&anchor().site, &anchor().speaker, kind)
+}
+
+impl Board {
+    fn new() -> Self {
+        let mut board = Self {
+            engine: Engine::new(anchor(), limits(), Contents::default(), now(T0_MS, true)).0,
+            now_ms: T0_MS,
+            clock: true,
+            plays: Default::default(),
+            plan: None,
+            whole: false,
+            chunks: Bitmap::with_len(describe(media_hash(MEDIA), MEDIA).chunks.len()),
+            starts: 0,
+            highest: 0,
+            begun: vec![],
+            sent: vec![],
+            player_works: true,
+        };
+        board.restart();
+        board
+    }
+
+    /// The power goes and comes back.
+    fn restart(&mut self) {
+        self.starts += 1;
+        let mut contents = Contents { plan: self.plan.clone(), plays: self.plays.clone(), ..Contents::default() };
+        contents.counters.starts = self.starts;
+        contents.counters.highest_plan = self.highest;
+        let (engine, effects) = Engine::new(anchor(), limits(), contents, now(self.now_ms, self.clock));
+        self.engine = engine;
+        self.perform(effects);
+    }
+
+    fn on(&mut self, event: Event) {
+        let effects = self.engine.on(now(self.now_ms, self.clock), event);
+        self.perform(effects);
+    }
+
+    fn offer(&mut self, plan: Vec<u8>) {
+        self.on(Event::Message { topic: down(Down::Plan), payload: plan });
+    }
+
+    fn perform(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::SavePlan { bytes, counters } => (self.plan, self.highest) = (Some(bytes), counters.highest_plan),
+                Effect::SavePlay(play) => {
+                    self.plays.insert(play.record.occurrence.clone(), *play);
+                }
+                Effect::DropPlay(id) => {
+                    self.plays.remove(&id);
+                }
+                Effect::FindMedia(media) => {
+                    let (whole, present) = (self.whole, self.chunks.clone());
+                    self.on(Event::MediaFound { media: media.hash, whole, present });
+                }
+                Effect::WriteChunk { offset, .. } => self.chunks.set(offset as usize / 65_536),
+                Effect::FinishMedia(media) => {
+                    self.whole = true;
+                    self.on(Event::MediaChecked { media: media.hash, good: true });
+                }
+                Effect::CheckMedia(media) => self.on(Event::MediaChecked { media, good: self.whole }),
+                Effect::Play(session) => {
+                    self.begun.push(session.occurrence.clone());
+                    if self.player_works {
+                        self.finish(session.occurrence, session.start_mono_ns.max(mono_ns(self.now_ms)), session.content_frames());
+                    }
+                }
+                Effect::Publish { topic, payload, .. } => self.sent.push((topic, payload)),
+                _ => {}
+            }
+        }
+    }
+
+    fn finish(&mut self, occurrence: OccurrenceId, first_mono_ns: i64, frames: u64) {
+        self.on(Event::Player(PlayerEvent::Sounding { occurrence: occurrence.clone(), first_mono_ns }));
+        let summary = Summary {
+            first_mono_ns: Some(first_mono_ns),
+            heard_frames: frames,
+            wanted_frames: frames,
+            level_dbfs: -16.0,
+            ..Summary::default()
+        };
+        self.on(Event::Player(PlayerEvent::Finished { occurrence, summary }));
+    }
+
+    /// Time passes, in steps.
+    fn pass(&mut self, ms: i64, step_ms: i64) {
+        let until_ms = self.now_ms + ms;
+        while self.now_ms < until_ms {
+            self.now_ms += step_ms;
+            self.on(Event::Tick);
+        }
+    }
+
+    fn outcome(&self, name: &str, start_ms: i64) -> (Outcome, Option<Reason>) {
+        let id = OccurrenceId::new(&name.parse().unwrap(), start_ms);
+        let play = self.plays.get(&id).unwrap_or_else(|| panic!("{id} has no account"));
+        assert!(!play.begun, "{id} is still open");
+        (play.record.outcome, play.record.reason)
+    }
+
+    fn sent<T: serde::de::DeserializeOwned>(&self, kind: Up) -> Vec<T> {
+        let topic = topics::up(&anchor().site, &anchor().speaker, kind);
+        self.sent.iter().filter(|(t, _)| *t == topic).map(|(_, payload)| message::parse(payload).unwrap()).collect()
+    }
+}
+
+fn mono_ns(now_ms: i64) -> i64 {
+    (now_ms - T0_MS + 1_000_000) * 1_000_000
+}
+
+fn now(now_ms: i64, clock: bool) -> Now {
+    let mono_ns = mono_ns(now_ms);
+    Now { mono_ns, system: clock.then(|| Bound::around(now_ms * 1_000_000 - mono_ns, 1_000_000, mono_ns)) }
+}
+
+#[test]
+fn fourteen_days_without_a_network_play_every_occurrence_once() {
+    let mut board = Board::new();
+    board.whole = true;
+    let starts: Vec<i64> = (0..14 * 6).map(|n| T0_MS + 3_600_000 + n * 4 * 3_600_000).collect();
+    board.offer(plan(1, T0_MS, starts.iter().map(|start| occurrence("s", *start)).collect()));
+    // Every day the power fails once.
+    for _ in 0..14 {
+        board.pass(DAY_MS / 2, 500);
+        board.restart();
+        board.pass(DAY_MS / 2, 500);
+    }
+    assert_eq!(board.begun.len(), starts.len());
+    for start_ms in starts {
+        assert_eq!(board.outcome("s", start_ms), (Outcome::Played, None));
+    }
+}
+
+#[test]
+fn without_a_clock_nothing_begins_and_the_reason_is_told_when_it_is_back() {
+    let mut board = Board::new();
+    board.whole = true;
+    board.clock = false;
+    board.restart();
+    board.offer(plan(1, T0_MS, vec![occurrence("s", T0_MS + 60_000), occurrence("s", T0_MS + 300_000)]));
+    board.pass(120_000, 100);
+    assert!(board.begun.is_empty() && board.plays.is_empty());
+    board.clock = true;
+    board.pass(300_000, 100);
+    assert_eq!(board.outcome("s", T0_MS + 60_000), (Outcome::Missed, Some(Reason::ClockUntrusted)));
+    assert_eq!(board.outcome("s", T0_MS + 300_000), (Outcome::Played, None));
+}
+
+#[test]
+fn power_that_was_off_is_told_apart_from_content_that_was_not_there() {
+    let mut board = Board::new();
+    board.offer(plan(1, T0_MS, vec![occurrence("s", T0_MS + 60_000), occurrence("s", T0_MS + 600_000)]));
+    board.pass(90_000, 100);
+    assert_eq!(board.outcome("s", T0_MS + 60_000), (Outcome::Missed, Some(Reason::ContentMissing)));
+    board.whole = true;
+    board.now_ms = T0_MS + 700_000;
+    board.restart();
+    board.pass(1_000, 100);
+    assert_eq!(board.outcome("s", T0_MS + 600_000), (Outcome::Missed, Some(Reason::PoweredOff)));
+    assert!(board.begun.is_empty());
+}
+
+#[test]
+fn a_play_cut_by_the_power_is_told_and_not_begun_again() {
+    let mut board = Board::new();
+    board.whole = true;
+    board.player_works = false;
+    let start_ms = T0_MS + 60_000;
+    board.offer(plan(1, T0_MS, vec![occurrence("s", start_ms)]));
+    board.pass(61_000, 100);
+    let id = board.begun[0].clone();
+    board.on(Event::Player(PlayerEvent::Sounding { occurrence: id, first_mono_ns: mono_ns(start_ms) }));
+    board.pass(1_000, 100);
+    board.restart();
+    board.pass(20_000, 100);
+    assert_eq!(board.outcome("s", start_ms), (Outcome::Partial, Some(Reason::Interrupted)));
+    assert_eq!(board.begun.len(), 1);
+}
+
+#[test]
+fn a_restart_just_before_the_start_still_plays() {
+    let mut board = Board::new();
+    board.whole = true;
+    board.player_works = false;
+    let start_ms = T0_MS + 60_000;
+    board.offer(plan(1, T0_MS, vec![occurrence("s", start_ms)]));
+    board.pass(58_500, 100);
+    assert_eq!(board.begun.len(), 1, "it is prepared ahead");
+    board.player_works = true;
+    board.restart();
+    board.pass(20_000, 100);
+    assert_eq!(board.outcome("s", start_ms), (Outcome::Played, None));
+}
+
+#[test]
+fn content_that_comes_during_the_slot_joins_in_step_and_counts_as_late() {
+    let mut board = Board::new();
+    let start_ms = T0_MS + 60_000;
+    board.offer(plan(1, T0_MS, vec![occurrence("s", start_ms)]));
+    board.on(Event::Connected);
+    board.pass(64_000, 100);
+    assert!(board.begun.is_empty());
+    deliver(&mut board);
+    board.pass(1_000, 100);
+    assert_eq!(board.outcome("s", start_ms), (Outcome::Late, None));
+}
+
+fn deliver(board: &mut Board) {
+    for (index, chunk) in MEDIA.chunks(65_536).enumerate() {
+        let topic = topics::chunk(&anchor().site, &media_hash(MEDIA), index as u32);
+        board.on(Event::Message { topic, payload: chunk.to_vec() });
+    }
+}
+
+#[test]
+fn wants_name_what_is_missing_are_repeated_and_end_when_all_is_here() {
+    let mut board = Board::new();
+    board.offer(plan(1, T0_MS, vec![occurrence("s", T0_MS + DAY_MS)]));
+    board.on(Event::Connected);
+    let wants: Vec<Want> = board.sent(Up::Want);
+    assert_eq!(wants.len(), 1);
+    assert_eq!(wants[0].missing.ones().collect::<Vec<_>>(), [0, 1, 2]);
+    let topic = topics::chunk(&anchor().site, &media_hash(MEDIA), 1);
+    board.on(Event::Message { topic: topic.clone(), payload: vec![8; 65_536] });
+    board.on(Event::Message { topic, payload: MEDIA[65_536..131_072].to_vec() });
+    board.pass(3_000, 100);
+    let wants: Vec<Want> = board.sent(Up::Want);
+    assert_eq!(wants.last().unwrap().missing.ones().collect::<Vec<_>>(), [0, 2], "the forged chunk did not count");
+    // After a restart what is on the disk is not asked for again.
+    board.restart();
+    board.on(Event::Connected);
+    let wants: Vec<Want> = board.sent(Up::Want);
+    assert_eq!(wants.last().unwrap().missing.ones().collect::<Vec<_>>(), [0, 2]);
+    deliver(&mut board);
+    let before = board.sent::<Want>(Up::Want).len();
+    board.pass(200_000, 500);
+    assert_eq!(board.sent::<Want>(Up::Want).len(), before);
+}
+
+#[test]
+fn records_are_sent_until_they_are_acknowledged_over_restarts_too() {
+    let mut board = Board::new();
+    board.whole = true;
+    let start_ms = T0_MS + 10_000;
+    board.offer(plan(1, T0_MS, vec![occurrence("s", start_ms)]));
+    board.pass(30_000, 100);
+    board.restart();
+    board.on(Event::Connected);
+    board.pass(25_000, 100);
+    let reports: Vec<Report> = board.sent(Up::Report);
+    assert!(reports.len() >= 3, "{}", reports.len());
+    let occurrences = vec![reports[0].records[0].occurrence.clone()];
+    board.on(Event::Message { topic: down(Down::Ack), payload: message::bytes(&Ack { occurrences }) });
+    board.restart();
+    board.on(Event::Connected);
+    board.pass(60_000, 100);
+    assert_eq!(board.sent::<Report>(Up::Report).len(), reports.len());
+    assert_eq!(board.outcome("s", start_ms).0, Outcome::Played, "still remembered, so that it is never played again");
+}
+
+#[test]
+fn a_newer_plan_replaces_and_a_lower_number_is_refused_even_after_a_restart() {
+    let mut board = Board::new();
+    board.whole = true;
+    let old = plan(1, T0_MS, vec![occurrence("old", T0_MS + 60_000)]);
+    board.offer(old.clone());
+    board.offer(plan(2, T0_MS + 1_000, vec![occurrence("new", T0_MS + 60_000)]));
+    board.restart();
+    board.offer(old);
+    board.pass(80_000, 100);
+    assert_eq!(board.outcome("new", T0_MS + 60_000), (Outcome::Played, None));
+    assert_eq!(board.plays.len(), 1);
+}
+
+#[test]
+fn a_plan_that_slides_past_a_start_does_not_lose_its_account() {
+    let mut board = Board::new();
+    board.whole = true;
+    board.player_works = false;
+    let start_ms = T0_MS + 60_000;
+    board.offer(plan(1, T0_MS, vec![occurrence("s", start_ms)]));
+    board.pass(62_000, 100);
+    // The next plan begins after this start; what is on goes on.
+    board.offer(plan(2, T0_MS + 62_000, vec![occurrence("s", T0_MS + 200_000)]));
+    board.pass(1_000, 100);
+    let id = board.begun[0].clone();
+    board.finish(id, mono_ns(start_ms), 480_000);
+    assert_eq!(board.outcome("s", start_ms), (Outcome::Played, None));
+}
+
+#[test]
+fn what_is_withdrawn_before_its_start_is_stopped() {
+    let mut board = Board::new();
+    board.whole = true;
+    board.player_works = false;
+    let start_ms = T0_MS + 60_000;
+    board.offer(plan(1, T0_MS, vec![occurrence("s", start_ms)]));
+    board.pass(58_500, 100);
+    let id = board.begun[0].clone();
+    let effects = board.engine.on(
+        now(board.now_ms, true),
+        Event::Message { topic: down(Down::Plan), payload: plan(2, T0_MS + 58_000, vec![]) },
+    );
+    assert!(effects.contains(&Effect::Stop(id.clone())));
+    board.perform(effects);
+    let summary = Summary { stopped: true, wanted_frames: 480_000, ..Summary::default() };
+    board.on(Event::Player(PlayerEvent::Finished { occurrence: id, summary }));
+    assert_eq!(board.outcome("s", start_ms), (Outcome::Missed, Some(Reason::Withdrawn)));
+}
+
+#[test]
+fn birth_numbers_rise_over_connections_and_restarts() {
+    let mut board = Board::new();
+    let mut births = vec![];
+    for _ in 0..3 {
+        for _ in 0..2 {
+            births.push(board.engine.next_birth());
+            board.on(Event::Connected);
+            board.on(Event::Disconnected);
+        }
+        board.restart();
+    }
+    assert!(births.windows(2).all(|pair| pair[0] < pair[1]), "{births:?}");
+}
+
+#[test]
+fn hostile_messages_change_nothing() {
+    let mut board = Board::new();
+    let other: SpeakerId = "b".parse().unwrap();
+    let topics = [
+        down(Down::Plan),
+        down(Down::Ack),
+        down(Down::Time),
+        topics::down(&anchor().site, &other, Down::Plan),
+        topics::chunk(&anchor().site, &media_hash(MEDIA), u32::MAX),
+        "loaxa/1/mau/nonsense".into(),
+    ];
+    let payloads: [&[u8]; 6] = [
+        b"",
+        b"null",
+        b"{\"occurrences\":[\"../../etc@1\"]}",
+        br#"{"sequence":1,"sent_mono_ns":-9223372036854775808,"arrived_unix_ns":9223372036854775807,"answered_unix_ns":-9223372036854775808}"#,
+        br#"{"sequence":1,"sent_mono_ns":9223372036854775807,"arrived_unix_ns":-9223372036854775808,"answered_unix_ns":9223372036854775807}"#,
+        &[0xff; 70_000],
+    ];
+    for topic in &topics {
+        for payload in payloads {
+            board.on(Event::Message { topic: topic.clone(), payload: payload.to_vec() });
+        }
+    }
+    board.pass(1_000, 100);
+    assert!(board.plays.is_empty() && board.plan.is_none());
+}

@@ -1,0 +1,223 @@
+//! Wire formats as they are: statements, envelopes, messages and plans, byte by byte, in `tests/golden/`.
+//!
+//! A difference means that the format has changed. If that is meant, `LOAXA_BLESS=1` writes the files anew, and they are committed
+//! together with the change.
+
+use loaxa::domain::approval::{Approval, Certificate, Role};
+use loaxa::domain::ids::{MediaHash, OccurrenceId};
+use loaxa::domain::plan::{Plan, PlannedItem, PlannedOccurrence};
+use loaxa::domain::priority::Priority;
+use loaxa::domain::record::{Evidence, Outcome, PlaybackRecord, Reason};
+use loaxa::protocol::chunks::{Bitmap, describe};
+use loaxa::protocol::envelope::Envelope;
+use loaxa::protocol::keys::{SigningKey, key_id, media_hash};
+use loaxa::protocol::message::{Ack, ClockAnswer, ClockProbe, ClockState, Report, State, StateDetail, Want};
+use loaxa::protocol::trust::{self, Anchor, Refusal, SignedPlan};
+use serde::Serialize;
+
+use crate::harness::repository;
+
+const NOW_MS: i64 = 1_795_000_000_000;
+
+/// A small world with fixed keys: authority 1, dispatcher 2, approver 3.
+pub struct World {
+    pub authority: SigningKey,
+    pub dispatcher: SigningKey,
+    pub approver: SigningKey,
+    pub media: Vec<u8>,
+}
+
+impl World {
+    pub fn new() -> Self {
+        let key = |n| SigningKey::from_seed(&[n; 32]);
+        Self { authority: key(1), dispatcher: key(2), approver: key(3), media: (0..100_000u32).map(|n| n as u8).collect() }
+    }
+
+    pub fn anchor(&self) -> Anchor {
+        Anchor {
+            site: "mau".parse().unwrap(),
+            speaker: "cum-loa-01".parse().unwrap(),
+            areas: vec!["66".parse().unwrap(), "24133".parse().unwrap()],
+            authority: self.authority.public(),
+        }
+    }
+
+    pub fn hash(&self) -> MediaHash {
+        media_hash(&self.media)
+    }
+
+    pub fn certificate(&self, key: &SigningKey, role: Role) -> Certificate {
+        Certificate {
+            site: "mau".parse().unwrap(),
+            role,
+            title: "Trung tâm mẫu".into(),
+            key: key.public(),
+            areas: vec!["66".parse().unwrap()],
+            highest: Priority::Priority,
+            valid_from_ms: NOW_MS - 1_000_000,
+            valid_until_ms: NOW_MS + 2_000_000_000,
+        }
+    }
+
+    pub fn approval(&self) -> Approval {
+        Approval {
+            site: "mau".parse().unwrap(),
+            bulletin: "sot-xuat-huyet".parse().unwrap(),
+            revision: 1,
+            title: "Phòng, chống sốt xuất huyết".into(),
+            media: self.hash(),
+            areas: vec!["66".parse().unwrap()],
+            highest: Priority::Normal,
+            valid_from_ms: NOW_MS,
+            valid_until_ms: NOW_MS + 1_900_000_000,
+            made_ms: NOW_MS,
+            approver: key_id(&self.approver.public()),
+        }
+    }
+
+    pub fn plan(&self) -> Plan {
+        let start_ms = NOW_MS + 60_000;
+        Plan {
+            site: "mau".parse().unwrap(),
+            speaker: "cum-loa-01".parse().unwrap(),
+            number: 7,
+            made_ms: NOW_MS,
+            from_ms: NOW_MS,
+            until_ms: NOW_MS + 1_209_600_000,
+            media: vec![describe(self.hash(), &self.media)],
+            occurrences: vec![PlannedOccurrence {
+                id: OccurrenceId::new(&"buoi-sang".parse().unwrap(), start_ms),
+                title: "Phát thanh buổi sáng".into(),
+                start_ms,
+                end_ms: start_ms + 600_000,
+                priority: Priority::Normal,
+                volume_db: -3.0,
+                items: vec![PlannedItem {
+                    bulletin: "sot-xuat-huyet".parse().unwrap(),
+                    revision: 1,
+                    media: self.hash(),
+                    duration_ms: 9_360,
+                    gain_db: 2.25,
+                }],
+            }],
+        }
+    }
+
+    pub fn signed(&self, plan: &Plan) -> SignedPlan {
+        SignedPlan {
+            plan: Envelope::sign(plan, &self.dispatcher).unwrap(),
+            certificates: vec![
+                Envelope::sign(&self.certificate(&self.dispatcher, Role::Dispatcher), &self.authority).unwrap(),
+                Envelope::sign(&self.certificate(&self.approver, Role::Approver), &self.authority).unwrap(),
+            ],
+            approvals: vec![Envelope::sign(&self.approval(), &self.approver).unwrap()],
+        }
+    }
+}
+
+fn check<T: Serialize>(name: &str, value: &T) {
+    let path = repository().join("tests/golden").join(name);
+    let text = serde_json::to_string_pretty(value).unwrap() + "\n";
+    if std::env::var_os("LOAXA_BLESS").is_some() {
+        std::fs::write(&path, &text).unwrap();
+    }
+    let golden = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(golden == text, "{name} has changed; see the head of this file.\nnow: {text}");
+}
+
+fn record() -> PlaybackRecord {
+    PlaybackRecord {
+        speaker: "cum-loa-01".parse().unwrap(),
+        occurrence: OccurrenceId::new(&"buoi-sang".parse().unwrap(), NOW_MS),
+        plan_number: 7,
+        start_ms: NOW_MS,
+        end_ms: NOW_MS + 600_000,
+        outcome: Outcome::Partial,
+        reason: Some(Reason::ContentMissing),
+        evidence: Evidence::Sounded,
+        started_ms: Some(NOW_MS),
+        start_error_us: Some(-120),
+        clock_error_us: Some(450),
+        heard_ms: 4_500,
+        level_dbfs: Some(-16.5),
+        peak_dbfs: Some(-1.0),
+        underruns: 1,
+    }
+}
+
+#[test]
+fn statements_and_envelopes_are_as_agreed() {
+    let world = World::new();
+    check("certificate.json", &world.certificate(&world.approver, Role::Approver));
+    check("approval.json", &world.approval());
+    check("plan.json", &world.plan());
+    check("signed-plan.json", &world.signed(&world.plan()));
+}
+
+#[test]
+fn messages_are_as_agreed() {
+    let mut missing = Bitmap::with_len(12);
+    [0, 3, 11].into_iter().for_each(|index| missing.set(index));
+    let detail = StateDetail {
+        version: "0.1.0".into(),
+        clock: ClockState { trusted: true, error_us: Some(450) },
+        plan: Some(7),
+        plan_refused: Some("the plan has expired".into()),
+        media_wanted: 4,
+        media_ready: 3,
+        playing: Some(record().occurrence),
+        outbox: 2,
+    };
+    check("state.json", &State { birth: 33_554_433, online: true, detail: Some(detail) });
+    check("last-will.json", &State { birth: 33_554_433, online: false, detail: None });
+    check("report.json", &Report { records: vec![record()] });
+    check("ack.json", &Ack { occurrences: vec![record().occurrence] });
+    check("want.json", &Want { media: MediaHash([0xab; 32]), missing });
+    check("clock-probe.json", &ClockProbe { sequence: 3, sent_mono_ns: 123_456_789 });
+    let answer = ClockAnswer {
+        sequence: 3,
+        sent_mono_ns: 123_456_789,
+        arrived_unix_ns: NOW_MS * 1_000_000,
+        answered_unix_ns: NOW_MS * 1_000_000 + 5_000,
+    };
+    check("clock-answer.json", &answer);
+}
+
+#[test]
+fn the_golden_plan_verifies_and_each_way_of_breaking_it_is_named() {
+    let world = World::new();
+    let anchor = world.anchor();
+    let bytes = |signed: &SignedPlan| serde_json::to_vec(signed).unwrap();
+    let golden = std::fs::read(repository().join("tests/golden/signed-plan.json")).unwrap();
+    let verified = trust::verify(&golden, &anchor, Some(6), Some(NOW_MS)).unwrap();
+    let occurrence = &verified.plan().occurrences[0];
+    assert_eq!(verified.permits(occurrence, &occurrence.items[0]), Ok(()));
+
+    let refused = |signed: &SignedPlan, anchor: &Anchor| trust::verify(&bytes(signed), anchor, Some(6), Some(NOW_MS)).unwrap_err();
+    let good = world.signed(&world.plan());
+    assert_eq!(
+        trust::verify(&golden, &anchor, Some(7), Some(NOW_MS)).unwrap_err(),
+        Refusal::Replayed { offered: 7, accepted: 7 }
+    );
+    assert_eq!(trust::verify(&golden, &anchor, Some(6), Some(NOW_MS + 1_300_000_000)).unwrap_err(), Refusal::Expired);
+    let other = Anchor { speaker: "cum-loa-02".parse().unwrap(), ..anchor.clone() };
+    assert_eq!(refused(&good, &other), Refusal::WrongTarget);
+    let far = Anchor { areas: vec!["01".parse().unwrap()], ..anchor.clone() };
+    assert_eq!(refused(&good, &far), Refusal::DispatcherOverstepped);
+    let stranger = Anchor { authority: world.approver.public(), ..anchor.clone() };
+    assert_eq!(refused(&good, &stranger), Refusal::UnknownDispatcher);
+    // An approver's key is no dispatcher's.
+    let by_approver = SignedPlan { plan: Envelope::sign(&world.plan(), &world.approver).unwrap(), ..good.clone() };
+    assert_eq!(refused(&by_approver, &anchor), Refusal::UnknownDispatcher);
+    // A certificate in the plan's place.
+    let confused = SignedPlan { plan: good.certificates[0].clone(), ..good.clone() };
+    assert!(matches!(refused(&confused, &anchor), Refusal::UnknownDispatcher | Refusal::Unreadable(_)));
+    let mut unsound = world.plan();
+    unsound.occurrences[0].items[0].gain_db = 90.0;
+    assert!(matches!(refused(&world.signed(&unsound), &anchor), Refusal::Unsound(_)));
+    // Without its approval the plan is sound, but nothing in it may play.
+    let bare = SignedPlan { approvals: vec![], ..good };
+    let verified = trust::verify(&bytes(&bare), &anchor, Some(6), Some(NOW_MS)).unwrap();
+    let occurrence = &verified.plan().occurrences[0];
+    assert!(verified.permits(occurrence, &occurrence.items[0]).is_err());
+}

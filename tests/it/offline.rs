@@ -1,0 +1,111 @@
+//! Power, network and clock that come and go: what must play plays, what did not is told, nothing plays twice.
+
+use crate::harness::{Center, Pole, Sound, decoded, playlists, unix_ms, wait_for};
+
+/// A center with one speaker that has everything for a play so many milliseconds from now.
+fn ready_for(in_ms: i64) -> (Center, Pole) {
+    let mut center = Center::new();
+    center.start();
+    center.furnish();
+    center.approved("dengue", "sot-xuat-huyet.mp3");
+    let mut pole = Pole::add(&center, "a", "Cụm loa A", "24133", Sound::Dac { ppm: 0.0 });
+    pole.start();
+    center.schedule_once("sang", &["dengue"], in_ms, &["66"]);
+    center.wait_ready("a");
+    // The clock's bound is kept on disk after its first burst of probes.
+    wait_for("the clock to be kept", 20, || pole.store().join("clock.json").is_file().then_some(()));
+    (center, pole)
+}
+
+#[test]
+fn a_controller_that_starts_without_any_network_plays_its_plan_and_reports_later() {
+    let (mut center, mut pole) = ready_for(9_000);
+    pole.kill();
+    center.kill();
+    pole.start();
+    pole.wait_log("sang@", 20);
+    pole.wait_log("Played", 30);
+    center.start();
+    let play = center.play("a", "sang", 60);
+    assert_eq!((&play["outcome"], &play["evidence"]), (&"played".into(), &"sounded".into()), "{play}");
+    assert!(play["start_error_ms"].as_f64().unwrap().abs() < 20.0, "{play}");
+    pole.stop();
+    let (_, correlation) = pole.heard().find(&decoded(&playlists().join("audio/sot-xuat-huyet.mp3"))).unwrap();
+    assert!(correlation > 0.9, "{correlation}");
+}
+
+#[test]
+fn without_a_clock_it_can_trust_a_controller_stays_silent_and_says_why() {
+    let (mut center, mut pole) = ready_for(6_000);
+    pole.kill();
+    center.kill();
+    // As after a reboot without a battery-backed clock: what was known of the time is worth nothing.
+    std::fs::remove_file(pole.store().join("clock.json")).unwrap();
+    let restarted_ms = unix_ms();
+    pole.start();
+    pole.wait_log("is ready", 20);
+    wait_for("the play's time to pass", 40, || (unix_ms() > restarted_ms + 17_000).then_some(()));
+    center.start();
+    let play = center.play("a", "sang", 60);
+    assert_eq!((&play["outcome"], &play["reason"]), (&"missed".into(), &"clock_untrusted".into()), "{play}");
+    pole.stop();
+    assert!(pole.heard().is_silent());
+}
+
+#[test]
+fn a_controller_killed_in_the_middle_of_a_play_tells_of_it_and_does_not_begin_again() {
+    let (center, mut pole) = ready_for(5_000);
+    wait_for("the play to be on the air", 30, || {
+        let begun = std::fs::read_dir(pole.store().join("plays")).ok()?.flatten().next()?;
+        std::fs::read_to_string(begun.path()).ok()?.contains("\"sounded\"").then_some(())
+    });
+    pole.kill();
+    pole.start();
+    let play = center.play("a", "sang", 40);
+    assert_eq!((&play["outcome"], &play["reason"]), (&"partial".into(), &"interrupted".into()), "{play}");
+    assert!(play["started_ms"].is_i64(), "it says when it began: {play}");
+    // The slot is still on for some seconds; nothing may begin in it again.
+    wait_for("the slot to be over", 20, || (unix_ms() > play["end_ms"].as_i64().unwrap() + 500).then_some(()));
+    pole.stop();
+    let begun_again = pole.heard().runs.iter().skip(1).any(|run| run.samples.iter().any(|sample| *sample != 0.0));
+    assert!(!begun_again, "it sounded again after the restart");
+    assert_eq!(center.plays().iter().filter(|play| play["schedule"] == "sang").count(), 1);
+}
+
+#[test]
+fn a_center_killed_again_and_again_loses_nothing_that_it_accepted() {
+    let mut center = Center::new();
+    center.start();
+    center.furnish();
+    let path = playlists().join("audio/cat-nuoc.opus");
+    let path = path.to_str().unwrap();
+    center.cli(["bulletin", "add", path, "--id", "water", "--title", "Cắt nước", "--language", "vie", "--area", "66"]);
+    center.kill();
+    center.start();
+    center.cli(["bulletin", "submit", "water"]);
+    center.kill();
+    center.start();
+    let key = center.approver_key();
+    let approve = ["bulletin", "approve", "water", "--key", key.to_str().unwrap()];
+    center.cli(approve);
+    // Between the approval and the plan.
+    center.kill();
+    center.start();
+    let mut pole = Pole::add(&center, "a", "Cụm loa A", "24133", Sound::Dac { ppm: 0.0 });
+    pole.start();
+    center.schedule_once("chieu", &["water"], 8_000, &["66"]);
+    center.kill();
+    center.start();
+    center.wait_ready("a");
+    center.kill();
+    center.start();
+    let play = center.play("a", "chieu", 60);
+    assert_eq!(play["outcome"], "played", "{play}\n{}", pole.log());
+    center.kill();
+    center.start();
+    assert_eq!(center.plays().iter().filter(|play| play["schedule"] == "chieu").count(), 1, "once, and still there");
+    pole.stop();
+    let source = decoded(std::path::Path::new(path));
+    let sounding: usize = pole.heard().runs.iter().map(|run| run.samples.iter().filter(|s| s.abs() > 1e-4).count()).sum();
+    assert!(sounding < source.len() + 48_000, "it sounded more than once: {sounding} frames of {}", source.len());
+}

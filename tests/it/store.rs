@@ -1,0 +1,230 @@
+//! The same tests on both databases: SQLite in a file, and a real PostgreSQL that is started here.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use loaxa::audio::loudness::Loudness;
+use loaxa::center::store::{BulletinRow, Intake, PlanRow, Sound, Store, StoreError};
+use loaxa::domain::area::Area;
+use loaxa::domain::bulletin::RevisionState;
+use loaxa::domain::ids::{MediaHash, OccurrenceId};
+use loaxa::domain::programme::Programme;
+use loaxa::domain::record::{Evidence, Outcome, PlaybackRecord};
+use loaxa::domain::schedule::ScheduleText;
+use loaxa::protocol::message::State;
+
+use crate::harness::{Process, adopt, wait_for};
+
+#[test]
+fn sqlite_keeps_what_it_is_given() {
+    let dir = tempfile::tempdir().unwrap();
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let store = Store::open_sqlite(dir.path()).await.unwrap();
+        exercise(&store).await;
+        store.close().await;
+        // Opened again, it is all there, and the migrations know that they have run.
+        let store = Store::open_sqlite(dir.path()).await.unwrap();
+        assert_eq!(store.records(None, 0, i64::MAX).await.unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn postgresql_keeps_what_it_is_given() {
+    let postgres = Postgres::start();
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let store = Store::open_url(&postgres.url).await.unwrap();
+        exercise(&store).await;
+        store.close().await;
+        let store = Store::open_url(&postgres.url).await.unwrap();
+        assert_eq!(store.records(None, 0, i64::MAX).await.unwrap().len(), 1);
+    });
+}
+
+async fn exercise(store: &Store) {
+    settings_and_areas(store).await;
+    speakers(store).await;
+    bulletins(store).await;
+    schedules(store).await;
+    plans_and_records(store).await;
+}
+
+async fn settings_and_areas(store: &Store) {
+    assert_eq!(store.setting("x").await.unwrap(), None);
+    store.set_setting("x", "một").await.unwrap();
+    store.set_setting("x", "hai").await.unwrap();
+    assert_eq!(store.setting("x").await.unwrap().as_deref(), Some("hai"));
+    let area = |code: &str, parent: Option<&str>| Area {
+        code: code.parse().unwrap(),
+        parent: parent.map(|parent| parent.parse().unwrap()),
+        title: "Phường".into(),
+    };
+    store.add_area(&area("66", None)).await.unwrap();
+    store.add_area(&area("24133", Some("66"))).await.unwrap();
+    assert!(matches!(store.add_area(&area("66", None)).await, Err(StoreError::Exists(_))));
+    assert_eq!(store.areas().await.unwrap().path(&"24133".parse().unwrap()).unwrap().len(), 2);
+}
+
+async fn speakers(store: &Store) {
+    let (id, area) = ("a".parse().unwrap(), "24133".parse().unwrap());
+    store.add_speaker(&id, "Cụm loa", &area, "hash", 5).await.unwrap();
+    assert!(matches!(store.add_speaker(&id, "x", &area, "hash", 5).await, Err(StoreError::Exists(_))));
+    assert!(matches!(store.speaker(&"b".parse().unwrap()).await, Err(StoreError::NotFound(_))));
+    assert_eq!(store.speaker(&id).await.unwrap().since_ms, None);
+    let state = |birth, online| State { birth, online, detail: None };
+    assert!(store.set_state(&id, &state(5, true), 10).await.unwrap());
+    assert!(!store.set_state(&id, &state(4, false), 20).await.unwrap(), "a late last will of an older connection");
+    let row = store.speaker(&id).await.unwrap();
+    assert_eq!((row.birth, row.online, row.since_ms), (5, true, Some(10)));
+    assert!(store.set_state(&id, &state(5, true), 30).await.unwrap());
+    assert_eq!(store.speaker(&id).await.unwrap().since_ms, Some(10), "still on line since then");
+    assert!(store.set_state(&id, &state(5, false), 40).await.unwrap());
+    assert_eq!(store.speaker(&id).await.unwrap().since_ms, Some(40));
+    assert_eq!(store.speakers("", 10).await.unwrap().len(), 1);
+    assert_eq!(store.speakers("a", 10).await.unwrap().len(), 0);
+}
+
+async fn bulletins(store: &Store) {
+    let bulletin = BulletinRow {
+        id: "water".parse().unwrap(),
+        title: "Cắt nước".into(),
+        language: "vie".parse().unwrap(),
+        area: "66".parse().unwrap(),
+        words: "Kính gửi bà con".into(),
+        created_ms: 7,
+    };
+    store.add_bulletin(&bulletin, "nước.mp3", "upload-1").await.unwrap();
+    assert!(matches!(store.add_bulletin(&bulletin, "x", "y").await, Err(StoreError::Exists(_))));
+    assert_eq!(store.bulletin(&bulletin.id).await.unwrap(), bulletin);
+    let waiting = store.received_revisions().await.unwrap();
+    assert_eq!((waiting.len(), &waiting[0].intake), (1, &Intake::Received { upload: "upload-1".into() }));
+    let loudness = Loudness { integrated_lufs: -18.25, true_peak_dbtp: -2.5 };
+    let sound = Sound { media: MediaHash([9; 32]), bytes: 50_000, duration_ms: 9_160, loudness, gain_db: 1.5 };
+    store.finish_intake(&waiting[0], &Intake::Ready(sound.clone()), &["hơi nhỏ".into()]).await.unwrap();
+    let row = store.revisions(&bulletin.id).await.unwrap().remove(0);
+    assert_eq!((&row.intake, row.warnings.len()), (&Intake::Ready(sound), 1));
+    assert!(store.approved_revisions().await.unwrap().is_empty());
+    store.set_revision_state(&row, &RevisionState::Submitted, None).await.unwrap();
+    let second = store.set_revision_state(&row, &RevisionState::Withdrawn, None).await;
+    assert!(matches!(second, Err(StoreError::Conflict(_))), "somebody else was quicker");
+    assert_eq!(store.add_revision(&bulletin.id, "b.mp3", "upload-2", 8).await.unwrap(), 2);
+    assert!(matches!(store.add_revision(&"gone".parse().unwrap(), "", "", 8).await, Err(StoreError::NotFound(_))));
+    assert_eq!(store.bulletins("", 10).await.unwrap().len(), 1);
+}
+
+async fn schedules(store: &Store) {
+    let programme = Programme { id: "p".parse().unwrap(), title: "Buổi sáng".into(), items: vec!["water".parse().unwrap()] };
+    store.put_programme(&programme, 1).await.unwrap();
+    store.put_programme(&programme, 2).await.unwrap();
+    assert_eq!(store.programmes().await.unwrap(), [programme]);
+    let rule = ScheduleText { cron: "0 0 5 * * *".into(), targets: vec!["66".into()], volume_db: Some(-3.5), ..Default::default() };
+    store.put_schedule(&"s".parse().unwrap(), &rule, 1).await.unwrap();
+    assert_eq!(store.schedules().await.unwrap(), [("s".parse().unwrap(), rule)]);
+    store.delete_schedule(&"s".parse().unwrap()).await.unwrap();
+    assert!(matches!(store.delete_schedule(&"s".parse().unwrap()).await, Err(StoreError::NotFound(_))));
+}
+
+async fn plans_and_records(store: &Store) {
+    let plan = |number: u64, made_ms: i64| PlanRow {
+        speaker: "a".parse().unwrap(),
+        number,
+        made_ms,
+        until_ms: made_ms + 1000,
+        digest: "d".into(),
+        body: format!("body {number}"),
+    };
+    store.add_plans(&[plan(1, 100), plan(2, 200), plan(3, 300)]).await.unwrap();
+    assert!(store.add_plans(&[plan(4, 400), plan(3, 300)]).await.is_err(), "all or none");
+    assert_eq!(store.newest_plans().await.unwrap(), [plan(3, 300)]);
+    assert_eq!(store.newest_plan(&"a".parse().unwrap()).await.unwrap(), Some(plan(3, 300)));
+    let since = store.plans_since(&"a".parse().unwrap(), 250).await.unwrap();
+    assert_eq!(since, [plan(2, 200), plan(3, 300)], "the one in force then, and those after it");
+    store.drop_old_plans(1000).await.unwrap();
+    assert_eq!(store.plans_since(&"a".parse().unwrap(), 0).await.unwrap(), [plan(3, 300)], "the newest stays");
+
+    let record = PlaybackRecord {
+        speaker: "a".parse().unwrap(),
+        occurrence: OccurrenceId::new(&"s".parse().unwrap(), 150),
+        plan_number: 1,
+        start_ms: 150,
+        end_ms: 160,
+        outcome: Outcome::Played,
+        reason: None,
+        evidence: Evidence::Sounded,
+        started_ms: Some(150),
+        start_error_us: Some(42),
+        clock_error_us: None,
+        heard_ms: 10,
+        level_dbfs: Some(-16.5),
+        peak_dbfs: None,
+        underruns: 0,
+    };
+    store.add_records(std::slice::from_ref(&record), 500).await.unwrap();
+    let again = PlaybackRecord { heard_ms: 99, ..record.clone() };
+    store.add_records(&[again], 600).await.unwrap();
+    let rows = store.records(None, 0, 1000).await.unwrap();
+    assert_eq!((rows.len(), &rows[0].record, rows[0].received_ms), (1, &record, 500), "the first account stays");
+    assert!(store.records(Some(&"b".parse().unwrap()), 0, 1000).await.unwrap().is_empty());
+    assert!(store.records(None, 151, 1000).await.unwrap().is_empty());
+}
+
+/// A PostgreSQL server of our own, on a port of its own.
+struct Postgres {
+    url: String,
+    _process: Process,
+    _dir: tempfile::TempDir,
+}
+
+impl Postgres {
+    fn start() -> Self {
+        let dir = tempfile::Builder::new().prefix("loaxa-postgres").tempdir().unwrap();
+        let data = dir.path().join("data");
+        if is_root() {
+            // PostgreSQL refuses to run as root; its package has made a user for it.
+            let done = Command::new("chown").arg("postgres").arg(dir.path()).status().unwrap();
+            assert!(done.success());
+        }
+        let initdb = as_postgres("initdb")
+            .args(["--auth=trust", "--username=postgres", "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8", "-D"])
+            .arg(&data)
+            .output()
+            .unwrap();
+        assert!(initdb.status.success(), "{}", String::from_utf8_lossy(&initdb.stderr));
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let process = as_postgres("postgres")
+            .arg("-D")
+            .arg(&data)
+            .args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-k"])
+            .arg(dir.path())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let process = adopt(process);
+        wait_for("PostgreSQL", 30, || {
+            let ready = as_postgres("pg_isready").args(["-h", "127.0.0.1", "-p", &port.to_string()]).output().ok()?;
+            ready.status.success().then_some(())
+        });
+        Self { url: format!("postgres://postgres@127.0.0.1:{port}/postgres"), _process: process, _dir: dir }
+    }
+}
+
+fn is_root() -> bool {
+    std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap()) == 0
+}
+
+/// One of PostgreSQL's programs, run as a user it accepts.
+fn as_postgres(program: &str) -> Command {
+    let found = std::fs::read_dir("/usr/lib/postgresql")
+        .expect("PostgreSQL is installed; its Debian package is postgresql")
+        .flatten()
+        .map(|version| version.path().join("bin").join(program))
+        .find(|path: &PathBuf| Path::new(path).is_file())
+        .expect("PostgreSQL's programs");
+    if is_root() {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]).arg(found);
+        command.current_dir("/");
+        command
+    } else {
+        Command::new(found)
+    }
+}
