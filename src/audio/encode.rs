@@ -89,8 +89,11 @@ impl<W: Write> OpusWriter<W> {
         if let Some(before) = self.held.replace(packet) {
             let granule = self.coded;
             // A page a second keeps the header cost near 1 % and lets a player start quickly.
-            let end =
-                if granule.is_multiple_of(48_000) { PacketWriteEndInfo::EndPage } else { PacketWriteEndInfo::NormalPacket };
+            let end = if granule.is_multiple_of(48_000) {
+                PacketWriteEndInfo::EndPage
+            } else {
+                PacketWriteEndInfo::NormalPacket
+            };
             self.packet(before, end, granule)?;
         }
         self.coded += FRAME as u64;

@@ -41,7 +41,7 @@ impl Bound {
     }
 
     fn at(&self, now_mono_ns: i64) -> (i64, i64) {
-        let slack = ((now_mono_ns - self.at_mono_ns).unsigned_abs() as f64 * DRIFT) as i64;
+        let slack = (now_mono_ns.abs_diff(self.at_mono_ns) as f64 * DRIFT) as i64;
         (self.low_ns.saturating_sub(slack), self.high_ns.saturating_add(slack))
     }
 }
@@ -55,9 +55,11 @@ pub struct Clock {
 impl Clock {
     /// Takes an answer that arrived at `received_mono_ns`; false if it makes no sense.
     pub fn learn(&mut self, answer: &ClockAnswer, received_mono_ns: i64) -> bool {
-        let round_trip = received_mono_ns - answer.sent_mono_ns;
+        // What lies outside the years 1970 to 2200 is no answer, and keeps the sums below from overflowing.
+        let sane = (0..7_258_118_400_000_000_000).contains(&answer.arrived_unix_ns) && answer.sent_mono_ns >= 0;
+        let round_trip = received_mono_ns.saturating_sub(answer.sent_mono_ns);
         let at_center = answer.answered_unix_ns.saturating_sub(answer.arrived_unix_ns);
-        if !(0..=MAX_ROUND_TRIP_NS).contains(&round_trip) || at_center < 0 || at_center > round_trip {
+        if !sane || !(0..=MAX_ROUND_TRIP_NS).contains(&round_trip) || at_center < 0 || at_center > round_trip {
             return false;
         }
         self.add(Bound {
@@ -97,8 +99,8 @@ impl Clock {
     /// The best estimate at `now_mono_ns`: the center's, or the system's where that is tighter.
     pub fn estimate(&self, now_mono_ns: i64) -> Option<Estimate> {
         let middle = |(low, high): (i64, i64)| Estimate {
-            offset_ns: low + (high - low) / 2,
-            error_ns: ((high - low) / 2).max(0),
+            offset_ns: low.midpoint(high),
+            error_ns: (high.saturating_sub(low) / 2).max(0),
         };
         let center = self.intersection(now_mono_ns).map(middle);
         let system = self.system.map(|bound| middle(bound.at(now_mono_ns)));

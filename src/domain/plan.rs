@@ -16,6 +16,8 @@ use super::{DAY_MS, programme::MAX_ITEMS};
 pub const HORIZON_MS: i64 = 14 * DAY_MS;
 /// Longest window that a controller accepts; a little more than the horizon.
 pub const MAX_WINDOW_MS: i64 = 31 * DAY_MS;
+/// The year 2200: no plan reaches further, and sums of milliseconds below stay far from overflow.
+const LATEST_MS: i64 = 7_258_118_400_000;
 pub const MAX_OCCURRENCES: usize = 10_000;
 /// Largest media file; at the broadcast form's 32 kbit/s this is over four hours.
 pub const MAX_MEDIA_BYTES: u64 = 64 * 1024 * 1024;
@@ -115,7 +117,7 @@ impl Plan {
     /// Checks all that can be checked without keys or a clock.
     pub fn check(&self) -> Result<(), PlanFault> {
         let window = self.until_ms.saturating_sub(self.from_ms);
-        if self.from_ms < 0 || window <= 0 || window > MAX_WINDOW_MS {
+        if self.from_ms < 0 || self.until_ms > LATEST_MS || window <= 0 || window > MAX_WINDOW_MS {
             return Err(PlanFault::Window);
         }
         if self.occurrences.len() > MAX_OCCURRENCES {

@@ -76,14 +76,15 @@ fn what_is_withdrawn_on_the_air_falls_silent_and_is_accounted_for() {
     let mut pole = Pole::add(&center, "a", "Cụm loa A", "24133", Sound::Dac { ppm: 0.0 });
     pole.start();
     center.schedule_once("sang", &["dengue"], 6_000, &["66"]);
-    wait_for("the play to be on the air", 30, || {
-        center.plays().into_iter().find(|play| play["outcome"] == "playing")
-    });
+    wait_for("the play to be on the air", 30, || center.plays().into_iter().find(|play| play["outcome"] == "playing"));
     center.cli(["schedule", "remove", "sang"]);
     center.cli(["bulletin", "withdraw", "dengue"]);
     // The plan in force when it began is the account's ground; a slot that began stays in the report.
     let record = wait_for("the record", 20, || {
-        center.plays().into_iter().find(|play| play["schedule"] == "sang" && play["outcome"] != "playing" && play["outcome"] != "planned")
+        center
+            .plays()
+            .into_iter()
+            .find(|play| play["schedule"] == "sang" && play["outcome"] != "playing" && play["outcome"] != "planned")
     });
     // A plan made after the start does not speak for what is on already: it plays out, or it was stopped. Either way it is told.
     assert!(["partial", "played"].contains(&record["outcome"].as_str().unwrap()), "{record}");

@@ -76,7 +76,11 @@ fn wrong_use_is_exit_code_2_and_wrong_matter_is_1() {
 fn a_preview_needs_no_center_and_names_what_is_wrong() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("lich.toml");
-    std::fs::write(&path, "[schedule.sang]\ncron = \"0 30 5 * * *\"\nduration_s = 600\n[schedule.chieu]\ncron = \"45 16 * * 1\"\n").unwrap();
+    std::fs::write(
+        &path,
+        "[schedule.sang]\ncron = \"0 30 5 * * *\"\nduration_s = 600\n[schedule.chieu]\ncron = \"45 16 * * 1\"\n",
+    )
+    .unwrap();
     let preview = |from: &str, to: &str| {
         let arguments = ["plan", "preview", "--schedule", path.to_str().unwrap(), "--from", from, "--to", to, "--json"];
         Command::new(binary("loaxa")).args(arguments).output().unwrap()
@@ -103,7 +107,8 @@ fn the_way_of_a_bulletin_refuses_every_short_cut() {
     let text = dir.path().join("thu.mp3");
     std::fs::write(&text, "không phải âm thanh".repeat(100)).unwrap();
     let add = |path: &str, id: &str, area: &str, language: &str| {
-        ["bulletin", "add", path, "--id", id, "--title", "Thử", "--language", language, "--area", area].map(str::to_owned)
+        ["bulletin", "add", path, "--id", id, "--title", "Thử", "--language", language, "--area", area]
+            .map(str::to_owned)
     };
     let good = playlists().join("audio/cat-nuoc.opus");
     let good = good.to_str().unwrap();
@@ -119,14 +124,22 @@ fn the_way_of_a_bulletin_refuses_every_short_cut() {
     assert!(center.cli_fails(["bulletin", "approve", "water", "--key", key]).contains("only a submitted one"));
     center.cli(["bulletin", "submit", "water"]);
     assert!(center.cli_fails(["bulletin", "return", "water", "--reason", " "]).contains("why"));
-    assert!(center.cli_fails(["bulletin", "approve", "water", "--key", key, "--highest", "emergency"]).contains("may not approve"));
+    assert!(
+        center
+            .cli_fails(["bulletin", "approve", "water", "--key", key, "--highest", "emergency"])
+            .contains("may not approve")
+    );
     let wrong = dir.path().join("wrong");
     std::fs::write(&wrong, "sai mật khẩu\n").unwrap();
-    let refused = center.cli_fails(["bulletin", "approve", "water", "--key", key, "--passphrase-file", wrong.to_str().unwrap()]);
+    let refused =
+        center.cli_fails(["bulletin", "approve", "water", "--key", key, "--passphrase-file", wrong.to_str().unwrap()]);
     assert!(refused.contains("passphrase is wrong"), "{refused}");
     center.cli(["bulletin", "return", "water", "--reason", "ghi sai ngày"]);
     let shown = center.json(["bulletin", "show", "water"]);
-    assert_eq!((&shown["revisions"][0]["state"], &shown["revisions"][0]["reason"]), (&json!("returned"), &json!("ghi sai ngày")));
+    assert_eq!(
+        (&shown["revisions"][0]["state"], &shown["revisions"][0]["reason"]),
+        (&json!("returned"), &json!("ghi sai ngày"))
+    );
     center.cli(["bulletin", "submit", "water"]);
     center.cli(["bulletin", "approve", "water", "--key", key]);
     assert_eq!(center.json(["bulletin", "show", "water"])["revisions"][0]["state"], "approved");

@@ -21,7 +21,8 @@ impl Mosquitto {
     pub fn start(dir: &Path) -> Self {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let conf = dir.join("mosquitto.conf");
-        std::fs::write(&conf, format!("listener {port} 127.0.0.1\nallow_anonymous true\nmessage_size_limit 1048576\n")).unwrap();
+        std::fs::write(&conf, format!("listener {port} 127.0.0.1\nallow_anonymous true\nmessage_size_limit 1048576\n"))
+            .unwrap();
         let mut this = Self { port, conf, process: None };
         this.restart();
         this
@@ -32,7 +33,8 @@ impl Mosquitto {
     }
 
     pub fn restart(&mut self) {
-        let child = Command::new("mosquitto").arg("-c").arg(&self.conf).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let child =
+            Command::new("mosquitto").arg("-c").arg(&self.conf).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         self.process = Some(crate::harness::adopt(child.expect("mosquitto starts; its Debian package is mosquitto")));
         wait_for("mosquitto", 10, || std::net::TcpStream::connect(("127.0.0.1", self.port)).ok());
     }
@@ -44,8 +46,9 @@ impl Mosquitto {
 
 /// A client that hears everything and counts chunks.
 pub struct Counter {
-    pub chunks: Arc<AtomicUsize>,
-    pub client: Client,
+    chunks: Arc<AtomicUsize>,
+    // Keeps the connection.
+    _client: Client,
 }
 
 impl Counter {
@@ -58,7 +61,9 @@ impl Counter {
         std::thread::spawn(move || {
             for event in connection.iter() {
                 match event {
-                    Ok(Event::Incoming(Packet::ConnAck(_))) => subscriber.subscribe("loaxa/1/mau/media/#", QoS::AtMostOnce).unwrap(),
+                    Ok(Event::Incoming(Packet::ConnAck(_))) => {
+                        subscriber.subscribe("loaxa/1/mau/media/#", QoS::AtMostOnce).unwrap()
+                    }
                     Ok(Event::Incoming(Packet::Publish(_))) => {
                         counted.fetch_add(1, Ordering::SeqCst);
                     }
@@ -67,7 +72,7 @@ impl Counter {
                 }
             }
         });
-        Self { chunks, client }
+        Self { chunks, _client: client }
     }
 
     pub fn count(&self) -> usize {
@@ -100,7 +105,19 @@ fn slow_delivery(kbytes_per_s: u32) -> (Center, Mosquitto, Counter, Vec<Pole>) {
     center.start();
     center.furnish();
     let long = long_wav(center.dir.path());
-    center.cli(["bulletin", "add", long.to_str().unwrap(), "--id", "long", "--title", "Dài", "--language", "zxx", "--area", "66"]);
+    center.cli([
+        "bulletin",
+        "add",
+        long.to_str().unwrap(),
+        "--id",
+        "long",
+        "--title",
+        "Dài",
+        "--language",
+        "zxx",
+        "--area",
+        "66",
+    ]);
     center.approve("long");
     let counter = Counter::start(mosquitto.port);
     let poles = ["a", "b"].map(|id| Pole::add(&center, id, id, "24133", Sound::Dac { ppm: 0.0 })).into();

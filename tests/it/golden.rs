@@ -30,7 +30,12 @@ pub struct World {
 impl World {
     pub fn new() -> Self {
         let key = |n| SigningKey::from_seed(&[n; 32]);
-        Self { authority: key(1), dispatcher: key(2), approver: key(3), media: (0..100_000u32).map(|n| n as u8).collect() }
+        Self {
+            authority: key(1),
+            dispatcher: key(2),
+            approver: key(3),
+            media: (0..100_000u32).map(|n| n as u8).collect(),
+        }
     }
 
     pub fn anchor(&self) -> Anchor {
@@ -193,7 +198,9 @@ fn the_golden_plan_verifies_and_each_way_of_breaking_it_is_named() {
     let occurrence = &verified.plan().occurrences[0];
     assert_eq!(verified.permits(occurrence, &occurrence.items[0]), Ok(()));
 
-    let refused = |signed: &SignedPlan, anchor: &Anchor| trust::verify(&bytes(signed), anchor, Some(6), Some(NOW_MS)).unwrap_err();
+    let refused = |signed: &SignedPlan, anchor: &Anchor| {
+        trust::verify(&bytes(signed), anchor, Some(6), Some(NOW_MS)).unwrap_err()
+    };
     let good = world.signed(&world.plan());
     assert_eq!(
         trust::verify(&golden, &anchor, Some(7), Some(NOW_MS)).unwrap_err(),

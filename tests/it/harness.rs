@@ -416,6 +416,24 @@ pub struct Run {
     pub samples: Vec<f32>,
 }
 
+const TRUE_NS_PER_FRAME: f64 = 1e9 / 48_000.0;
+
+impl Run {
+    /// The samples as a listener with a true 48 kHz clock would take them down: a converter that runs fast or slow is undone.
+    fn on_true_time(&self) -> Vec<f32> {
+        let step = TRUE_NS_PER_FRAME / self.ns_per_frame;
+        if (step - 1.0).abs() < 1e-9 {
+            return self.samples.clone();
+        }
+        let heard_at = |place: f64| {
+            let (index, rest) = (place as usize, place.fract() as f32);
+            let next = *self.samples.get(index + 1)?;
+            Some(self.samples[index] * (1.0 - rest) + next * rest)
+        };
+        (0..self.samples.len()).map_while(|frame| heard_at(frame as f64 * step)).collect()
+    }
+}
+
 impl Capture {
     fn read(base: &Path) -> Self {
         let log = std::fs::read_to_string(base.with_extension("log")).unwrap_or_default();
@@ -454,8 +472,8 @@ impl Capture {
     /// coefficient there, found by cross-correlation. The best match over all runs.
     pub fn find(&self, source: &[f32]) -> Option<(i64, f64)> {
         let found = self.runs.iter().filter_map(|run| {
-            let (frame, correlation) = best_match(&run.samples, source)?;
-            Some((run.start_mono_ns + (frame as f64 * run.ns_per_frame) as i64, correlation))
+            let (frame, correlation) = best_match(&run.on_true_time(), source)?;
+            Some((run.start_mono_ns + (frame as f64 * TRUE_NS_PER_FRAME) as i64, correlation))
         });
         found.max_by(|a, b| a.1.total_cmp(&b.1))
     }

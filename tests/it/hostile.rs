@@ -93,7 +93,8 @@ fn forged_replayed_and_expired_plans_stay_silent_and_are_told() {
 
     let attacker = Attacker::connect(mosquitto.port);
     let topic = "loaxa/1/mau/speakers/a/plan";
-    let signed_by = |plan: &Plan, key: &SigningKey| SignedPlan { plan: Envelope::sign(plan, key).unwrap(), ..good.clone() };
+    let signed_by =
+        |plan: &Plan, key: &SigningKey| SignedPlan { plan: Envelope::sign(plan, key).unwrap(), ..good.clone() };
     let mut unsigned = signed_by(&soon(&center, number + 1), &dispatcher);
     unsigned.plan.signatures.clear();
     // The signature of the true plan over other bytes.
@@ -222,10 +223,13 @@ fn altered_media_never_sounds_in_transit_or_on_the_disk() {
     assert_ne!(now, bytes, "the good file is back");
     std::fs::write(&path, &bytes).unwrap();
     pole.wait_log("second@", 30);
-    wait_for("the second play's end", 40, || pole.log().lines().any(|l| l.contains("second@") && l.contains("Content")).then_some(()));
+    wait_for("the second play's end", 40, || {
+        pole.log().lines().any(|l| l.contains("second@") && l.contains("Content")).then_some(())
+    });
     pole.stop();
     let source = decoded(&playlists().join("audio/sot-xuat-huyet.mp3"));
-    let sounding: usize = pole.heard().runs.iter().map(|run| run.samples.iter().filter(|s| s.abs() > 1e-4).count()).sum();
+    let sounding: usize =
+        pole.heard().runs.iter().map(|run| run.samples.iter().filter(|s| s.abs() > 1e-4).count()).sum();
     assert!(sounding < source.len() + 24_000, "only the first play was heard: {sounding} frames");
 }
 
@@ -249,9 +253,13 @@ fn a_stranger_and_another_speaker_cannot_use_the_embedded_broker() {
         (entered, client, connection)
     };
     assert!(attempt("a", "a", &password).0);
-    for (client_id, user, password) in
-        [("x", "", ""), ("a", "a", "guess"), ("b", "a", &password), ("center-mau-words", "a", &password), ("center", "center", "center")]
-    {
+    for (client_id, user, password) in [
+        ("x", "", ""),
+        ("a", "a", "guess"),
+        ("b", "a", &password),
+        ("center-mau-words", "a", &password),
+        ("center", "center", "center"),
+    ] {
         assert!(!attempt(client_id, user, password).0, "{client_id} as {user:?} got in");
     }
     // With its own good password a speaker cannot hear another's plan or speak for it.

@@ -112,11 +112,17 @@ async fn bulletins(store: &Store) {
 }
 
 async fn schedules(store: &Store) {
-    let programme = Programme { id: "p".parse().unwrap(), title: "Buổi sáng".into(), items: vec!["water".parse().unwrap()] };
+    let programme =
+        Programme { id: "p".parse().unwrap(), title: "Buổi sáng".into(), items: vec!["water".parse().unwrap()] };
     store.put_programme(&programme, 1).await.unwrap();
     store.put_programme(&programme, 2).await.unwrap();
     assert_eq!(store.programmes().await.unwrap(), [programme]);
-    let rule = ScheduleText { cron: "0 0 5 * * *".into(), targets: vec!["66".into()], volume_db: Some(-3.5), ..Default::default() };
+    let rule = ScheduleText {
+        cron: "0 0 5 * * *".into(),
+        targets: vec!["66".into()],
+        volume_db: Some(-3.5),
+        ..Default::default()
+    };
     store.put_schedule(&"s".parse().unwrap(), &rule, 1).await.unwrap();
     assert_eq!(store.schedules().await.unwrap(), [("s".parse().unwrap(), rule)]);
     store.delete_schedule(&"s".parse().unwrap()).await.unwrap();

@@ -37,14 +37,43 @@ fn assert_absent(part: &str, words: &[&str]) {
 fn the_domain_knows_no_machine() {
     assert_absent(
         "domain",
-        &["tokio", "sqlx", "serde_json", "std::fs", "std::net", "SystemTime", "Instant::now", "Utc::now", "crate::protocol", "crate::audio", "crate::center", "crate::controller"],
+        &[
+            "tokio",
+            "sqlx",
+            "serde_json",
+            "std::fs",
+            "std::net",
+            "SystemTime",
+            "Instant::now",
+            "Utc::now",
+            "crate::protocol",
+            "crate::audio",
+            "crate::center",
+            "crate::controller",
+        ],
     );
 }
 
 #[test]
 fn the_protocol_and_the_sound_do_no_business_of_others() {
-    assert_absent("protocol", &["tokio", "sqlx", "std::fs", "std::net", "SystemTime", "Instant::now", "crate::center", "crate::controller", "crate::audio"]);
-    assert_absent("audio", &["tokio", "sqlx", "std::net", "SystemTime", "crate::protocol", "crate::center", "crate::controller"]);
+    assert_absent(
+        "protocol",
+        &[
+            "tokio",
+            "sqlx",
+            "std::fs",
+            "std::net",
+            "SystemTime",
+            "Instant::now",
+            "crate::center",
+            "crate::controller",
+            "crate::audio",
+        ],
+    );
+    assert_absent(
+        "audio",
+        &["tokio", "sqlx", "std::net", "SystemTime", "crate::protocol", "crate::center", "crate::controller"],
+    );
 }
 
 #[test]
@@ -55,7 +84,10 @@ fn center_and_controller_never_see_each_other() {
 
 #[test]
 fn the_engine_performs_nothing() {
-    assert_absent("controller/engine", &["tokio", "std::fs", "std::net", "std::thread", "os::", "SystemTime", "Instant::now"]);
+    assert_absent(
+        "controller/engine",
+        &["tokio", "std::fs", "std::net", "std::thread", "os::", "SystemTime", "Instant::now"],
+    );
 }
 
 #[test]

@@ -59,8 +59,8 @@ impl Agenda {
             checked: false,
         }));
         let current = self.current.as_mut()?;
-        let kept = current.entry.occurrence.start_ms < from_ms
-            || plan.plan().occurrences.contains(&current.entry.occurrence);
+        let kept =
+            current.entry.occurrence.start_ms < from_ms || plan.plan().occurrences.contains(&current.entry.occurrence);
         if kept {
             return None;
         }
@@ -325,7 +325,8 @@ enum Decision {
 fn note_start(record: &mut PlaybackRecord, first_mono_ns: i64, offset_ns: i64) {
     let first_unix_ns = first_mono_ns.saturating_add(offset_ns);
     record.started_ms = Some(first_unix_ns.div_euclid(1_000_000));
-    record.start_error_us = Some((first_unix_ns - record.start_ms.saturating_mul(1_000_000)).div_euclid(1000));
+    record.start_error_us =
+        Some(first_unix_ns.saturating_sub(record.start_ms.saturating_mul(1_000_000)).div_euclid(1000));
 }
 
 /// How it went, from what left the converter.

@@ -166,7 +166,9 @@ impl Board {
     fn perform(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::SavePlan { bytes, counters } => (self.plan, self.highest) = (Some(bytes), counters.highest_plan),
+                Effect::SavePlan { bytes, counters } => {
+                    (self.plan, self.highest) = (Some(bytes), counters.highest_plan)
+                }
                 Effect::SavePlay(play) => {
                     self.plays.insert(play.record.occurrence.clone(), *play);
                 }
@@ -186,7 +188,8 @@ impl Board {
                 Effect::Play(session) => {
                     self.begun.push(session.occurrence.clone());
                     if self.player_works {
-                        self.finish(session.occurrence, session.start_mono_ns.max(mono_ns(self.now_ms)), session.content_frames());
+                        let first_mono_ns = session.start_mono_ns.max(mono_ns(self.now_ms));
+                        self.finish(session.occurrence.clone(), first_mono_ns, session.content_frames());
                     }
                 }
                 Effect::Publish { topic, payload, .. } => self.sent.push((topic, payload)),
