@@ -57,7 +57,7 @@ simdac: $(SIMDAC)
 
 $(SIMDAC): tests/simdac/simdac.c | deps
 	@mkdir -p $(dir $@)
-	gcc -O2 -Wall -fPIC -shared -DPIC -o $@ $< -lasound
+	gcc -O2 -Wall -Wextra -Werror -fPIC -shared -DPIC -o $@ $< -lasound
 
 define install
 	@missing=""; for p in $(1); do [ -e "$${p#*:}" ] || missing="$$missing $${p%%:*}"; done; \

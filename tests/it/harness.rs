@@ -309,6 +309,8 @@ pub struct Pole {
     pub dir: TempDir,
     pub process: Option<Process>,
     pub sound: Sound,
+    /// Another build of the controller than the one beside the test.
+    pub program: Option<PathBuf>,
     /// More environment for the controller.
     pub environment: Vec<(String, String)>,
 }
@@ -324,7 +326,7 @@ impl Pole {
             command.extend(["--mqtt", &center.mqtt]);
         }
         center.cli(command);
-        Self { speaker: speaker.into(), dir, process: None, sound, environment: vec![] }
+        Self { speaker: speaker.into(), dir, process: None, sound, program: None, environment: vec![] }
     }
 
     pub fn config(&self) -> PathBuf {
@@ -340,7 +342,7 @@ impl Pole {
     }
 
     pub fn command(&self) -> Command {
-        let mut command = Command::new(binary("loaxa-controller"));
+        let mut command = Command::new(self.program.clone().unwrap_or_else(|| binary("loaxa-controller")));
         command.env("LOAXA_STORE__DIR", self.store()).env("LOAXA_CLOCK__TRUST_SYSTEM", "never").stdin(Stdio::null());
         if let Sound::Dac { ppm } = self.sound {
             let conf = self.dir.path().join("asound.conf");

@@ -1,0 +1,194 @@
+//! `make bench`: each figure beside what it is to be held against, in one run.
+//!
+//! Machines are noisy, so ratios count, not seconds; docs/BENCHMARKS.md keeps the tables that were seen.
+
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a benchmark that cannot run says so")]
+
+mod fleet;
+#[path = "../tests/it/harness.rs"]
+mod harness;
+mod raw;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use harness::{Center, Pole, Sound, binary, playlists, repository, wait_for};
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    if let [_, word, port] = &arguments[..]
+        && word == "raw-broker"
+    {
+        return raw::serve_broker(port.parse().expect("a port"));
+    }
+    // Cargo passes flags of its own; a word names one section.
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let wants = |name: &str| wanted.is_empty() || wanted.iter().any(|word| word == name);
+    let begun = Instant::now();
+    if wants("decode") {
+        decode();
+    }
+    if wants("controller") {
+        controller();
+    }
+    if wants("delivery") {
+        delivery();
+    }
+    println!("\nall in {:.0} s", begun.elapsed().as_secs_f64());
+}
+
+/// CPU seconds, user and system, of all children that have ended.
+fn children_cpu_s() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").expect("/proc");
+    let fields: Vec<&str> = stat.rsplit(')').next().expect("a name").split_whitespace().collect();
+    // Fields 16 and 17 of proc(5), in ticks of 10 ms; the first two stand before the split.
+    [13, 14].iter().map(|index| fields[*index].parse::<f64>().expect("ticks") / 100.0).sum()
+}
+
+/// CPU seconds, user and system, of a running process.
+fn cpu_s(pid: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process runs");
+    let fields: Vec<&str> = stat.rsplit(')').next().expect("a name").split_whitespace().collect();
+    [11, 12].iter().map(|index| fields[*index].parse::<f64>().expect("ticks") / 100.0).sum()
+}
+
+fn rss_kb(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs");
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("VmRSS");
+    line.split_whitespace().nth(1).expect("a number").parse().expect("kB")
+}
+
+fn run(command: &mut Command) {
+    let output = command.stdin(Stdio::null()).output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// The slim controller, as it runs on boards; `make bench` builds it.
+fn slim() -> PathBuf {
+    let path = binary("loaxa").parent().and_then(Path::parent).expect("target").join("slim/loaxa-controller");
+    assert!(path.is_file(), "{} is missing: run make bench", path.display());
+    path
+}
+
+/// Decoding, resampling and metering to 48 kHz mono, against `ffmpeg -threads 1` doing the same.
+fn decode() {
+    println!("decode to 48 kHz mono: CPU s for 20 min, best of 3");
+    println!("{:22} {:>8} {:>8} {:>18}", "source", "loaxa", "ffmpeg", "ffmpeg / loaxa");
+    let dir = tempfile::tempdir().expect("a directory");
+    let source = playlists().join("audio/tiem-chung.flac");
+    for (name, options) in [
+        ("mp3 128k 44.1 kHz", &["-ar", "44100", "-b:a", "128k"][..]),
+        ("m4a aac 128k 44.1 kHz", &["-ar", "44100", "-c:a", "aac", "-b:a", "128k"]),
+        ("ogg vorbis 44.1 kHz", &["-ar", "44100", "-c:a", "libvorbis"]),
+        ("opus 48k 48 kHz", &["-c:a", "libopus", "-b:a", "48k"]),
+        ("flac 44.1 kHz", &["-ar", "44100"]),
+        ("wav 44.1 kHz", &["-ar", "44100"]),
+    ] {
+        let extension = name.split(' ').next().expect("a word");
+        let file = dir.path().join(format!("long.{extension}"));
+        let mut make = Command::new("ffmpeg");
+        make.args(["-v", "error", "-stream_loop", "-1", "-i"])
+            .arg(&source)
+            .args(["-t", "1200", "-ac", "2"])
+            .args(options)
+            .arg(&file);
+        run(&mut make);
+        let best = |command: &mut dyn FnMut() -> Command| {
+            (0..3)
+                .map(|_| {
+                    let before = children_cpu_s();
+                    run(&mut command());
+                    children_cpu_s() - before
+                })
+                .fold(f64::MAX, f64::min)
+        };
+        let ours = best(&mut || {
+            let mut command = Command::new(slim());
+            command.arg("play").arg(&file).args(["--out", "null"]);
+            command
+        });
+        let theirs = best(&mut || {
+            let mut command = Command::new("ffmpeg");
+            command.args(["-v", "error", "-threads", "1", "-i"]).arg(&file);
+            command.args(["-threads", "1", "-ac", "1", "-ar", "48000", "-f", "f32le", "-y", "/dev/null"]);
+            command
+        });
+        println!("{name:22} {ours:8.2} {theirs:8.2} {:18.2}", theirs / ours);
+    }
+}
+
+/// What a board has to carry.
+fn controller() {
+    println!("\ncontroller (slim build)");
+    let bytes = std::fs::metadata(slim()).expect("built").len();
+    println!("{:44} {:.2} MB   (target: 8)", "binary, stripped", bytes as f64 / 1e6);
+    let linked = Command::new("cargo")
+        .args(["tree", "--prefix", "none", "-e", "normal", "--no-default-features", "--features", "controller"])
+        .current_dir(repository())
+        .output()
+        .expect("cargo");
+    let linked = String::from_utf8_lossy(&linked.stdout).into_owned();
+    let strangers: Vec<_> = ["axum", "hyper", "rmqtt", "sqlx", "reqwest", "libsqlite3-sys"]
+        .into_iter()
+        .filter(|name| linked.lines().any(|l| l.starts_with(&format!("{name} "))))
+        .collect();
+    println!(
+        "{:44} {}",
+        "HTTP server, broker or database linked",
+        if strangers.is_empty() { "none".into() } else { strangers.join(" ") }
+    );
+
+    let mut center = Center::new();
+    center.start();
+    center.furnish();
+    center.approved("dengue", "sot-xuat-huyet.mp3");
+    let mut pole = Pole::add(&center, "a", "A", "24133", Sound::Dac { ppm: 0.0 });
+    pole.program = Some(slim());
+    let begun = Instant::now();
+    pole.start();
+    let ready = wait_for("readiness", 10, || pole.log().contains("is ready").then(|| begun.elapsed()));
+    println!(
+        "{:44} {:.0} ms   (target: 500; read off its log every 25 ms)",
+        "from exec to ready",
+        ready.as_secs_f64() * 1000.0
+    );
+    center.schedule_once("sang", &["dengue"], 5_000, &["66"]);
+    wait_for("the play", 30, || center.plays().into_iter().find(|play| play["outcome"] == "playing"));
+    let pid = pole.process.as_ref().expect("it runs").id();
+    std::thread::sleep(Duration::from_secs(1));
+    let (cpu, at) = (cpu_s(pid), Instant::now());
+    std::thread::sleep(Duration::from_secs(6));
+    let share = (cpu_s(pid) - cpu) / at.elapsed().as_secs_f64() * 100.0;
+    println!("{:44} {:.1} MB   (target: 20)", "resident while playing", rss_kb(pid) as f64 / 1024.0);
+    println!("{:44} {share:.1} %   (target: 5)", "of one core while playing");
+}
+
+/// A bulletin of 1 MB to many speakers, against the same bytes through the same broker and Mosquitto to bare subscribers.
+fn delivery() {
+    println!("\ndelivery of 1 MB in 64 KiB chunks");
+    println!(
+        "{:>8} {:34} {:>12} {:>12} {:>14} {:>12}",
+        "speakers", "how", "last byte s", "CPU s", "bytes/needed", "KB/speaker"
+    );
+    for speakers in [125, 250, 500] {
+        let row = |how: &str, result: &raw::Fanout| {
+            println!(
+                "{speakers:>8} {how:34} {:12.2} {:12.2} {:14.3} {:12.1}",
+                result.seconds, result.cpu_s, result.bytes_per_needed, result.kb_per_client
+            );
+        };
+        let mosquitto = raw::mosquitto(speakers);
+        row("mosquitto, bare subscribers", &mosquitto);
+        let embedded = raw::embedded(speakers);
+        row("embedded broker, bare subscribers", &embedded);
+        let fleet = fleet::deliver(speakers);
+        row("loaxa: center, broker, engines", &fleet);
+        println!(
+            "{speakers:>8} {:34} {:12.2} {:12.2}   (target: 1.25)",
+            "ratio to the same broker",
+            fleet.seconds / embedded.seconds,
+            fleet.cpu_s / embedded.cpu_s
+        );
+    }
+}
