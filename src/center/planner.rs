@@ -116,7 +116,7 @@ fn read_approved(row: &RevisionRow, certificates: &BTreeMap<KeyId, CertificateRo
     (same && approver.role == Role::Approver).then_some((envelope, approved))
 }
 
-/// What one speaker plays from `now_ms` on, with what was left out and why.
+/// What one speaker plays from now on, what is on the air included, with what was left out and why.
 pub fn draft(
     app: &App,
     material: &Material,
@@ -124,8 +124,11 @@ pub fn draft(
     now_ms: i64,
 ) -> Result<(Plan, Vec<LeftOut>), PlanError> {
     let areas = material.areas_of(speaker);
-    let until_ms = now_ms + HORIZON_MS;
-    let table = timetable(&material.lines, &speaker.id, &areas, now_ms, until_ms);
+    // Clashes are settled from a day back, since what is on now has a say in what comes next.
+    let (from_ms, until_ms) = (now_ms - DAY_MS, now_ms + HORIZON_MS);
+    let mut table = timetable(&material.lines, &speaker.id, &areas, from_ms, until_ms);
+    table.occurrences.retain(|occurrence| occurrence.end_ms > now_ms);
+    table.left_out.retain(|left_out| left_out.start_ms >= now_ms);
     let used: BTreeSet<MediaHash> =
         table.occurrences.iter().flat_map(|o| o.items.iter().map(|item| item.media)).collect();
     let mut media = vec![];
@@ -137,7 +140,7 @@ pub fn draft(
         speaker: speaker.id.clone(),
         number: 0,
         made_ms: now_ms,
-        from_ms: now_ms,
+        from_ms,
         until_ms,
         media,
         occurrences: table.occurrences,
@@ -190,7 +193,7 @@ fn plan_one(
         return Ok(None);
     }
     plan.number = newest.map_or(0, |newest| newest.number) + 1;
-    let digest = digest(&plan, &statements, plan.from_ms, plan.until_ms);
+    let digest = digest(&plan, &statements, now_ms, plan.until_ms);
     let (certificates, approvals) = statements;
     let signed = SignedPlan { plan: Envelope::sign(&plan, &app.dispatcher)?, certificates, approvals };
     let body = serde_json::to_string(&signed).map_err(|e| EnvelopeError::Damaged(e.to_string()))?;
@@ -223,9 +226,10 @@ fn statements(material: &Material, plan: &Plan) -> (Vec<Envelope>, Vec<Envelope>
     (certificates, approvals)
 }
 
-/// A fingerprint of what a plan says for starts in a window: two plans that agree there say the same to the listener.
-fn digest(plan: &Plan, statements: &(Vec<Envelope>, Vec<Envelope>), from_ms: i64, until_ms: i64) -> String {
-    let occurrences: Vec<_> = plan.occurrences.iter().filter(|o| (from_ms..until_ms).contains(&o.start_ms)).collect();
+/// A fingerprint of what a plan says for the time from `now_ms` to `until_ms`: two plans that agree there say the same to
+/// the listener.
+fn digest(plan: &Plan, statements: &(Vec<Envelope>, Vec<Envelope>), now_ms: i64, until_ms: i64) -> String {
+    let occurrences: Vec<_> = plan.occurrences.iter().filter(|o| o.end_ms > now_ms && o.start_ms < until_ms).collect();
     let mut hasher = Sha256::new();
     for part in [serde_json::to_vec(&occurrences), serde_json::to_vec(&statements.0), serde_json::to_vec(&statements.1)]
     {

@@ -33,7 +33,8 @@ pub struct Plan {
     /// Rises with every change; a controller never goes back.
     pub number: u64,
     pub made_ms: i64,
-    /// The plan speaks for starts in `from_ms..until_ms`.
+    /// The plan speaks for starts in `from_ms..until_ms` whose slot ends after `made_ms`: what was over by then is history. It
+    /// reaches back a day, so that it speaks for whatever is on the air too.
     pub from_ms: i64,
     pub until_ms: i64,
     pub media: Vec<MediaRef>,
@@ -114,6 +115,11 @@ impl MediaRef {
 }
 
 impl Plan {
+    /// Whether this plan decides about a slot; about others an older plan has the word.
+    pub fn speaks_for(&self, start_ms: i64, end_ms: i64) -> bool {
+        (self.from_ms..self.until_ms).contains(&start_ms) && end_ms > self.made_ms
+    }
+
     /// Checks all that can be checked without keys or a clock.
     pub fn check(&self) -> Result<(), PlanFault> {
         let window = self.until_ms.saturating_sub(self.from_ms);

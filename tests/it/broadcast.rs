@@ -77,15 +77,12 @@ fn what_is_withdrawn_on_the_air_falls_silent_and_is_accounted_for() {
     pole.start();
     center.schedule_once("sang", &["dengue"], 6_000, &["66"]);
     wait_for("the play to be on the air", 30, || center.plays().into_iter().find(|play| play["outcome"] == "playing"));
-    center.cli(["schedule", "remove", "sang"]);
     center.cli(["bulletin", "withdraw", "dengue"]);
-    // The plan in force when it began is the account's ground; a slot that began stays in the report.
-    let record = wait_for("the record", 20, || {
-        center
-            .plays()
-            .into_iter()
-            .find(|play| play["schedule"] == "sang" && play["outcome"] != "playing" && play["outcome"] != "planned")
-    });
-    // A plan made after the start does not speak for what is on already: it plays out, or it was stopped. Either way it is told.
-    assert!(["partial", "played"].contains(&record["outcome"].as_str().unwrap()), "{record}");
+    let play = center.play("a", "sang", 20);
+    assert_eq!((&play["outcome"], &play["reason"]), (&"partial".into(), &"withdrawn".into()), "{play}\n{}", pole.log());
+    assert!(play["heard_ms"].as_i64().unwrap() < 8_000, "{play}");
+    pole.stop();
+    let sounding: usize =
+        pole.heard().runs.iter().map(|run| run.samples.iter().filter(|s| s.abs() > 1e-4).count()).sum();
+    assert!(sounding < 8 * 48_000, "it went on after it was withdrawn: {sounding} frames");
 }

@@ -51,21 +51,23 @@ struct Current {
 impl Agenda {
     /// Takes a new plan's occurrences, keeping those older ones that it does not speak for. Gives the one that must stop.
     pub fn replace(&mut self, plan: &Arc<VerifiedPlan>) -> Option<OccurrenceId> {
-        let from_ms = plan.plan().from_ms;
-        self.entries.retain(|entry| entry.occurrence.start_ms < from_ms);
-        self.entries.extend(plan.plan().occurrences.iter().map(|occurrence| Entry {
+        let new = plan.plan();
+        self.entries.retain(|entry| !new.speaks_for(entry.occurrence.start_ms, entry.occurrence.end_ms));
+        self.entries.extend(new.occurrences.iter().map(|occurrence| Entry {
             occurrence: occurrence.clone(),
             plan: plan.clone(),
             checked: false,
         }));
         let current = self.current.as_mut()?;
-        let kept =
-            current.entry.occurrence.start_ms < from_ms || plan.plan().occurrences.contains(&current.entry.occurrence);
-        if kept {
+        let on_air = &current.entry.occurrence;
+        // Another title or volume is for the next time; other content is not what is approved now.
+        let same = |other: &PlannedOccurrence| other.id == on_air.id && other.items == on_air.items;
+        if !new.speaks_for(on_air.start_ms, on_air.end_ms) || new.occurrences.iter().any(same) {
             return None;
         }
+        let id = on_air.id.clone();
         current.fault = Some(Reason::Withdrawn);
-        Some(current.entry.occurrence.id.clone())
+        Some(id)
     }
 
     pub fn playing(&self) -> Option<&OccurrenceId> {

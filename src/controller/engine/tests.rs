@@ -74,7 +74,8 @@ fn occurrence(name: &str, start_ms: i64) -> PlannedOccurrence {
     }
 }
 
-fn plan(number: u64, from_ms: i64, occurrences: Vec<PlannedOccurrence>) -> Vec<u8> {
+/// A plan made at `made_ms`, which speaks from a day before.
+fn plan(number: u64, made_ms: i64, occurrences: Vec<PlannedOccurrence>) -> Vec<u8> {
     let certificate = |n: u8, role| Certificate {
         site: "mau".parse().unwrap(),
         role,
@@ -102,9 +103,9 @@ fn plan(number: u64, from_ms: i64, occurrences: Vec<PlannedOccurrence>) -> Vec<u
         site: "mau".parse().unwrap(),
         speaker: "a".parse().unwrap(),
         number,
-        made_ms: from_ms,
-        from_ms,
-        until_ms: from_ms + 14 * DAY_MS,
+        made_ms,
+        from_ms: made_ms - DAY_MS,
+        until_ms: made_ms + 14 * DAY_MS,
         media: vec![describe(media_hash(MEDIA), MEDIA)],
         occurrences,
     };
@@ -401,39 +402,56 @@ fn a_newer_plan_replaces_and_a_lower_number_is_refused_even_after_a_restart() {
 }
 
 #[test]
-fn a_plan_that_slides_past_a_start_does_not_lose_its_account() {
+fn a_new_plan_leaves_what_is_on_the_air_alone_if_it_still_stands() {
     let mut board = Board::new();
     board.whole = true;
     board.player_works = false;
     let start_ms = T0_MS + 60_000;
-    board.offer(plan(1, T0_MS, vec![occurrence("s", start_ms)]));
+    let on_air = occurrence("s", start_ms);
+    board.offer(plan(1, T0_MS, vec![on_air.clone()]));
     board.pass(62_000, 100);
-    // The next plan begins after this start; what is on goes on.
-    board.offer(plan(2, T0_MS + 62_000, vec![occurrence("s", T0_MS + 200_000)]));
+    board.offer(plan(2, T0_MS + 62_000, vec![on_air, occurrence("s", T0_MS + 200_000)]));
     board.pass(1_000, 100);
+    assert_eq!(board.begun.len(), 1);
     let id = board.begun[0].clone();
     board.finish(id, mono_ns(start_ms), 480_000);
     assert_eq!(board.outcome("s", start_ms), (Outcome::Played, None));
 }
 
 #[test]
-fn what_is_withdrawn_before_its_start_is_stopped() {
+fn what_was_over_when_a_new_plan_was_made_is_still_accounted_for() {
     let mut board = Board::new();
-    board.whole = true;
-    board.player_works = false;
-    let start_ms = T0_MS + 60_000;
-    board.offer(plan(1, T0_MS, vec![occurrence("s", start_ms)]));
-    board.pass(58_500, 100);
-    let id = board.begun[0].clone();
-    let effects = board.engine.on(
-        now(board.now_ms, true),
-        Event::Message { topic: down(Down::Plan), payload: plan(2, T0_MS + 58_000, vec![]) },
-    );
-    assert!(effects.contains(&Effect::Stop(id.clone())));
-    board.perform(effects);
-    let summary = Summary { stopped: true, wanted_frames: 480_000, ..Summary::default() };
-    board.on(Event::Player(PlayerEvent::Finished { occurrence: id, summary }));
-    assert_eq!(board.outcome("s", start_ms), (Outcome::Missed, Some(Reason::Withdrawn)));
+    board.clock = false;
+    board.restart();
+    board.offer(plan(1, T0_MS, vec![occurrence("s", T0_MS + 60_000)]));
+    board.pass(80_000, 100);
+    board.offer(plan(2, T0_MS + 79_000, vec![]));
+    board.clock = true;
+    board.pass(1_000, 100);
+    assert_eq!(board.outcome("s", T0_MS + 60_000), (Outcome::Missed, Some(Reason::ClockUntrusted)));
+}
+
+#[test]
+fn what_is_withdrawn_is_stopped_before_its_start_and_on_the_air() {
+    for (after_ms, heard, expected) in [(58_500, 0, Outcome::Missed), (63_000, 144_000, Outcome::Partial)] {
+        let mut board = Board::new();
+        board.whole = true;
+        board.player_works = false;
+        let start_ms = T0_MS + 60_000;
+        board.offer(plan(1, T0_MS, vec![occurrence("s", start_ms)]));
+        board.pass(after_ms, 100);
+        let id = board.begun[0].clone();
+        if heard > 0 {
+            board.on(Event::Player(PlayerEvent::Sounding { occurrence: id.clone(), first_mono_ns: mono_ns(start_ms) }));
+        }
+        let payload = plan(2, T0_MS + after_ms, vec![]);
+        let effects = board.engine.on(now(board.now_ms, true), Event::Message { topic: down(Down::Plan), payload });
+        assert!(effects.contains(&Effect::Stop(id.clone())));
+        board.perform(effects);
+        let summary = Summary { stopped: true, heard_frames: heard, wanted_frames: 480_000, ..Summary::default() };
+        board.on(Event::Player(PlayerEvent::Finished { occurrence: id, summary }));
+        assert_eq!(board.outcome("s", start_ms), (expected, Some(Reason::Withdrawn)));
+    }
 }
 
 #[test]
