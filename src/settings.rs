@@ -54,8 +54,8 @@ pub fn load<T: Serialize + DeserializeOwned + Default>(
     }
     let environment = environment.into_iter().filter_map(|(name, text)| {
         let key = name.strip_prefix("LOAXA_")?.to_ascii_lowercase().replace("__", ".");
-        // LOAXA_TOKEN and the like belong to commands; settings always name a section.
-        key.contains('.').then_some((key, text, name))
+        // Others belong to commands (LOAXA_TOKEN) or to the other program on the same machine.
+        known(&defaults, &key).then_some((key, text, name))
     });
     let flags = flags.into_iter().map(|(key, text)| (key.to_owned(), text, format!("flag for {key}")));
     for (key, text, source) in environment.collect::<Vec<_>>().into_iter().chain(flags) {
@@ -65,6 +65,19 @@ pub fn load<T: Serialize + DeserializeOwned + Default>(
     }
     let values = T::deserialize(merged).map_err(|e| problem("(all)", "the program", e.to_string()))?;
     Ok(Settings { values, sources })
+}
+
+fn known(defaults: &Table, key: &str) -> bool {
+    let mut path = key.split('.').peekable();
+    let mut table = Some(defaults);
+    while let Some(level) = path.next() {
+        let value = table.and_then(|table| table.get(level));
+        if path.peek().is_none() {
+            return value.is_some_and(|value| !value.is_table());
+        }
+        table = value.and_then(Value::as_table);
+    }
+    false
 }
 
 fn merge(into: &mut Table, from: Table) {
@@ -174,7 +187,11 @@ mod tests {
     fn later_layers_win_and_each_value_knows_its_layer() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "[audio]\nout = \"null\"\nperiod = 20\n").unwrap();
-        let environment = [("LOAXA_AUDIO__PERIOD".to_owned(), "30".to_owned()), ("LOAXA_TOKEN".into(), "x".into())];
+        let environment = [
+            ("LOAXA_AUDIO__PERIOD".to_owned(), "30".to_owned()),
+            ("LOAXA_AUDIO__DIR".into(), "x".into()),
+            ("LOAXA_TOKEN".into(), "x".into()),
+        ];
         let settings: Settings<All> =
             load(Some(file.path()), environment, [("audio.out", "wav:x".to_owned())]).unwrap();
         assert_eq!(settings.values.audio, Audio { out: "wav:x".into(), volume_db: 0.0, period: 30 });

@@ -46,7 +46,7 @@ enum Command {
 
 #[derive(clap::Args)]
 struct Configured {
-    /// TOML file; every key is explained in firmware-config/controller.toml
+    /// TOML file; /etc/loaxa/controller.toml if that is there. firmware-config/controller.toml explains every key
     #[arg(long)]
     config: Option<PathBuf>,
     /// cpal, wav:PATH or null
@@ -57,7 +57,9 @@ struct Configured {
 impl Configured {
     fn load(self) -> Result<Settings<Config>, String> {
         let flags = self.out.map(|out| ("audio.out", out));
-        settings::load(self.config.as_deref(), std::env::vars(), flags).map_err(|e| e.to_string())
+        let usual = PathBuf::from("/etc/loaxa/controller.toml");
+        let config = self.config.or_else(|| usual.is_file().then_some(usual));
+        settings::load(config.as_deref(), std::env::vars(), flags).map_err(|e| e.to_string())
     }
 }
 

@@ -9,12 +9,13 @@
 //! media/             broadcast form, by hash
 //! uploads/           as received, until converted
 //! run.json           where the running server listens
+//! loaxa.toml         configuration that belongs to this center, if any
 //! lock               held by whoever works on this directory
 //! ```
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -56,6 +57,9 @@ pub struct DataDir {
     root: PathBuf,
 }
 
+/// Read from the data directory where no other configuration file is named.
+pub const CONFIG_FILE: &str = "loaxa.toml";
+
 /// Ten years, for keys that are rotated by hand.
 const DISPATCHER_VALID_MS: i64 = 10 * 366 * crate::domain::DAY_MS;
 
@@ -92,7 +96,8 @@ impl DataDir {
             return Err(format!("{} is a center already; nothing was changed", root.display()));
         }
         for dir in ["", "media", "uploads"] {
-            fs::create_dir_all(root.join(dir)).map_err(|e| failed("a directory", e))?;
+            let mut builder = fs::DirBuilder::new();
+            builder.recursive(true).mode(0o700).create(root.join(dir)).map_err(|e| failed("a directory", e))?;
         }
         let authority = SigningKey::generate().map_err(|e| e.to_string())?;
         let sealed = SealedKey::seal(&authority, &new.title, authority_passphrase).map_err(|e| e.to_string())?;

@@ -60,7 +60,7 @@ pub async fn publish_plans(app: Arc<App>, client: AsyncClient, mut connections: 
 /// Wants that come within this are answered together.
 const GATHER: Duration = Duration::from_millis(200);
 
-/// What is to be sent of each file, with when it was last wanted first.
+/// What is to be sent of each file.
 #[derive(Debug, Default)]
 pub struct Carousel {
     wanted: BTreeMap<MediaHash, Bitmap>,

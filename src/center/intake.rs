@@ -57,8 +57,16 @@ fn read_state(speaker: SpeakerId, payload: &[u8], states: &mut BTreeMap<SpeakerI
 async fn store_states(app: &App, states: BTreeMap<SpeakerId, State>) {
     let mut any = false;
     for (speaker, state) in states {
+        let accepted = state.detail.as_ref().and_then(|detail| detail.plan);
         match app.store.set_state(&speaker, &state, now_ms()).await {
-            Ok(taken) => any |= taken,
+            Ok(taken) => {
+                any |= taken;
+                // It knows a plan that this store does not: the store is an older copy, and has to go beyond it.
+                let newest = app.store.newest_plan(&speaker).await.ok().flatten().map(|plan| plan.number);
+                if taken && accepted > newest {
+                    app.plan_bell.notify_one();
+                }
+            }
             Err(error) => warn!("the state of {speaker} cannot be stored: {error}"),
         }
     }

@@ -54,6 +54,8 @@ const RENEW_MS: i64 = DAY_MS;
 const KEEP_MS: i64 = 60 * DAY_MS;
 /// How often to look without being asked.
 const ROUND: Duration = Duration::from_secs(300);
+/// A speaker that claims a higher plan than this is mistaken or lying.
+const HIGHEST_BELIEVED: u64 = 1 << 40;
 const SPEAKERS_AT_ONCE: i64 = 500;
 
 impl Material {
@@ -186,13 +188,17 @@ fn plan_one(
 ) -> Result<Option<PlanRow>, PlanError> {
     let (mut plan, _) = draft(app, material, speaker, now_ms)?;
     let statements = statements(material, &plan);
+    // A center that was restored from an older copy must go beyond what the speaker has accepted since.
+    let accepted = speaker.detail.as_ref().and_then(|detail| detail.plan).filter(|number| *number < HIGHEST_BELIEVED);
+    let behind = accepted > newest.map(|newest| newest.number);
     if let Some(newest) = newest
+        && !behind
         && now_ms - newest.made_ms < RENEW_MS
         && digest(&plan, &statements, now_ms, newest.until_ms) == digest_of_stored(newest, now_ms)
     {
         return Ok(None);
     }
-    plan.number = newest.map_or(0, |newest| newest.number) + 1;
+    plan.number = accepted.max(newest.map(|newest| newest.number)).unwrap_or(0) + 1;
     let digest = digest(&plan, &statements, now_ms, plan.until_ms);
     let (certificates, approvals) = statements;
     let signed = SignedPlan { plan: Envelope::sign(&plan, &app.dispatcher)?, certificates, approvals };

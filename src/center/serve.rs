@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tracing::info;
 
-use super::app::App;
+use super::app::{App, now_ms};
 use super::broker::{self, CENTER_USER};
 use super::config::Config;
 use super::datadir::{DataDir, Running, random_text};
@@ -21,6 +21,7 @@ pub async fn serve(data: DataDir, config: Config, announce: impl FnOnce(&Running
         return Err(format!("another loaxa is already working on {}", data.root().display()));
     };
     let app = App::open(data, config).await?;
+    app.store.forget_links(now_ms()).await.map_err(|e| e.to_string())?;
     let (broker, broker_task) = start_broker(&app).await?;
     let http = TcpListener::bind(&app.config.http.address)
         .await

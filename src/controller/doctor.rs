@@ -82,6 +82,9 @@ fn clock(config: &Config) -> Result<String, String> {
 
 fn store(config: &Config) -> Result<String, String> {
     let dir = &config.store.dir;
+    if !dir.join("plays").is_dir() {
+        return Ok(format!("{}: nothing yet; it is made when loaxa-controller first runs", dir.display()));
+    }
     match Store::open(dir, &os::boot_id()) {
         Ok((_store, contents)) => {
             let outbox = contents.plays.values().filter(|play| !play.begun && !play.acknowledged).count();

@@ -90,7 +90,7 @@ fn sound(file: &Path, target: Target, played: &mut Played) -> Result<(), String>
     })
     .map_err(|e| e.to_string())?;
     match events.recv() {
-        Ok(PlayerEvent::Output { working: false, problem }) => return Err(format!("no sound: {problem}")),
+        Ok(PlayerEvent::Output { working: false, detail, .. }) => return Err(format!("no sound: {detail}")),
         Ok(_) => {}
         Err(_) => return Err("the player ended".into()),
     }
@@ -119,7 +119,7 @@ fn sound(file: &Path, target: Target, played: &mut Played) -> Result<(), String>
                 std::thread::sleep(std::time::Duration::from_millis(200));
                 return Ok(());
             }
-            PlayerEvent::Output { working: false, problem } => return Err(format!("no sound: {problem}")),
+            PlayerEvent::Output { working: false, detail, .. } => return Err(format!("no sound: {detail}")),
             _ => {}
         }
     }

@@ -92,6 +92,8 @@ pub enum Denial {
     UnknownApprover,
     #[error("the approver may not approve for this place, priority or time")]
     ApproverOverstepped,
+    #[error("the dispatcher may not plan for this place, priority or time")]
+    DispatcherOverstepped,
 }
 
 fn reaches(allowed: &[AreaCode], areas: &[AreaCode]) -> bool {

@@ -19,7 +19,7 @@ pub const MAX_WINDOW_MS: i64 = 31 * DAY_MS;
 /// The year 2200: no plan reaches further, and sums of milliseconds below stay far from overflow.
 const LATEST_MS: i64 = 7_258_118_400_000;
 pub const MAX_OCCURRENCES: usize = 10_000;
-/// Largest media file; at the broadcast form's 32 kbit/s this is over four hours.
+/// Largest media file; at the broadcast form's 48 kbit/s this is three hours.
 pub const MAX_MEDIA_BYTES: u64 = 64 * 1024 * 1024;
 /// What a gain or volume in a plan may ask for, in dB.
 pub const GAIN_DB: std::ops::RangeInclusive<f32> = -60.0..=30.0;

@@ -55,6 +55,9 @@ pub enum Reason {
     Withdrawn,
     /// The slot was too short for the content.
     SlotOver,
+    /// A reason that a newer board knows and this program does not.
+    #[serde(other)]
+    Other,
 }
 
 impl Reason {
@@ -71,6 +74,7 @@ impl Reason {
             Self::DecodeFailed => "decode_failed",
             Self::Withdrawn => "withdrawn",
             Self::SlotOver => "slot_over",
+            Self::Other => "other",
         }
     }
 }
@@ -101,7 +105,6 @@ impl Evidence {
 /// The one final account of one occurrence on one speaker. `(speaker, occurrence)` is its identity: sending it twice
 /// changes nothing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct PlaybackRecord {
     pub speaker: SpeakerId,
     pub occurrence: OccurrenceId,

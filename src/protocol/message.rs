@@ -1,4 +1,7 @@
 //! The messages between center and speakers, as JSON. Times are Unix ms in UTC unless the name says otherwise.
+//!
+//! Fields that are not known are ignored, so that boards and centers of different ages understand each other; only what is
+//! signed is read strictly.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -9,7 +12,6 @@ use crate::domain::record::PlaybackRecord;
 
 /// `state`, retained; the last will carries the same birth number with `online` false.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct State {
     /// Rises with every connection of one speaker, so that a late last will of an old connection is not taken for a death.
     pub birth: u64,
@@ -19,7 +21,6 @@ pub struct State {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct StateDetail {
     pub version: String,
     pub clock: ClockState,
@@ -38,7 +39,6 @@ pub struct StateDetail {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ClockState {
     pub trusted: bool,
     /// How far it may be wrong, in microseconds; absent while untrusted.
@@ -48,21 +48,18 @@ pub struct ClockState {
 
 /// `report`: what happened. Sent again until acknowledged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Report {
     pub records: Vec<PlaybackRecord>,
 }
 
 /// `ack`: these records are stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Ack {
     pub occurrences: Vec<OccurrenceId>,
 }
 
 /// `want`: these chunks are missing here.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Want {
     pub media: MediaHash,
     pub missing: Bitmap,
@@ -70,7 +67,6 @@ pub struct Want {
 
 /// `clock`: a probe; the sender's own monotonic time in nanoseconds comes back unread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ClockProbe {
     pub sequence: u32,
     pub sent_mono_ns: i64,
@@ -78,7 +74,6 @@ pub struct ClockProbe {
 
 /// `time`: the answer, with the center's Unix time in nanoseconds at arrival and at sending (NTP's T2 and T3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ClockAnswer {
     pub sequence: u32,
     pub sent_mono_ns: i64,

@@ -62,6 +62,7 @@ pub struct VerifiedPlan {
     plan: Plan,
     approvals: Vec<(Approval, Certificate)>,
     areas: Vec<AreaCode>,
+    dispatcher: Certificate,
 }
 
 /// Checks a plan as it arrived.
@@ -92,6 +93,7 @@ pub fn verify(
         .map(|certificate| (key_id(&certificate.key), certificate))
         .collect();
     let (plan, dispatcher) = open_plan(&signed.plan, &certificates)?;
+    let dispatcher = dispatcher.clone();
     if plan.site != anchor.site || plan.speaker != anchor.speaker {
         return Err(Refusal::WrongTarget);
     }
@@ -107,7 +109,7 @@ pub fn verify(
     }
     plan.check()?;
     let approvals = signed.approvals.iter().filter_map(|envelope| open_approval(envelope, &certificates)).collect();
-    Ok(VerifiedPlan { plan, approvals, areas: anchor.areas.clone() })
+    Ok(VerifiedPlan { plan, approvals, areas: anchor.areas.clone(), dispatcher })
 }
 
 fn open_plan<'a>(
@@ -149,6 +151,9 @@ impl VerifiedPlan {
             end_ms: occurrence.end_ms,
             areas: &self.areas,
         };
+        if !self.dispatcher.covers(&self.areas, occurrence.priority, occurrence.start_ms, occurrence.end_ms) {
+            return Err(Denial::DispatcherOverstepped);
+        }
         let mut denial = Denial::NoApproval;
         for (approval, approver) in &self.approvals {
             match approval.allows(approver, &wanted) {

@@ -143,8 +143,27 @@ fn the_way_of_a_bulletin_refuses_every_short_cut() {
     center.cli(["bulletin", "submit", "water"]);
     center.cli(["bulletin", "approve", "water", "--key", key]);
     assert_eq!(center.json(["bulletin", "show", "water"])["revisions"][0]["state"], "approved");
+    // What is approved can be listened to first, and is what was approved.
+    let listened = dir.path().join("nghe.opus");
+    center.cli(["bulletin", "fetch", "water", "--out", listened.to_str().unwrap()]);
+    assert_eq!(
+        center.json(["bulletin", "show", "water"])["revisions"][0]["sound"]["bytes"],
+        listened.metadata().unwrap().len()
+    );
+    // Taking back a correction must not put the old text on the air again.
+    center.cli(["bulletin", "revise", "water", good]);
+    center.cli(["bulletin", "submit", "water"]);
+    center.cli(["bulletin", "approve", "water", "--key", key]);
     center.cli(["bulletin", "withdraw", "water"]);
+    let states = center.json(["bulletin", "show", "water"])["revisions"].clone();
+    assert!(states.as_array().unwrap().iter().all(|revision| revision["state"] == "withdrawn"), "{states}");
     assert!(center.cli_fails(["bulletin", "submit", "water"]).contains("withdrawn"));
+    assert!(center.cli_fails(["bulletin", "remove", "water"]).contains("stays on record"));
+    // A file that was refused leaves nothing behind, and its id can be used again.
+    assert_eq!(center.json(["bulletin", "list"]).as_array().unwrap().len(), 1);
+    center.cli(add(good, "x", "66", "vie"));
+    center.cli(["bulletin", "remove", "x"]);
+    assert_eq!(center.json(["bulletin", "list"]).as_array().unwrap().len(), 1);
 }
 
 #[test]

@@ -110,3 +110,40 @@ fn a_center_killed_again_and_again_loses_nothing_that_it_accepted() {
         pole.heard().runs.iter().map(|run| run.samples.iter().filter(|s| s.abs() > 1e-4).count()).sum();
     assert!(sounding < source.len() + 48_000, "it sounded more than once: {sounding} frames of {}", source.len());
 }
+
+#[test]
+fn a_center_restored_from_an_older_copy_goes_beyond_what_its_speakers_know() {
+    let mut center = Center::new();
+    center.start();
+    center.furnish();
+    center.approved("dengue", "sot-xuat-huyet.mp3");
+    let mut pole = Pole::add(&center, "a", "Cụm loa A", "24133", Sound::Dac { ppm: 0.0 });
+    pole.start();
+    center.schedule_once("one", &["dengue"], 3_600_000, &["66"]);
+    center.wait_ready("a");
+    assert_eq!(center.stop(), Some(0));
+    let copy = center.dir.path().join("copy");
+    let copied = std::process::Command::new("cp").arg("-r").arg(center.data()).arg(&copy).status().unwrap();
+    assert!(copied.success());
+    center.start();
+    for name in ["two", "three"] {
+        center.schedule_once(name, &["dengue"], 7_200_000, &["66"]);
+        center.wait_ready("a");
+    }
+    let known = center.speaker("a")["plan"]["accepted"].as_u64().unwrap();
+    center.kill();
+    std::fs::remove_dir_all(center.data()).unwrap();
+    std::fs::rename(&copy, center.data()).unwrap();
+    center.start();
+    wait_for("a plan beyond what the speaker knows", 30, || {
+        let plan = center.speaker("a")["plan"].clone();
+        (plan["accepted"].as_u64() > Some(known) && plan["accepted"] == plan["sent"]).then_some(())
+    });
+    // And a speaker that died while the center was down is not shown as being there.
+    pole.kill();
+    center.kill();
+    center.start();
+    wait_for("the dead speaker to be off line", 20, || {
+        (center.speaker("a")["link"]["state"] == "offline").then_some(())
+    });
+}

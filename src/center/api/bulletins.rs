@@ -291,6 +291,14 @@ pub async fn step(
         }
         Step::Return { .. } | Step::Withdraw => {}
     }
+    if after == RevisionState::Withdrawn && row.state == RevisionState::Approved {
+        // Older approved revisions first: taking back a correction must never put the old text on the air again.
+        for older in
+            revisions.iter().filter(|older| older.revision < revision && older.state == RevisionState::Approved)
+        {
+            app.store.set_revision_state(older, &RevisionState::Withdrawn, None).await?;
+        }
+    }
     app.store.set_revision_state(row, &after, approval.as_ref()).await?;
     app.plan_bell.notify_one();
     app.changed(Change::Plays);
@@ -341,6 +349,19 @@ async fn check_approval(
         return Err(refuse("it names no area or no time".into()));
     }
     Ok(())
+}
+
+/// Remove a bulletin that was never approved
+#[utoipa::path(delete, path = "/api/v1/bulletins/{id}", responses((status = 204), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub async fn remove(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+    let id = bulletin_id(&id)?;
+    app.store.bulletin(&id).await?;
+    let programmes = app.store.programmes().await?;
+    if let Some(programme) = programmes.iter().find(|programme| programme.items.contains(&id)) {
+        return Err(Problem::conflict(format!("programme {} still holds it", programme.id)));
+    }
+    app.store.remove_bulletin(&id).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// The sound of a revision in the broadcast form

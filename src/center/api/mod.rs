@@ -46,6 +46,7 @@ const JSON_BYTES: usize = 1024 * 1024;
         people::certificates,
         people::add_certificate,
         bulletins::list,
+        bulletins::remove,
         bulletins::one,
         bulletins::add,
         bulletins::revise,
@@ -71,7 +72,7 @@ pub fn router(app: Arc<App>, stop: watch::Receiver<bool>) -> Router {
         .route("/speakers/{id}", get(people::speaker))
         .route("/speakers/{id}/plan", get(people::speaker_plan))
         .route("/certificates", get(people::certificates).post(people::add_certificate))
-        .route("/bulletins/{id}", get(bulletins::one))
+        .route("/bulletins/{id}", get(bulletins::one).delete(bulletins::remove))
         .route("/bulletins/{id}/revisions/{revision}/{step}", post(bulletins::step))
         .route("/media/{hash}", get(bulletins::media))
         .route("/programmes", get(schedules::programmes))

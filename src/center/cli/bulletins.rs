@@ -51,6 +51,16 @@ pub enum Bulletin {
     List,
     /// Show one bulletin with its revisions
     Show { id: String },
+    /// Fetch the sound as it would be broadcast, to listen to it
+    Fetch {
+        #[command(flatten)]
+        which: Which,
+        /// Where to write it (Ogg Opus)
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Remove a bulletin that was never approved
+    Remove { id: String },
     /// Hand a draft to the approver
     Submit(Which),
     /// Approve: signed here with the approver's key
@@ -124,6 +134,20 @@ async fn perform(place: &Place, client: &Client, command: Bulletin) -> Result<()
             let shown: BulletinView = client.get(&format!("/bulletins/{id}")).await?;
             place.answer(&shown, describe)
         }
+        Bulletin::Fetch { which, out } => {
+            let shown: BulletinView = client.get(&format!("/bulletins/{}", which.id)).await?;
+            let (hash, bytes) = fetch(client, pick(&shown, which.revision)?).await?;
+            let written =
+                std::fs::File::create_new(&out).and_then(|mut file| std::io::Write::write_all(&mut file, &bytes));
+            written.map_err(|e| format!("{} cannot be written: {e}", out.display()))?;
+            place.answer(&json!({ "media": hash, "file": out }), |_| {
+                format!("{} ({} bytes)", out.display(), bytes.len())
+            })
+        }
+        Bulletin::Remove { id } => {
+            client.send::<Value>(Method::DELETE, &format!("/bulletins/{id}"), &Value::Null).await?;
+            place.answer(&json!({ "removed": id }), |_| format!("bulletin {id} removed"))
+        }
         Bulletin::Submit(which) => step(place, client, &which, "submit", json!({})).await,
         Bulletin::Return { which, reason } => step(place, client, &which, "return", json!({ "reason": reason })).await,
         Bulletin::Withdraw(which) => step(place, client, &which, "withdraw", json!({})).await,
@@ -139,7 +163,7 @@ async fn perform(place: &Place, client: &Client, command: Bulletin) -> Result<()
                 bulletin: shown.id.parse().map_err(|e| format!("{e}"))?,
                 revision: revision.revision,
                 title: shown.title.clone(),
-                media: fetch(client, revision).await?,
+                media: fetch(client, revision).await?.0,
                 areas,
                 highest,
                 // An hour back, so that an approver's fast clock does not forbid the next minutes.
@@ -215,6 +239,10 @@ async fn upload(client: &Client, file: &Path, path: &str) -> Result<BulletinView
             "refused" => {
                 bar.finish_and_clear();
                 let problem = found.problem.clone().unwrap_or_default();
+                if shown.revisions.len() == 1 {
+                    // Nothing is left of it, so that a better file can come under the same id.
+                    client.send::<Value>(Method::DELETE, &format!("/bulletins/{}", shown.id), &Value::Null).await?;
+                }
                 return Err(format!("{}: {problem}", file.display()));
             }
             _ => tokio::time::sleep(Duration::from_millis(100)).await,
@@ -319,12 +347,12 @@ fn pick(bulletin: &BulletinView, revision: Option<u32>) -> Result<&RevisionView,
 }
 
 /// Fetches what is to be approved and hashes it here: the approver signs what was heard, not what a server says.
-async fn fetch(client: &Client, revision: &RevisionView) -> Result<MediaHash, String> {
+async fn fetch(client: &Client, revision: &RevisionView) -> Result<(MediaHash, Vec<u8>), String> {
     let sound = revision.sound.as_ref().ok_or("this revision has no sound that could be approved")?;
     let bytes = client.bytes(&format!("/media/{}", sound.media)).await?;
     let hash = media_hash(&bytes);
     if hash.to_string() == sound.media {
-        Ok(hash)
+        Ok((hash, bytes))
     } else {
         Err("the center sent other audio than it said; nothing was signed".into())
     }

@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use super::client::Client;
 use super::config::Config;
+use super::datadir::CONFIG_FILE;
 use crate::settings::{self, Settings};
 
 /// Public broadcast for communes: approved audio bulletins, delivered to loudspeakers, played on the second, accounted for.
@@ -98,7 +99,7 @@ pub fn main(arguments: Arguments) -> Result<(), String> {
             Command::Serve(serve) => setup::serve(&place, serve).await,
             Command::Token => setup::token(&place),
             Command::Config { print: _ } => {
-                println!("{}", settings::show(&place.settings([])?, &[]));
+                println!("{}", settings::show(&place.settings([])?, &["store.database", "mqtt.broker"]));
                 Ok(())
             }
             Command::Area(command) => setup::area(&place, command).await,
@@ -115,7 +116,9 @@ pub fn main(arguments: Arguments) -> Result<(), String> {
 
 impl Place {
     fn settings(&self, flags: impl IntoIterator<Item = (&'static str, String)>) -> Result<Settings<Config>, String> {
-        settings::load(self.config.as_deref(), std::env::vars(), flags).map_err(|e| e.to_string())
+        let own = self.data.as_ref().map(|dir| dir.join(CONFIG_FILE)).filter(|path| path.is_file());
+        let file = self.config.as_deref().or(own.as_deref());
+        settings::load(file, std::env::vars(), flags).map_err(|e| e.to_string())
     }
 
     fn data(&self) -> Result<PathBuf, String> {

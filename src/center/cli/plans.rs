@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::{Place, table};
 use crate::center::schedule_file::ScheduleFile;
+use crate::domain::approval::Denial;
 
 #[derive(Subcommand)]
 pub enum Programme {
@@ -210,16 +211,32 @@ fn describe(shown_plan: &Value, zone: Tz) -> String {
             ]
         }
     };
-    for left_out in shown_plan["left_out"].as_array().into_iter().flatten() {
-        let why = match left_out["why"].as_str() {
-            Some("displaced") => format!("{} has the air then", text(&left_out["by"])),
-            Some("nothing_to_play") => "its programme is empty".into(),
-            Some("not_approved") => format!("{} is not approved for it", text(&left_out["bulletin"])),
-            Some("does_not_fit") => format!("{} does not fit into the slot", text(&left_out["bulletin"])),
-            _ => left_out["why"].to_string(),
-        };
-        let start = shown(left_out["start_ms"].as_i64().unwrap_or(0), zone);
-        lines.push(format!("left out: {start} {} — {why}", text(&left_out["title"])));
-    }
+    lines.extend(describe_left_out(shown_plan["left_out"].as_array().map(Vec::as_slice).unwrap_or_default(), zone));
     lines.join("\n")
+}
+
+/// One line for everything that is left out for the same reason, with the first time and how often.
+fn describe_left_out(left_out: &[Value], zone: Tz) -> Vec<String> {
+    let mut groups: Vec<((String, String), i64, usize)> = vec![];
+    for row in left_out {
+        let why = match row["why"].as_str() {
+            Some("displaced") => format!("{} has the air then", text(&row["by"]).split('@').next().unwrap_or_default()),
+            Some("nothing_to_play") => "its programme is empty".into(),
+            Some("not_approved") => {
+                let denial: Option<Denial> = serde_json::from_value(row["denial"].clone()).ok();
+                format!("{}: {}", text(&row["bulletin"]), denial.map_or(String::new(), |denial| denial.to_string()))
+            }
+            Some("does_not_fit") => format!("{} does not fit into the slot", text(&row["bulletin"])),
+            _ => row["why"].to_string(),
+        };
+        let key = (text(&row["title"]), why);
+        match groups.iter_mut().find(|(known, ..)| *known == key) {
+            Some((_, _, times)) => *times += 1,
+            None => groups.push((key, row["start_ms"].as_i64().unwrap_or(0), 1)),
+        }
+    }
+    let line = |((title, why), first_ms, times): &((String, String), i64, usize)| {
+        format!("left out: {title} — {why} (first at {}, {times} times)", shown(*first_ms, zone))
+    };
+    groups.iter().map(line).collect()
 }

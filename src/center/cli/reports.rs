@@ -113,5 +113,11 @@ pub fn speaker_table(speakers: &Value) -> String {
             text(&row["last_play"]["outcome"]),
         ]);
     }
-    table.to_string()
+    let mut lines = vec![table.to_string()];
+    for row in rows {
+        if let Some(refused) = row["plan"]["refused"].as_str() {
+            lines.push(format!("{} refused its last plan: {refused}", row["id"].as_str().unwrap_or_default()));
+        }
+    }
+    lines.join("\n")
 }

@@ -12,8 +12,9 @@ use tracing_subscriber::EnvFilter;
 use super::{Place, keys, table};
 use crate::center::api::{AreaView, SpeakerCreated};
 use crate::center::app::now_ms;
-use crate::center::datadir::{DataDir, NewSite, random_text, write_secret};
+use crate::center::datadir::{CONFIG_FILE, DataDir, NewSite, random_text, write_secret};
 use crate::center::serve as server;
+use crate::domain::approval::key_text;
 use crate::domain::ids::{AreaCode, SiteId};
 
 #[derive(Args)]
@@ -31,6 +32,9 @@ pub struct Init {
     area_title: String,
     #[arg(long, default_value = "Asia/Ho_Chi_Minh")]
     time_zone: Tz,
+    /// PostgreSQL by URL, instead of SQLite in the data directory
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
     /// File with the passphrase of the authority's key; asked for or made up if not given
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
@@ -53,7 +57,12 @@ pub fn init(place: &Place, init: Init) -> Result<(), String> {
     };
     let data = DataDir::init(&dir, new, &passphrase, now_ms())?;
     let site = data.site()?;
-    let mut made = json!({ "data": dir, "site": site.site, "area": site.area });
+    let authority = key_text::format(&site.authority);
+    if let Some(url) = &init.database {
+        let text = format!("[store]\ndatabase = {}\n", toml::Value::String(url.clone()));
+        write_secret(&data.path(CONFIG_FILE), &text).map_err(|e| format!("{CONFIG_FILE} cannot be written: {e}"))?;
+    }
+    let mut made = json!({ "data": dir, "site": site.site, "area": site.area, "authority": authority });
     if made_up {
         made["authority_passphrase"] = json!(*passphrase);
     }
@@ -62,6 +71,7 @@ pub fn init(place: &Place, init: Init) -> Result<(), String> {
         if made_up {
             lines.push(format!("Passphrase of the authority's key (kept nowhere; write it down): {}", *passphrase));
         }
+        lines.push(format!("Public key of the authority, which speakers pin: {authority}"));
         lines.push(
             "authority.key signs who may approve. Keep a copy of it and its passphrase away from this machine.".into(),
         );
@@ -81,18 +91,10 @@ pub struct Serve {
     /// An external broker instead of the embedded one: mqtt://[user:password@]host:port
     #[arg(long, value_name = "URL")]
     broker: Option<String>,
-    /// PostgreSQL by URL, instead of SQLite in the data directory
-    #[arg(long, value_name = "URL")]
-    database: Option<String>,
 }
 
 pub async fn serve(place: &Place, serve: Serve) -> Result<(), String> {
-    let flags = [
-        ("http.address", serve.http),
-        ("mqtt.address", serve.mqtt),
-        ("mqtt.broker", serve.broker),
-        ("store.database", serve.database),
-    ];
+    let flags = [("http.address", serve.http), ("mqtt.address", serve.mqtt), ("mqtt.broker", serve.broker)];
     let flags = flags.into_iter().filter_map(|(key, value)| Some((key, value?)));
     let config = place.settings(flags)?.values;
     let filter = format!("warn,rmqtt=error,rmqtt_net=error,rmqtt_retainer=error,loaxa={}", config.log.level);
@@ -190,7 +192,13 @@ pub async fn speaker(place: &Place, command: Speaker) -> Result<(), String> {
             if let Some(path) = &config_out {
                 write_secret(path, &config).map_err(|e| format!("{} cannot be written: {e}", path.display()))?;
             }
+            let only_here = mqtt.contains("//127.") || mqtt.contains("//localhost") || mqtt.contains("//[::1]");
             place.answer(&created, |_| match &config_out {
+                Some(path) if only_here => format!(
+                    "speaker {id} added; its controller's configuration is {}\n{mqtt} reaches the broker from this machine only: \
+                     for a board elsewhere change center.mqtt there, or add the speaker with --mqtt URL",
+                    path.display()
+                ),
                 Some(path) => format!("speaker {id} added; its controller's configuration is {}", path.display()),
                 None => config.clone(),
             })?;

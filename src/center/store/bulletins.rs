@@ -118,6 +118,27 @@ impl Store {
         bulletin(&row.ok_or_else(|| StoreError::NotFound(format!("bulletin {id}")))?)
     }
 
+    /// Removes a bulletin with its revisions; refused once any of them was approved, since that belongs to the account.
+    pub async fn remove_bulletin(&self, id: &BulletinId) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        let done = sqlx::query(
+            "delete from bulletins where id = $1 and not exists (select 1 from revisions where bulletin = $1 \
+             and (approval is not null or state = $2))",
+        )
+        .bind(id.as_str())
+        .bind(to_json(&RevisionState::Withdrawn)?)
+        .execute(&mut *tx)
+        .await?;
+        if done.rows_affected() == 0 {
+            return Err(StoreError::Conflict(format!(
+                "bulletin {id} was approved or withdrawn before and stays on record, or"
+            )));
+        }
+        sqlx::query("delete from revisions where bulletin = $1").bind(id.as_str()).execute(&mut *tx).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
     /// All revisions of one bulletin, oldest first.
     pub async fn revisions(&self, id: &BulletinId) -> Result<Vec<RevisionRow>, StoreError> {
         let sql = sqlx::AssertSqlSafe(format!("{REVISION_COLUMNS} where bulletin = $1 order by revision"));

@@ -115,6 +115,15 @@ impl Store {
         Ok(done.rows_affected() > 0)
     }
 
+    /// Counts every speaker as off line until it says otherwise: whoever died while the center was down cannot say so.
+    pub async fn forget_links(&self, now_ms: i64) -> Result<(), StoreError> {
+        sqlx::query("update speakers set online = 0, since_ms = $1 where online <> 0")
+            .bind(now_ms)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
     /// Keeps a certificate whose signature was checked; the same key again replaces it.
     pub async fn add_certificate(
         &self,

@@ -230,7 +230,9 @@ impl Engine {
         let offset_ns = self.clock.estimate(now.mono_ns).map_or(0, |estimate| estimate.offset_ns);
         let Some(play) = self.plays.get_mut(id) else { return };
         play.record.outcome = Outcome::Partial;
-        play.record.evidence = Evidence::Sounded;
+        if self.output_converts {
+            play.record.evidence = Evidence::Sounded;
+        }
         note_start(&mut play.record, first_mono_ns, offset_ns);
         effects.push(Effect::SavePlay(Box::new(play.clone())));
     }
@@ -248,7 +250,7 @@ impl Engine {
         record.heard_ms = frames_to_ms(summary.heard_frames);
         record.underruns = summary.underruns;
         if summary.heard_frames > 0 {
-            record.evidence = Evidence::Sounded;
+            record.evidence = if self.output_converts { Evidence::Sounded } else { Evidence::ContentReady };
             record.level_dbfs = Some(summary.level_dbfs);
             record.peak_dbfs = Some(summary.peak_dbfs);
         }

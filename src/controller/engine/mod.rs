@@ -124,6 +124,8 @@ pub struct Engine {
     agenda: Agenda,
     plays: BTreeMap<OccurrenceId, Play>,
     output_working: bool,
+    /// Whether what the output takes really becomes sound.
+    output_converts: bool,
     started_mono_ns: i64,
     link: Link,
     clock_saved_mono_ns: Option<i64>,
@@ -156,6 +158,7 @@ impl Engine {
             agenda: Agenda::default(),
             plays: contents.plays,
             output_working: true,
+            output_converts: true,
             started_mono_ns: now.mono_ns,
             link: Link::default(),
             clock_saved_mono_ns: None,
@@ -389,12 +392,12 @@ impl Engine {
 
     fn player(&mut self, now: Now, event: PlayerEvent, effects: &mut Vec<Effect>) {
         match event {
-            PlayerEvent::Output { working, problem } => {
-                self.output_working = working;
+            PlayerEvent::Output { working, converter, detail } => {
+                (self.output_working, self.output_converts) = (working, converter);
                 if working {
-                    info!("sound goes to {problem}");
+                    info!("sound goes to {detail}");
                 } else {
-                    warn!("no sound: {problem}");
+                    warn!("no sound: {detail}");
                 }
             }
             PlayerEvent::Corrupt { media } => {

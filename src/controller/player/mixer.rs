@@ -134,10 +134,11 @@ impl<R: FnMut(PlayerEvent)> Mixer<R> {
         }
     }
 
-    fn announce(&mut self, working: bool, problem: &str) {
+    fn announce(&mut self, working: bool, detail: &str) {
         if self.announced != Some(working) {
             self.announced = Some(working);
-            (self.report)(PlayerEvent::Output { working, problem: problem.to_owned() });
+            let converter = matches!(self.target, Target::Device(_));
+            (self.report)(PlayerEvent::Output { working, converter, detail: detail.to_owned() });
         }
     }
 

@@ -56,10 +56,11 @@ pub enum PlayerEvent {
     Corrupt {
         media: MediaHash,
     },
-    /// Whether there is a working sound device.
+    /// Whether there is a working output, and whether it is a converter: a file or nothing proves no sound.
     Output {
         working: bool,
-        problem: String,
+        converter: bool,
+        detail: String,
     },
 }
 

@@ -25,6 +25,7 @@ export type Reason =
   | 'decode_failed'
   | 'withdrawn'
   | 'slot_over'
+  | 'other'
   | 'no_report';
 
 export interface Play {
