@@ -13,7 +13,7 @@ use rmqtt::context::ServerContext;
 use rmqtt::hook::{Handler, HookResult, Parameter, ReturnType, Type};
 use rmqtt::net::Builder;
 use rmqtt::server::MqttServer;
-use rmqtt::types::{AuthResult, PublishAclResult, SubscribeAclResult};
+use rmqtt::types::{AuthResult, LastWill, PublishAclResult, SubscribeAclResult};
 use sha2::{Digest, Sha256};
 use tracing::{error, warn};
 
@@ -37,7 +37,14 @@ impl Handler for Doorman {
             Parameter::ClientAuthenticate(info) => {
                 let user = info.username().map(|name| name.to_string()).unwrap_or_default();
                 let password = info.password().map(|password| password.to_vec()).unwrap_or_default();
-                let allowed = self.may_enter(&user, info.client_id(), &password);
+                // A last will is published without being asked about again, so it is judged here.
+                let will_topic = info.last_will().map(|will| match will {
+                    LastWill::V3(will) => will.topic.to_string(),
+                    LastWill::V5(will) => will.topic.to_string(),
+                });
+                let site = &self.app.site.site;
+                let allowed = self.may_enter(&user, info.client_id(), &password)
+                    && will_topic.is_none_or(|topic| may_write(site, &user, &topic));
                 let result = if allowed { AuthResult::Allow(false, None) } else { AuthResult::BadUsernameOrPassword };
                 (false, Some(HookResult::AuthResult(result)))
             }

@@ -52,6 +52,8 @@ impl Client {
                 data.running().ok_or("the server on this directory is starting or stopping; try again in a moment")?;
             return Self::connect(&running.http, &token);
         };
+        // Left behind by a server that was killed; whoever listens at that address now is not ours.
+        data.clear_running();
         let app = App::open(data, config).await?;
         let (stop, stopped) = watch::channel(false);
         let router = api::router(app.clone(), stopped);

@@ -99,6 +99,10 @@ impl DataDir {
             let mut builder = fs::DirBuilder::new();
             builder.recursive(true).mode(0o700).create(root.join(dir)).map_err(|e| failed("a directory", e))?;
         }
+        // Left behind by an init that was cut off: without site.json nothing was ever made with them.
+        for left in ["authority.key", "dispatcher.key", "token"] {
+            let _ = fs::remove_file(root.join(left));
+        }
         let authority = SigningKey::generate().map_err(|e| e.to_string())?;
         let sealed = SealedKey::seal(&authority, &new.title, authority_passphrase).map_err(|e| e.to_string())?;
         let dispatcher = SigningKey::generate().map_err(|e| e.to_string())?;

@@ -1,6 +1,7 @@
 //! Gets plans and media to the speakers: plans as retained messages, media once for all who want it.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,6 +65,7 @@ const GATHER: Duration = Duration::from_millis(200);
 #[derive(Debug, Default)]
 pub struct Carousel {
     wanted: BTreeMap<MediaHash, Bitmap>,
+    last: Option<MediaHash>,
 }
 
 impl Carousel {
@@ -75,17 +77,21 @@ impl Carousel {
         self.wanted.is_empty()
     }
 
-    /// Takes one file and the union of what is missing of it.
+    /// Takes one file and the union of what is missing of it; in turn, so that no file starves another.
     pub fn take(&mut self) -> Option<(MediaHash, Bitmap)> {
-        self.wanted.pop_first()
+        let after = self.last.map_or(Bound::Unbounded, Bound::Excluded);
+        let next = self.wanted.range((after, Bound::Unbounded)).next().or_else(|| self.wanted.iter().next());
+        let media = *next?.0;
+        self.last = Some(media);
+        self.wanted.remove(&media).map(|missing| (media, missing))
     }
 }
 
 /// Sends the chunks that are wanted, each once for all who want it at the time, no faster than configured.
 pub async fn run_carousel(app: Arc<App>, client: AsyncClient, mut wants: mpsc::Receiver<Want>) {
     let mut pace = Pace::new(app.config.mqtt.media_kbytes_per_s.max(1) * 1024);
+    let mut carousel = Carousel::default();
     while let Some(first) = wants.recv().await {
-        let mut carousel = Carousel::default();
         carousel.add(&first);
         let until = Instant::now() + GATHER;
         while let Ok(Some(want)) = tokio::time::timeout_at(until, wants.recv()).await {

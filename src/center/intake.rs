@@ -10,9 +10,11 @@ use tracing::warn;
 
 use super::app::{App, Change, now_ms};
 use super::link::Heard;
+use super::planner::HIGHEST_BELIEVED;
 use super::store::StoreError;
 use crate::domain::ids::{OccurrenceId, SpeakerId};
 use crate::domain::record::PlaybackRecord;
+use crate::protocol::limits::RECORDS_PER_REPORT;
 use crate::protocol::message::{self, Ack, State};
 use crate::protocol::topics::{self, Down};
 
@@ -62,7 +64,8 @@ async fn store_states(app: &App, states: BTreeMap<SpeakerId, State>) {
             Ok(taken) => {
                 any |= taken;
                 // It knows a plan that this store does not: the store is an older copy, and has to go beyond it.
-                let newest = app.store.newest_plan(&speaker).await.ok().flatten().map(|plan| plan.number);
+                let accepted = accepted.filter(|number| *number < HIGHEST_BELIEVED);
+                let newest = app.store.newest_plan_number(&speaker).await.ok().flatten();
                 if taken && accepted > newest {
                     app.plan_bell.notify_one();
                 }
@@ -91,7 +94,10 @@ async fn store_records(app: &App, client: &AsyncClient, records: Vec<PlaybackRec
     }
     for (speaker, occurrences) in acks {
         let topic = topics::down(&app.site.site, &speaker, Down::Ack);
-        let _ = client.publish(topic, QoS::AtLeastOnce, false, message::bytes(&Ack { occurrences })).await;
+        for part in occurrences.chunks(RECORDS_PER_REPORT) {
+            let ack = message::bytes(&Ack { occurrences: part.to_vec() });
+            let _ = client.publish(topic.as_str(), QoS::AtLeastOnce, false, ack).await;
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use tracing::{info, warn};
 use super::app::{App, now_ns};
 use super::broker::CENTER_USER;
 use crate::domain::ids::SpeakerId;
-use crate::protocol::limits::PACKET_BYTES;
+use crate::protocol::limits::{MESSAGE_BYTES, PACKET_BYTES};
 use crate::protocol::message::{self, ClockAnswer, ClockProbe, Want};
 use crate::protocol::topics::{self, Down, Topic, Up};
 
@@ -57,7 +57,7 @@ pub struct Link {
 }
 
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
-/// Messages waiting for the store. When it is full the broker's socket is not read, and speakers send again.
+/// Messages waiting for the store. Those that find it full are dropped, and their speakers send again.
 const HEARD_QUEUE: usize = 10_000;
 /// Wants beyond this are dropped; their speakers ask again.
 const WANT_QUEUE: usize = 10_000;
@@ -118,7 +118,7 @@ impl Listener {
                 }
                 Ok(Event::Incoming(Packet::Publish(publish))) => {
                     let arrived_ns = now_ns();
-                    self.hear(&publish.topic, publish.payload.to_vec(), arrived_ns).await;
+                    self.hear(&publish.topic, publish.payload.to_vec(), arrived_ns);
                 }
                 Ok(_) => {}
                 Err(error) => {
@@ -133,8 +133,19 @@ impl Listener {
         }
     }
 
-    async fn hear(&self, topic: &str, payload: Vec<u8>, arrived_unix_ns: i64) {
+    /// Never waits: the store's side waits for this loop to publish its acknowledgements. What is dropped is sent again.
+    fn pass_on(&self, heard: Heard) {
+        if self.heard.try_send(heard).is_err() {
+            warn!("the store is behind; a message was dropped and will come again");
+        }
+    }
+
+    fn hear(&self, topic: &str, payload: Vec<u8>, arrived_unix_ns: i64) {
         let Some(Topic::Up(speaker, kind)) = topics::parse(&self.app.site.site, topic) else { return };
+        if payload.len() > MESSAGE_BYTES {
+            warn!("{speaker} sent {} bytes on {topic}; dropped", payload.len());
+            return;
+        }
         match kind {
             Up::Clock => {
                 let Ok(probe) = message::parse::<ClockProbe>(&payload) else { return };
@@ -155,10 +166,10 @@ impl Listener {
                 Err(error) => warn!("{speaker} sent a want that cannot be read: {error}"),
             },
             Up::State => {
-                let _ = self.heard.send(Heard::State { speaker, payload }).await;
+                self.pass_on(Heard::State { speaker, payload });
             }
             Up::Report => {
-                let _ = self.heard.send(Heard::Report { speaker, payload }).await;
+                self.pass_on(Heard::Report { speaker, payload });
             }
         }
     }

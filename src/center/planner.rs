@@ -15,12 +15,13 @@ use super::app::{App, Change, now_ms};
 use super::store::{CertificateRow, Intake, PlanRow, RevisionRow, SpeakerRow, StoreError};
 use crate::domain::approval::{Approval, Certificate, Role};
 use crate::domain::area::AreaTree;
-use crate::domain::ids::{AreaCode, BulletinId, KeyId, MediaHash, SpeakerId};
+use crate::domain::ids::{AreaCode, BulletinId, KeyId, MediaHash, OccurrenceId, SpeakerId};
 use crate::domain::plan::{HORIZON_MS, Plan, PlanFault};
 use crate::domain::schedule::Schedule;
-use crate::domain::timetable::{Approved, LeftOut, Line, LineItem, timetable};
+use crate::domain::timetable::{Approved, LeftOut, Line, LineItem, Past, timetable};
 use crate::domain::{DAY_MS, programme::Programme};
 use crate::protocol::envelope::{Envelope, EnvelopeError};
+use crate::protocol::keys::key_id;
 use crate::protocol::limits::PLAN_BYTES;
 use crate::protocol::trust::SignedPlan;
 
@@ -28,8 +29,6 @@ use crate::protocol::trust::SignedPlan;
 pub enum PlanError {
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("media {hash}: {problem}")]
-    Media { hash: MediaHash, problem: std::io::Error },
     #[error("the plan of {speaker} would be unsound: {fault}")]
     Unsound { speaker: SpeakerId, fault: PlanFault },
     #[error("the plan of {speaker} would be {bytes} bytes, more than {PLAN_BYTES}; schedule less, or seldomer")]
@@ -55,7 +54,7 @@ const KEEP_MS: i64 = 60 * DAY_MS;
 /// How often to look without being asked.
 const ROUND: Duration = Duration::from_secs(300);
 /// A speaker that claims a higher plan than this is mistaken or lying.
-const HIGHEST_BELIEVED: u64 = 1 << 40;
+pub const HIGHEST_BELIEVED: u64 = 1 << 40;
 const SPEAKERS_AT_ONCE: i64 = 500;
 
 impl Material {
@@ -123,20 +122,35 @@ pub fn draft(
     app: &App,
     material: &Material,
     speaker: &SpeakerRow,
+    newest: Option<&PlanRow>,
     now_ms: i64,
+    horizon_ms: i64,
 ) -> Result<(Plan, Vec<LeftOut>), PlanError> {
     let areas = material.areas_of(speaker);
-    // Clashes are settled from a day back, since what is on now has a say in what comes next.
-    let (from_ms, until_ms) = (now_ms - DAY_MS, now_ms + HORIZON_MS);
-    let mut table = timetable(&material.lines, &speaker.id, &areas, from_ms, until_ms);
+    // Clashes are settled from a day back, since what is on now has a say in what comes next. What began before now but was
+    // never planned (a schedule that came too late) stays out: nothing begins in the middle because somebody pressed a key.
+    let begun: BTreeSet<OccurrenceId> = newest.and_then(read_plan).map_or_else(BTreeSet::new, |(plan, _)| {
+        plan.occurrences.into_iter().filter(|o| o.start_ms < now_ms).map(|o| o.id).collect()
+    });
+    let (from_ms, until_ms) = (now_ms - DAY_MS, now_ms + horizon_ms);
+    let past = Past { now_ms, begun: &begun };
+    let mut table = timetable(&material.lines, &speaker.id, &areas, from_ms, until_ms, Some(&past));
     table.occurrences.retain(|occurrence| occurrence.end_ms > now_ms);
     table.left_out.retain(|left_out| left_out.start_ms >= now_ms);
     let used: BTreeSet<MediaHash> =
         table.occurrences.iter().flat_map(|o| o.items.iter().map(|item| item.media)).collect();
     let mut media = vec![];
     for hash in used {
-        media.push(app.chunk_list(&hash).map_err(|problem| PlanError::Media { hash, problem })?.as_ref().clone());
+        match app.chunk_list(&hash) {
+            Ok(list) => media.push(list.as_ref().clone()),
+            // One lost file must not keep a speaker from the rest of its plan.
+            Err(problem) => {
+                warn!("media {hash} cannot be planned: {problem}");
+                table.occurrences.iter_mut().for_each(|occurrence| occurrence.items.retain(|item| item.media != hash));
+            }
+        }
     }
+    table.occurrences.retain(|occurrence| !occurrence.items.is_empty());
     let plan = Plan {
         site: app.site.site.clone(),
         speaker: speaker.id.clone(),
@@ -186,7 +200,30 @@ fn plan_one(
     newest: Option<&PlanRow>,
     now_ms: i64,
 ) -> Result<Option<PlanRow>, PlanError> {
-    let (mut plan, _) = draft(app, material, speaker, now_ms)?;
+    // A plan that would be too large reaches less far ahead; a shorter plan that arrives beats a full one that does not.
+    let mut horizon_ms = HORIZON_MS;
+    loop {
+        match plan_within(app, material, speaker, newest, now_ms, horizon_ms) {
+            Err(PlanError::TooLarge { .. } | PlanError::Unsound { fault: PlanFault::TooMany, .. })
+                if horizon_ms > DAY_MS / 2 =>
+            {
+                warn!("the plan of {} is too large for {} days; trying half of that", speaker.id, horizon_ms / DAY_MS);
+                horizon_ms /= 2;
+            }
+            result => return result,
+        }
+    }
+}
+
+fn plan_within(
+    app: &App,
+    material: &Material,
+    speaker: &SpeakerRow,
+    newest: Option<&PlanRow>,
+    now_ms: i64,
+    horizon_ms: i64,
+) -> Result<Option<PlanRow>, PlanError> {
+    let (mut plan, _) = draft(app, material, speaker, newest, now_ms, horizon_ms)?;
     let statements = statements(material, &plan);
     // A center that was restored from an older copy must go beyond what the speaker has accepted since.
     let accepted = speaker.detail.as_ref().and_then(|detail| detail.plan).filter(|number| *number < HIGHEST_BELIEVED);
@@ -194,7 +231,8 @@ fn plan_one(
     if let Some(newest) = newest
         && !behind
         && now_ms - newest.made_ms < RENEW_MS
-        && digest(&plan, &statements, now_ms, newest.until_ms) == digest_of_stored(newest, now_ms)
+        && digest(&plan, &statements, now_ms, newest.until_ms.min(plan.until_ms))
+            == digest_of_stored(newest, now_ms, plan.until_ms)
     {
         return Ok(None);
     }
@@ -236,22 +274,36 @@ fn statements(material: &Material, plan: &Plan) -> (Vec<Envelope>, Vec<Envelope>
 /// the listener.
 fn digest(plan: &Plan, statements: &(Vec<Envelope>, Vec<Envelope>), now_ms: i64, until_ms: i64) -> String {
     let occurrences: Vec<_> = plan.occurrences.iter().filter(|o| o.end_ms > now_ms && o.start_ms < until_ms).collect();
+    // Only the statements that these occurrences rest on: one that has served its turn changes nothing.
+    let used: BTreeSet<&BulletinId> =
+        occurrences.iter().flat_map(|o| o.items.iter().map(|item| &item.bulletin)).collect();
+    let approvals: Vec<(Approval, &Envelope)> =
+        statements.1.iter().filter_map(|envelope| Some((envelope.peek().ok()?, envelope))).collect();
+    let approvals: Vec<_> = approvals.iter().filter(|(approval, _)| used.contains(&approval.bulletin)).collect();
+    let signers: BTreeSet<&KeyId> = approvals.iter().map(|(approval, _)| &approval.approver).collect();
+    let needed = |envelope: &&Envelope| {
+        envelope.peek::<Certificate>().is_ok_and(|c| c.role == Role::Dispatcher || signers.contains(&key_id(&c.key)))
+    };
+    let certificates: Vec<_> = statements.0.iter().filter(needed).collect();
+    let approvals: Vec<_> = approvals.iter().map(|(_, envelope)| envelope).collect();
     let mut hasher = Sha256::new();
-    for part in [serde_json::to_vec(&occurrences), serde_json::to_vec(&statements.0), serde_json::to_vec(&statements.1)]
-    {
+    for part in [serde_json::to_vec(&occurrences), serde_json::to_vec(&certificates), serde_json::to_vec(&approvals)] {
         hasher.update(part.unwrap_or_default());
     }
     hex::encode(hasher.finalize())
 }
 
-/// The fingerprint of a stored plan from `now_ms` on; a plan that cannot be read differs from everything.
-fn digest_of_stored(row: &PlanRow, now_ms: i64) -> String {
-    let read = || {
-        let signed: SignedPlan = serde_json::from_str(&row.body).ok()?;
-        let plan: Plan = signed.plan.peek().ok()?;
-        Some(digest(&plan, &(signed.certificates, signed.approvals), now_ms, row.until_ms))
-    };
-    read().unwrap_or_default()
+/// The fingerprint of a stored plan from `now_ms` on, as far as both it and a new one reach; a plan that cannot be read differs
+/// from everything.
+fn digest_of_stored(row: &PlanRow, now_ms: i64, until_ms: i64) -> String {
+    read_plan(row)
+        .map_or_else(String::new, |(plan, statements)| digest(&plan, &statements, now_ms, row.until_ms.min(until_ms)))
+}
+
+/// A stored plan with its certificates and approvals.
+fn read_plan(row: &PlanRow) -> Option<(Plan, (Vec<Envelope>, Vec<Envelope>))> {
+    let signed: SignedPlan = serde_json::from_str(&row.body).ok()?;
+    Some((signed.plan.peek().ok()?, (signed.certificates, signed.approvals)))
 }
 
 /// Plans at start, whenever the bell rings, and every few minutes.

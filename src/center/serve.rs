@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tracing::info;
 
 use super::app::{App, now_ms};
@@ -21,6 +22,7 @@ pub async fn serve(data: DataDir, config: Config, announce: impl FnOnce(&Running
         return Err(format!("another loaxa is already working on {}", data.root().display()));
     };
     let app = App::open(data, config).await?;
+    app.data.clear_running();
     app.store.forget_links(now_ms()).await.map_err(|e| e.to_string())?;
     let (broker, broker_task) = start_broker(&app).await?;
     let http = TcpListener::bind(&app.config.http.address)
@@ -28,13 +30,17 @@ pub async fn serve(data: DataDir, config: Config, announce: impl FnOnce(&Running
         .map_err(|e| format!("http.address {}: {e}", app.config.http.address))?;
     let http_address = http.local_addr().map_err(|e| e.to_string())?;
     let link = link::start(&app, &broker);
-    let mut tasks = vec![
-        tokio::spawn(delivery::publish_plans(app.clone(), link.words.clone(), link.connections)),
-        tokio::spawn(delivery::run_carousel(app.clone(), link.media.clone(), link.wants)),
-        tokio::spawn(intake::run(app.clone(), link.words.clone(), link.heard)),
-        tokio::spawn(planner::run(app.clone())),
-        tokio::spawn(ingest::run(app.clone())),
-    ];
+    let mut tasks = JoinSet::new();
+    tasks.spawn(delivery::publish_plans(app.clone(), link.words.clone(), link.connections));
+    tasks.spawn(delivery::run_carousel(app.clone(), link.media.clone(), link.wants));
+    tasks.spawn(intake::run(app.clone(), link.words.clone(), link.heard));
+    tasks.spawn(planner::run(app.clone()));
+    tasks.spawn(ingest::run(app.clone()));
+    if let Some(task) = broker_task {
+        tasks.spawn(async move {
+            let _ = task.await;
+        });
+    }
     let (stop_sender, stop) = watch::channel(false);
     let router = api::router(app.clone(), stop.clone());
     let web = tokio::spawn(async move {
@@ -51,16 +57,19 @@ pub async fn serve(data: DataDir, config: Config, announce: impl FnOnce(&Running
     };
     app.data.set_running(&running)?;
     announce(&running);
-    wait_for_signal().await?;
+    // None of these ends by itself; a center that has lost one must not look alive.
+    let lost = tokio::select! {
+        signal = wait_for_signal() => signal.err(),
+        _ = tasks.join_next() => Some("a part of the center has failed; the log says which. Restart it".to_owned()),
+    };
     info!("stopping");
     app.data.clear_running();
     let _ = stop_sender.send(true);
     // Open uploads get a moment; what is stored is stored.
     let _ = tokio::time::timeout(Duration::from_secs(5), web).await;
-    tasks.extend(broker_task);
-    tasks.iter().for_each(|task| task.abort());
+    tasks.abort_all();
     app.store.close().await;
-    Ok(())
+    lost.map_or(Ok(()), Err)
 }
 
 async fn start_broker(app: &Arc<App>) -> Result<(BrokerAddress, Option<tokio::task::JoinHandle<()>>), String> {

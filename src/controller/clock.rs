@@ -14,6 +14,9 @@ use crate::protocol::message::ClockAnswer;
 
 /// Worst relative rate between this board's monotonic clock and the center's: 100 ppm.
 const DRIFT: f64 = 100e-6;
+/// A contradiction is believed after so many answers over so long a time.
+const CONVINCING: usize = 8;
+const CONVINCING_NS: i64 = 60_000_000_000;
 /// Exchanges kept.
 const WINDOW: usize = 128;
 /// A round trip longer than this says nothing useful.
@@ -49,6 +52,9 @@ impl Bound {
 #[derive(Debug, Default)]
 pub struct Clock {
     bounds: VecDeque<Bound>,
+    /// Answers that contradict all that is known. They are believed only when they agree with each other for long enough: one false
+    /// answer must not make a speaker take the future for the past.
+    contradiction: Vec<Bound>,
     system: Option<Bound>,
 }
 
@@ -72,28 +78,31 @@ impl Clock {
 
     /// Takes a bound from elsewhere: one stored earlier in this boot.
     pub fn add(&mut self, bound: Bound) {
-        // The center's clock was set, or drifts beyond what we allow for: what was known before is worth nothing.
-        if self.intersection(bound.at_mono_ns).is_some_and(|(low, high)| {
-            let (new_low, new_high) = (bound.low_ns, bound.high_ns);
-            new_low > high || new_high < low
-        }) {
-            self.bounds.clear();
+        let now_ns = bound.at_mono_ns;
+        let agrees = |(low, high): (i64, i64)| bound.low_ns <= high && bound.high_ns >= low;
+        if intersection(self.bounds.iter(), now_ns).is_none_or(agrees) {
+            self.contradiction.clear();
+            if self.bounds.len() == WINDOW {
+                self.bounds.pop_front();
+            }
+            self.bounds.push_back(bound);
+            return;
         }
-        if self.bounds.len() == WINDOW {
-            self.bounds.pop_front();
+        // The center's clock was set, or somebody lies.
+        if !intersection(self.contradiction.iter(), now_ns).is_none_or(agrees) {
+            self.contradiction.clear();
         }
-        self.bounds.push_back(bound);
+        self.contradiction.push(bound);
+        let since_ns = now_ns.saturating_sub(self.contradiction[0].at_mono_ns);
+        if self.contradiction.len() >= CONVINCING && since_ns >= CONVINCING_NS {
+            self.bounds = std::mem::take(&mut self.contradiction).into();
+        }
+        self.contradiction.truncate(WINDOW);
     }
 
     /// Says what the system clock is worth now, or that it is worth nothing.
     pub fn set_system(&mut self, bound: Option<Bound>) {
         self.system = bound;
-    }
-
-    fn intersection(&self, now_mono_ns: i64) -> Option<(i64, i64)> {
-        let mut bounds = self.bounds.iter().map(|bound| bound.at(now_mono_ns));
-        let first = bounds.next()?;
-        Some(bounds.fold(first, |(low, high), (l, h)| (low.max(l), high.min(h))))
     }
 
     /// The best estimate at `now_mono_ns`: the center's, or the system's where that is tighter.
@@ -102,7 +111,7 @@ impl Clock {
             offset_ns: low.midpoint(high),
             error_ns: (high.saturating_sub(low) / 2).max(0),
         };
-        let center = self.intersection(now_mono_ns).map(middle);
+        let center = intersection(self.bounds.iter(), now_mono_ns).map(middle);
         let system = self.system.map(|bound| middle(bound.at(now_mono_ns)));
         match (center, system) {
             (Some(center), Some(system)) if system.error_ns < center.error_ns => Some(system),
@@ -110,6 +119,11 @@ impl Clock {
             (center, _) => center,
         }
     }
+}
+
+/// What all bounds allow at once, each widened by its age.
+fn intersection<'a>(bounds: impl Iterator<Item = &'a Bound>, now_mono_ns: i64) -> Option<(i64, i64)> {
+    bounds.map(|bound| bound.at(now_mono_ns)).reduce(|(low, high), (l, h)| (low.max(l), high.min(h)))
 }
 
 #[cfg(test)]
@@ -152,14 +166,21 @@ mod tests {
     }
 
     #[test]
-    fn a_center_whose_clock_was_set_is_followed_at_once() {
+    fn one_false_answer_moves_nothing_and_a_clock_that_was_really_set_is_followed_within_two_minutes() {
         let mut clock = Clock::default();
-        let (a, received) = answer(1000 * SECOND, 0, 1_000_000, 1_000_000);
-        clock.learn(&a, received);
-        let (a, received) = answer(5000 * SECOND, SECOND, 1_000_000, 1_000_000);
-        clock.learn(&a, received);
-        let estimate = clock.estimate(received).unwrap();
-        assert!((estimate.offset_ns - 5000 * SECOND).abs() <= 1_000_000);
+        let tell = |clock: &mut Clock, offset, at| {
+            let (a, received) = answer(offset, at, 1_000_000, 1_000_000);
+            clock.learn(&a, received);
+            clock.estimate(received).unwrap().offset_ns
+        };
+        let near = |offset: i64, truth: i64| (offset - truth).abs() <= 2_000_000;
+        assert!(near(tell(&mut clock, 1000 * SECOND, 0), 1000 * SECOND));
+        assert!(near(tell(&mut clock, 9_000_000 * SECOND, SECOND), 1000 * SECOND), "thirteen weeks ahead, says one");
+        assert!(near(tell(&mut clock, 1000 * SECOND, 2 * SECOND), 1000 * SECOND));
+        for n in 0..8 {
+            tell(&mut clock, 5000 * SECOND, (10 + n * 16) * SECOND);
+        }
+        assert!(near(tell(&mut clock, 5000 * SECOND, 200 * SECOND), 5000 * SECOND));
     }
 
     #[test]

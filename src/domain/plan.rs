@@ -17,7 +17,7 @@ pub const HORIZON_MS: i64 = 14 * DAY_MS;
 /// Longest window that a controller accepts; a little more than the horizon.
 pub const MAX_WINDOW_MS: i64 = 31 * DAY_MS;
 /// The year 2200: no plan reaches further, and sums of milliseconds below stay far from overflow.
-const LATEST_MS: i64 = 7_258_118_400_000;
+pub const LATEST_MS: i64 = 7_258_118_400_000;
 pub const MAX_OCCURRENCES: usize = 10_000;
 /// Largest media file; at the broadcast form's 48 kbit/s this is three hours.
 pub const MAX_MEDIA_BYTES: u64 = 64 * 1024 * 1024;

@@ -8,14 +8,14 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, Duration, LocalResult, NaiveDate, NaiveDateTime, Offset, TimeZone, Utc};
+use chrono::{DateTime, Datelike, Duration, LocalResult, NaiveDate, NaiveDateTime, Offset, TimeZone, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::DAY_MS;
 use super::ids::{AreaCode, ProgrammeId, ScheduleId, SpeakerId};
-use super::plan::VOLUME_DB;
+use super::plan::{LATEST_MS, VOLUME_DB};
 use super::priority::Priority;
 
 /// The zone of rules that name none.
@@ -169,7 +169,7 @@ fn date(field: &'static str, text: &str) -> Result<NaiveDate, ScheduleError> {
     }
     NaiveDate::parse_from_str(text, "%Y-%m-%d")
         .ok()
-        .filter(|date| date.format("%Y-%m-%d").to_string() == text)
+        .filter(|date| date.format("%Y-%m-%d").to_string() == text && (1970..2200).contains(&date.year()))
         .ok_or_else(|| wrong(field, text, "not a date; write year-month-day, such as \"2026-09-02\""))
 }
 
@@ -190,6 +190,7 @@ const WIDEST_SHIFT: Duration = Duration::hours(26);
 impl Rule {
     /// The instants in `from_ms..until_ms` (Unix ms), rising, each once; at most `most`.
     pub fn starts(&self, from_ms: i64, until_ms: i64, most: usize) -> Vec<i64> {
+        let (from_ms, until_ms) = (from_ms.clamp(0, LATEST_MS), until_ms.clamp(0, LATEST_MS));
         let Some(first) = DateTime::from_timestamp_millis(from_ms) else { return vec![] };
         let Some(end) = DateTime::from_timestamp_millis(until_ms) else { return vec![] };
         // Wall-clock times are walked as if they were UTC, so that the zone's jumps are decided here alone.

@@ -3,10 +3,11 @@
 //! Nothing is lost silently: every occurrence that a rule means is either in the timetable or in `left_out` with one reason.
 //! Where two would sound at once the higher priority stays, then the earlier start, then the schedule's name; the other is left out whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::DAY_MS;
 use super::approval::{Approval, Certificate, Denial, Use};
 use super::ids::{AreaCode, BulletinId, MediaHash, OccurrenceId, SpeakerId};
 use super::plan::{PlannedItem, PlannedOccurrence};
@@ -67,12 +68,32 @@ pub enum Why {
     DoesNotFit { bulletin: BulletinId },
 }
 
+/// What is known of the time before now: of what would have begun then, only `begun` really was planned.
+#[derive(Debug)]
+pub struct Past<'a> {
+    pub now_ms: i64,
+    pub begun: &'a BTreeSet<OccurrenceId>,
+}
+
 /// What `speaker` plays in `from_ms..until_ms`.
-pub fn timetable(lines: &[Line], speaker: &SpeakerId, areas: &[AreaCode], from_ms: i64, until_ms: i64) -> Timetable {
+pub fn timetable(
+    lines: &[Line],
+    speaker: &SpeakerId,
+    areas: &[AreaCode],
+    from_ms: i64,
+    until_ms: i64,
+    past: Option<&Past<'_>>,
+) -> Timetable {
     let mut table = Timetable::default();
     let mut candidates = vec![];
     for line in lines.iter().filter(|line| line.schedule.reaches(speaker, areas)) {
         for start_ms in line.schedule.rule.starts(from_ms, until_ms, MAX_STARTS) {
+            let unplanned = |past: &Past<'_>| {
+                start_ms < past.now_ms && !past.begun.contains(&OccurrenceId::new(&line.schedule.id, start_ms))
+            };
+            if past.is_some_and(unplanned) {
+                continue;
+            }
             if let Some(occurrence) = fill(line, areas, start_ms, &mut table.left_out) {
                 candidates.push(occurrence);
             }
@@ -94,6 +115,10 @@ fn fill(line: &Line, areas: &[AreaCode], start_ms: i64, left_out: &mut Vec<LeftO
         return None;
     }
     let slot_end_ms = schedule.duration_ms.map(|length| start_ms + length);
+    // No slot is longer than a day, whatever its programme holds.
+    let latest_ms = slot_end_ms.unwrap_or(start_ms + DAY_MS);
+    let lengths = line.items.iter().filter_map(|item| item.approved.as_ref()).map(|approved| approved.duration_ms);
+    let total_ms = lengths.sum::<i64>().min(DAY_MS);
     let mut at_ms = start_ms;
     let mut items = vec![];
     for item in &line.items {
@@ -103,7 +128,7 @@ fn fill(line: &Line, areas: &[AreaCode], start_ms: i64, left_out: &mut Vec<LeftO
             continue;
         };
         let end_ms = at_ms + approved.duration_ms;
-        if slot_end_ms.is_some_and(|slot_end_ms| end_ms > slot_end_ms) {
+        if end_ms > latest_ms {
             leave_out(Why::DoesNotFit { bulletin: bulletin.clone() });
             continue;
         }
@@ -113,7 +138,8 @@ fn fill(line: &Line, areas: &[AreaCode], start_ms: i64, left_out: &mut Vec<LeftO
             media: &approved.media,
             priority: schedule.priority,
             start_ms,
-            end_ms: slot_end_ms.unwrap_or(end_ms),
+            // Without a slot the end is known only after all items; asking up to the latest possible end errs on the safe side.
+            end_ms: slot_end_ms.unwrap_or(start_ms + total_ms),
             areas,
         };
         if let Err(denial) = approved.approval.allows(&approved.approver, &wanted) {

@@ -82,7 +82,7 @@ proptest! {
     fn nothing_overlaps_nothing_is_lost_and_the_higher_always_stays(rules in prop::collection::vec(line(), 1..8)) {
         let lines = lines(&rules);
         let (speaker, areas) = ("a".parse().unwrap(), vec!["66".parse().unwrap()]);
-        let table = timetable(&lines, &speaker, &areas, FROM_MS, UNTIL_MS);
+        let table = timetable(&lines, &speaker, &areas, FROM_MS, UNTIL_MS, None);
 
         // No two sounds at once, in order, inside the window.
         for pair in table.occurrences.windows(2) {
@@ -111,7 +111,7 @@ proptest! {
             }
         }
         // The same again gives the same.
-        prop_assert_eq!(table, timetable(&lines, &speaker, &areas, FROM_MS, UNTIL_MS));
+        prop_assert_eq!(table, timetable(&lines, &speaker, &areas, FROM_MS, UNTIL_MS, None));
     }
 
     #[test]

@@ -245,6 +245,7 @@ test.describe('what is shown', () => {
       decode_failed: true,
       withdrawn: true,
       slot_over: true,
+      other: true,
       no_report: true,
     };
     const codes = Object.keys(reasons) as Reason[];

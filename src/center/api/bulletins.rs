@@ -21,6 +21,7 @@ use crate::domain::approval::{Approval, Role};
 use crate::domain::bulletin::{Language, RevisionState, Step};
 use crate::domain::ids::{AreaCode, BulletinId, MediaHash};
 use crate::protocol::envelope::Envelope;
+use crate::protocol::limits::STATEMENT_BYTES;
 
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct BulletinView {
@@ -141,8 +142,6 @@ pub struct NewBulletin {
     /// ISO 639-3.
     language: String,
     area: String,
-    #[serde(default)]
-    text: String,
     /// The file's name, for people.
     #[serde(default)]
     file_name: String,
@@ -163,12 +162,9 @@ pub async fn add(
     let language: Language = new.language.parse().map_err(Problem::bad_request)?;
     let area: AreaCode = new.area.parse().map_err(|e| Problem::bad_request(format!("{e}")))?;
     app.store.areas().await?.path(&area).map_err(|e| Problem::bad_request(e.to_string()))?;
-    if new.text.len() > 100_000 {
-        return Err(Problem::bad_request("the text is longer than 100,000 bytes"));
-    }
     let title = titled(&new.title)?;
     let upload = receive(&app, body).await?;
-    let row = BulletinRow { id, title, language, area, words: new.text, created_ms: now_ms() };
+    let row = BulletinRow { id, title, language, area, words: String::new(), created_ms: now_ms() };
     if let Err(error) = app.store.add_bulletin(&row, &file_name(&new.file_name), &upload).await {
         let _ = std::fs::remove_file(app.upload_path(&upload));
         return Err(error.into());
@@ -322,6 +318,9 @@ async fn check_approval(
 ) -> Result<(), Problem> {
     let refuse = |why: String| Problem::bad_request(format!("the approval was not taken: {why}"));
     ready(row)?;
+    if envelope.payload.len() > STATEMENT_BYTES {
+        return Err(refuse("it is too long; name fewer areas, or one that stands above them".into()));
+    }
     let Intake::Ready(sound) = &row.intake else { return Err(refuse("there is no sound".into())) };
     let named: Approval = envelope.peek().map_err(|e| refuse(e.to_string()))?;
     let certificates = app.store.certificates().await?;
@@ -349,6 +348,25 @@ async fn check_approval(
         return Err(refuse("it names no area or no time".into()));
     }
     Ok(())
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct Words {
+    pub text: String,
+}
+
+/// Set the text of a bulletin
+#[utoipa::path(put, path = "/api/v1/bulletins/{id}/text", request_body = Words, responses((status = 204), (status = 404, body = Problem)))]
+pub async fn set_text(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    Json(words): Json<Words>,
+) -> Result<StatusCode, Problem> {
+    if words.text.len() > 100_000 || words.text.contains('\0') {
+        return Err(Problem::bad_request("the text is longer than 100,000 bytes, or no text"));
+    }
+    app.store.set_words(&bulletin_id(&id)?, &words.text).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Remove a bulletin that was never approved

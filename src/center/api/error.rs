@@ -74,3 +74,16 @@ impl From<PlanError> for Problem {
         }
     }
 }
+
+/// The framework's own refusals (a body that is not JSON, a query that lacks a field) come as plain text; as problems they
+/// speak like everything else here.
+pub async fn as_problem(response: Response) -> Response {
+    let plain =
+        response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
+    let status = response.status();
+    if !plain || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let detail = axum::body::to_bytes(response.into_body(), 64 * 1024).await.unwrap_or_default();
+    Problem::new(status, String::from_utf8_lossy(&detail).trim()).into_response()
+}

@@ -47,6 +47,7 @@ const JSON_BYTES: usize = 1024 * 1024;
         people::add_certificate,
         bulletins::list,
         bulletins::remove,
+        bulletins::set_text,
         bulletins::one,
         bulletins::add,
         bulletins::revise,
@@ -72,6 +73,7 @@ pub fn router(app: Arc<App>, stop: watch::Receiver<bool>) -> Router {
         .route("/speakers/{id}", get(people::speaker))
         .route("/speakers/{id}/plan", get(people::speaker_plan))
         .route("/certificates", get(people::certificates).post(people::add_certificate))
+        .route("/bulletins/{id}/text", put(bulletins::set_text))
         .route("/bulletins/{id}", get(bulletins::one).delete(bulletins::remove))
         .route("/bulletins/{id}/revisions/{revision}/{step}", post(bulletins::step))
         .route("/media/{hash}", get(bulletins::media))
@@ -101,6 +103,7 @@ pub fn router(app: Arc<App>, stop: watch::Receiver<bool>) -> Router {
         .nest("/api/v1", guarded.merge(open).fallback(async || Problem::not_found("there is nothing at this address")))
         .fallback(web::page)
         .layer(middleware::map_response(web::add_headers))
+        .layer(middleware::map_response(error::as_problem))
 }
 
 /// OpenAPI 3.1, with the server's own prefix.

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use super::{PAGE, Problem};
 use crate::center::app::{App, Change, now_ms};
+use crate::center::broker::CENTER_USER;
 use crate::center::datadir::random_text;
 use crate::center::planner::{self, Material};
 use crate::center::plays::{Play, plays};
@@ -18,9 +19,10 @@ use crate::center::store::SpeakerRow;
 use crate::domain::approval::{Certificate, Role, key_text};
 use crate::domain::area::{Area, AreaTree};
 use crate::domain::ids::{AreaCode, SpeakerId};
-use crate::domain::plan::Plan;
+use crate::domain::plan::{HORIZON_MS, Plan};
 use crate::domain::{DAY_MS, timetable::LeftOut};
 use crate::protocol::envelope::Envelope;
+use crate::protocol::limits::STATEMENT_BYTES;
 use crate::protocol::trust::SignedPlan;
 
 #[derive(Debug, Deserialize)]
@@ -112,6 +114,9 @@ pub async fn add_area(State(app): State<Arc<App>>, Json(new): Json<AreaView>) ->
 /// A title as people wrote it, if there is one and it is not a novel.
 pub fn titled(title: &str) -> Result<String, Problem> {
     let title = title.trim();
+    if title.chars().any(char::is_control) {
+        return Err(Problem::bad_request("the title holds control characters"));
+    }
     match title.chars().count() {
         0 => Err(Problem::bad_request("give it a title")),
         1..=200 => Ok(title.to_owned()),
@@ -255,6 +260,11 @@ pub async fn add_speaker(
     Json(new): Json<NewSpeaker>,
 ) -> Result<(StatusCode, Json<SpeakerCreated>), Problem> {
     let id = speaker_id(&new.id)?;
+    if new.id.starts_with(CENTER_USER) {
+        return Err(Problem::bad_request(format!(
+            "names that begin with {CENTER_USER:?} are the center's own; choose another"
+        )));
+    }
     let area: AreaCode = new.area.parse().map_err(|e| Problem::bad_request(format!("{e}")))?;
     let areas = app.store.areas().await?.path(&area).map_err(|e| Problem::bad_request(e.to_string()))?;
     let password = random_text(18).map_err(Problem::internal)?;
@@ -289,8 +299,9 @@ pub struct PlanView {
 pub async fn speaker_plan(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<PlanView>, Problem> {
     let row = app.store.speaker(&speaker_id(&id)?).await?;
     let newest = app.store.newest_plan(&row.id).await?;
-    let plan = newest.and_then(|row| serde_json::from_str::<SignedPlan>(&row.body).ok()?.plan.peek().ok());
-    let (_, left_out) = planner::draft(&app, &Material::load(&app).await?, &row, now_ms())?;
+    let plan = newest.as_ref().and_then(|row| serde_json::from_str::<SignedPlan>(&row.body).ok()?.plan.peek().ok());
+    let (_, left_out) =
+        planner::draft(&app, &Material::load(&app).await?, &row, newest.as_ref(), now_ms(), HORIZON_MS)?;
     Ok(Json(PlanView { plan, left_out }))
 }
 
@@ -319,6 +330,9 @@ pub async fn add_certificate(
     State(app): State<Arc<App>>,
     Json(envelope): Json<Envelope>,
 ) -> Result<(StatusCode, Json<CertificateView>), Problem> {
+    if envelope.payload.len() > STATEMENT_BYTES {
+        return Err(Problem::bad_request("the certificate is too long; name fewer areas"));
+    }
     let certificate: Certificate = envelope
         .open(&app.site.authority)
         .map_err(|e| Problem::bad_request(format!("the certificate was not taken: {e}")))?;

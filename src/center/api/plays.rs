@@ -51,7 +51,8 @@ pub async fn list(State(app): State<Arc<App>>, Query(query): Query<PlayQuery>) -
         Some(cursor) => cursor.parse().map_err(|_| Problem::bad_request("the cursor is not one of ours"))?,
     };
     let limit = query.limit.unwrap_or(PAGE as usize).clamp(1, PAGE as usize);
-    let next_cursor = (all.len() > skip + limit).then(|| (skip + limit).to_string());
+    let end = skip.saturating_add(limit);
+    let next_cursor = (all.len() > end).then(|| end.to_string());
     Ok(Json(Listed { items: all.into_iter().skip(skip).take(limit).collect(), next_cursor }))
 }
 

@@ -89,14 +89,14 @@ pub enum Bulletin {
         #[arg(long)]
         reason: String,
     },
-    /// Take out for good; speakers are told with their next plan
+    /// Take the approved revision and all before it off the air for good; what sounds now stops
     Withdraw(Which),
 }
 
 #[derive(clap::Args)]
 pub struct Which {
     id: String,
-    /// The newest if not given
+    /// The newest if not given (for withdraw: the newest approved one)
     #[arg(long)]
     revision: Option<u32>,
 }
@@ -150,7 +150,13 @@ async fn perform(place: &Place, client: &Client, command: Bulletin) -> Result<()
         }
         Bulletin::Submit(which) => step(place, client, &which, "submit", json!({})).await,
         Bulletin::Return { which, reason } => step(place, client, &which, "return", json!({ "reason": reason })).await,
-        Bulletin::Withdraw(which) => step(place, client, &which, "withdraw", json!({})).await,
+        Bulletin::Withdraw(which) => {
+            // What is approved is meant, not a draft that came after it; those before it go with it.
+            let shown: BulletinView = client.get(&format!("/bulletins/{}", which.id)).await?;
+            let approved = shown.revisions.iter().rev().find(|revision| revision.state == "approved");
+            let revision = which.revision.or(approved.map(|revision| revision.revision));
+            step(place, client, &Which { id: which.id, revision }, "withdraw", json!({})).await
+        }
         Bulletin::Approve { which, key, passphrase_file, area, highest, valid_days } => {
             let shown: BulletinView = client.get(&format!("/bulletins/{}", which.id)).await?;
             let revision = pick(&shown, which.revision)?;
@@ -189,17 +195,23 @@ struct NewBulletin<'a> {
 
 async fn add(client: &Client, file: &Path, new: &NewBulletin<'_>) -> Result<BulletinView, String> {
     let mut path = format!(
-        "/bulletins?title={}&language={}&area={}&text={}&file_name={}",
+        "/bulletins?title={}&language={}&area={}&file_name={}",
         escaped(new.title),
         escaped(new.language),
         escaped(new.area),
-        escaped(new.words),
         escaped(&name_of(file))
     );
     if let Some(id) = new.id {
         path = format!("{path}&id={}", escaped(id));
     }
-    upload(client, file, &path).await
+    let mut added = upload(client, file, &path).await?;
+    if !new.words.is_empty() {
+        client
+            .send::<Value>(Method::PUT, &format!("/bulletins/{}/text", added.id), &json!({ "text": new.words }))
+            .await?;
+        added.text = new.words.to_owned();
+    }
+    Ok(added)
 }
 
 fn name_of(file: &Path) -> String {

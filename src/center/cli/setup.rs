@@ -184,6 +184,11 @@ pub async fn speaker(place: &Place, command: Speaker) -> Result<(), String> {
             if let Some(path) = config_out.as_ref().filter(|path| path.exists()) {
                 return Err(format!("{} is there already; nothing was changed", path.display()));
             }
+            // The password is told this once: the file must be writable before the speaker exists.
+            if let Some(path) = &config_out {
+                write_secret(path, "").map_err(|e| format!("{} cannot be written: {e}", path.display()))?;
+                std::fs::remove_file(path).map_err(|e| e.to_string())?;
+            }
             let body = json!({ "id": id, "title": title, "area": area });
             let created: SpeakerCreated = client.send(Method::POST, "/speakers", &body).await?;
             let running = place.data.as_ref().and_then(|dir| DataDir::open(dir).ok()?.running());

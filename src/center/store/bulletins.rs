@@ -118,6 +118,15 @@ impl Store {
         bulletin(&row.ok_or_else(|| StoreError::NotFound(format!("bulletin {id}")))?)
     }
 
+    pub async fn set_words(&self, id: &BulletinId, words: &str) -> Result<(), StoreError> {
+        let done = sqlx::query("update bulletins set words = $1 where id = $2")
+            .bind(words)
+            .bind(id.as_str())
+            .execute(&self.pool)
+            .await?;
+        if done.rows_affected() == 0 { Err(StoreError::NotFound(format!("bulletin {id}"))) } else { Ok(()) }
+    }
+
     /// Removes a bulletin with its revisions; refused once any of them was approved, since that belongs to the account.
     pub async fn remove_bulletin(&self, id: &BulletinId) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;

@@ -96,14 +96,15 @@ impl Store {
         speaker(&row.ok_or_else(|| StoreError::NotFound(format!("speaker {id}")))?)
     }
 
-    /// Takes a state unless an older connection's: a late last will has a lower birth number. Says whether it was taken.
+    /// Takes a state unless it is the end of an older connection: a late last will has a lower birth number. A birth counts even
+    /// with a lower number, since a board's storage may have been replaced. Says whether it was taken.
     pub async fn set_state(&self, id: &SpeakerId, state: &State, now_ms: i64) -> Result<bool, StoreError> {
         let detail = state.detail.as_ref().map(to_json).transpose()?;
         let birth = i64::try_from(state.birth).map_err(|_| StoreError::Damaged("birth number".into()))?;
         let done = sqlx::query(
             "update speakers set birth = $1, detail = coalesce($2, detail), \
              since_ms = case when since_ms is null or online <> $3 then $4 else since_ms end, online = $3 \
-             where id = $5 and birth <= $1",
+             where id = $5 and (birth <= $1 or $3 = 1)",
         )
         .bind(birth)
         .bind(detail)

@@ -66,6 +66,14 @@ impl Store {
         row.as_ref().map(plan).transpose()
     }
 
+    pub async fn newest_plan_number(&self, speaker: &SpeakerId) -> Result<Option<u64>, StoreError> {
+        let row = sqlx::query("select max(number) from plans where speaker = $1")
+            .bind(speaker.as_str())
+            .fetch_one(&self.pool)
+            .await?;
+        Ok(row.try_get::<Option<i64>, _>(0)?.map(|number| number as u64))
+    }
+
     /// One speaker's plans that were in force at any time from `from_ms`, oldest first: those made since, and the one before them.
     pub async fn plans_since(&self, speaker: &SpeakerId, from_ms: i64) -> Result<Vec<PlanRow>, StoreError> {
         let rows = sqlx::query(

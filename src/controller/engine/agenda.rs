@@ -9,7 +9,7 @@ use crate::controller::clock::Estimate;
 use crate::controller::player::{Session, SessionItem, Summary};
 use crate::controller::store::Play;
 use crate::domain::DAY_MS;
-use crate::domain::ids::{MediaHash, OccurrenceId};
+use crate::domain::ids::{BulletinId, MediaHash, OccurrenceId};
 use crate::domain::plan::{MAX_WINDOW_MS, MediaRef, PlannedOccurrence};
 use crate::domain::record::{Evidence, Outcome, PlaybackRecord, Reason};
 use crate::protocol::trust::VerifiedPlan;
@@ -22,6 +22,8 @@ const LAST_CALL_MS: i64 = 400;
 const CHECK_MS: i64 = 60_000;
 /// A start within this of the plan counts as on time.
 const ON_TIME_MS: i64 = 250;
+/// A session that is not over this long after its slot never will be.
+const STALLED_MS: i64 = 5_000;
 /// With less than this left of the content, joining late is pointless.
 const WORTH_JOINING_MS: i64 = 1_000;
 
@@ -60,8 +62,13 @@ impl Agenda {
         }));
         let current = self.current.as_mut()?;
         let on_air = &current.entry.occurrence;
-        // Another title or volume is for the next time; other content is not what is approved now.
-        let same = |other: &PlannedOccurrence| other.id == on_air.id && other.items == on_air.items;
+        // An edit is for the next time. Only where the slot, or a bulletin in it, is gone does the sound have to end.
+        let holds = |other: &PlannedOccurrence, bulletin: &BulletinId| {
+            other.items.iter().any(|item| item.bulletin == *bulletin)
+        };
+        let same = |other: &PlannedOccurrence| {
+            other.id == on_air.id && on_air.items.iter().all(|item| holds(other, &item.bulletin))
+        };
         if !new.speaks_for(on_air.start_ms, on_air.end_ms) || new.occurrences.iter().any(same) {
             return None;
         }
@@ -83,7 +90,8 @@ impl Agenda {
     /// Every file that the agenda needs.
     pub fn media(&self) -> Vec<MediaRef> {
         let mut seen = BTreeSet::new();
-        let refs = self.entries.iter().flat_map(|entry| {
+        let current = self.current.as_ref().map(|current| &current.entry);
+        let refs = current.into_iter().chain(&self.entries).flat_map(|entry| {
             entry
                 .occurrence
                 .items
@@ -108,6 +116,7 @@ impl Engine {
         let now_ms = unix_ms(clock, now.mono_ns);
         self.forget_old(now_ms, effects);
         self.close_interrupted(now_ms, effects);
+        self.close_stalled(now, now_ms, effects);
         let mut index = 0;
         while let Some(entry) = self.agenda.entries.get(index) {
             let occurrence = &entry.occurrence;
@@ -244,7 +253,11 @@ impl Engine {
         let mut record = play.record.clone();
         let frames_to_ms = |frames: u64| (frames * 1000 / u64::from(RATE_HZ)) as i64;
         let first_mono_ns = summary.first_mono_ns.or(current.first_mono_ns);
-        if let (Some(first_mono_ns), Some(estimate)) = (first_mono_ns, self.clock.estimate(now.mono_ns)) {
+        let silent = summary.heard_frames == 0 && !summary.output_failed;
+        if silent {
+            (record.started_ms, record.start_error_us) = (None, None);
+            record.evidence = Evidence::ContentReady;
+        } else if let (Some(first_mono_ns), Some(estimate)) = (first_mono_ns, self.clock.estimate(now.mono_ns)) {
             note_start(&mut record, first_mono_ns, estimate.offset_ns);
         }
         record.heard_ms = frames_to_ms(summary.heard_frames);
@@ -275,6 +288,17 @@ impl Engine {
             } else {
                 self.record(play.record, effects);
             }
+        }
+    }
+
+    /// A device that neither plays nor fails must not hold the air for ever.
+    fn close_stalled(&mut self, now: Now, now_ms: i64, effects: &mut Vec<Effect>) {
+        let Some(current) = &self.agenda.current else { return };
+        if now_ms > current.entry.occurrence.end_ms + STALLED_MS {
+            let id = current.entry.occurrence.id.clone();
+            effects.push(Effect::Stop(id.clone()));
+            let summary = Summary { output_failed: true, first_mono_ns: current.first_mono_ns, ..Summary::default() };
+            self.finished(now, &id, &summary, effects);
         }
     }
 
@@ -349,7 +373,7 @@ fn judge(current: &Current, summary: &Summary, start_error_us: Option<i64>) -> (
         None
     };
     if summary.heard_frames == 0 {
-        let sounded = current.first_mono_ns.is_some();
+        let sounded = current.first_mono_ns.is_some() && summary.output_failed;
         return (if sounded { Outcome::Partial } else { Outcome::Missed }, reason.or(Some(Reason::OutputFailed)));
     }
     let late = start_error_us.is_some_and(|error| error > ON_TIME_MS * 1000);

@@ -31,6 +31,8 @@ struct MediaFile {
     /// When the last chunk came or the last want went out, and how long to wait after it.
     stirred_mono_ns: i64,
     patience_ns: i64,
+    /// Times that the whole turned out wrong or could not be kept; a full disk must not mean an endless download.
+    failures: u32,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -56,6 +58,7 @@ impl Library {
                     subscribed: false,
                     stirred_mono_ns: i64::MIN,
                     patience_ns: QUIET_NS,
+                    failures: 0,
                 }
             });
             self.files.insert(file.media.hash, file);
@@ -95,7 +98,7 @@ impl Library {
     }
 
     /// The result of hashing the whole.
-    pub fn checked(&mut self, media: &MediaHash, good: bool) {
+    pub fn checked(&mut self, media: &MediaHash, good: bool, now_mono_ns: i64) {
         let Some(file) = self.files.get_mut(media) else { return };
         if good {
             if file.place != Place::Whole {
@@ -105,15 +108,20 @@ impl Library {
         } else {
             warn!("media {media} is not what was approved; fetching it again");
             file.place = Place::Arriving(Bitmap::with_len(file.media.chunks.len()));
-            file.stirred_mono_ns = i64::MIN;
+            // At once the first time: it may be needed in a minute. Then ever more patiently.
+            file.stirred_mono_ns = if file.failures == 0 { i64::MIN } else { now_mono_ns };
+            file.patience_ns = LONGEST_QUIET_NS << file.failures.min(6);
+            file.failures += 1;
         }
     }
 
     /// Asks at once after a connection: what was under way is lost.
     pub fn reconnected(&mut self) {
         for file in self.files.values_mut() {
-            file.stirred_mono_ns = i64::MIN;
-            file.patience_ns = QUIET_NS;
+            if file.failures < 2 {
+                file.stirred_mono_ns = i64::MIN;
+                file.patience_ns = QUIET_NS;
+            }
         }
     }
 
@@ -129,7 +137,7 @@ impl Library {
         }
         present.set(index);
         file.stirred_mono_ns = now_mono_ns;
-        file.patience_ns = QUIET_NS;
+        file.patience_ns = if file.failures < 2 { QUIET_NS } else { file.patience_ns };
         let offset = index as u64 * u64::from(file.media.chunk_bytes);
         effects.push(Effect::WriteChunk { media, offset, chunk });
         if present.count() == file.media.chunks.len() {

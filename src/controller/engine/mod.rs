@@ -107,6 +107,7 @@ const SECOND_NS: i64 = 1_000_000_000;
 const PROBE_BURST: u32 = 12;
 const PROBE_BURST_GAP_NS: i64 = SECOND_NS / 10;
 const PROBE_GAP_NS: i64 = 16 * SECOND_NS;
+const PROBES_OPEN: usize = 16;
 const REPORT_RETRY_NS: i64 = 10 * SECOND_NS;
 const STATE_GAP_NS: i64 = SECOND_NS / 2;
 const STATE_HEARTBEAT_NS: i64 = 60 * SECOND_NS;
@@ -140,6 +141,8 @@ struct Link {
     connected: bool,
     connections: u64,
     probes_sent: u32,
+    /// Probes that were not answered yet.
+    probes: Vec<ClockProbe>,
     next_probe_mono_ns: i64,
     next_report_mono_ns: i64,
 }
@@ -173,7 +176,10 @@ impl Engine {
         if let Some(bytes) = contents.plan {
             // Its own plan is checked like a stranger's: the disk is not trusted either.
             match trust::verify(&bytes, &engine.anchor, None, None) {
-                Ok(plan) => engine.adopt(plan, &mut effects),
+                Ok(plan) => {
+                    engine.counters.highest_plan = engine.counters.highest_plan.max(plan.plan().number);
+                    engine.adopt(plan, &mut effects);
+                }
                 Err(refusal) => warn!("the stored plan is not used: {refusal}"),
             }
         }
@@ -215,7 +221,7 @@ impl Engine {
             Event::Disconnected => self.link.connected = false,
             Event::Message { topic, payload } => self.message(now, &topic, payload, &mut effects),
             Event::Player(event) => self.player(now, event, &mut effects),
-            Event::MediaChecked { media, good } => self.library.checked(&media, good),
+            Event::MediaChecked { media, good } => self.library.checked(&media, good, now.mono_ns),
             Event::MediaFound { media, whole, present } => {
                 if let Some(finish) = self.library.found(&media, whole, present) {
                     effects.push(Effect::FinishMedia(finish));
@@ -266,7 +272,13 @@ impl Engine {
         let now_ms = self.trusted(now).map(|estimate| unix_ms(estimate, now.mono_ns));
         // The plan in force comes again at every connection (it is retained); that is no replay worth a word.
         let in_force = self.plan.as_ref().map(|plan| plan.plan().number);
-        match trust::verify(&bytes, &self.anchor, Some(self.counters.highest_plan), now_ms) {
+        // The very number that was accepted may come again if its plan was lost between two writes.
+        let refuse_to = if in_force == Some(self.counters.highest_plan) {
+            Some(self.counters.highest_plan)
+        } else {
+            self.counters.highest_plan.checked_sub(1)
+        };
+        match trust::verify(&bytes, &self.anchor, refuse_to, now_ms) {
             Ok(plan) => {
                 self.counters.highest_plan = plan.plan().number;
                 self.plan_refused = None;
@@ -307,6 +319,16 @@ impl Engine {
 
     fn answered(&mut self, now: Now, payload: &[u8], effects: &mut Vec<Effect>) {
         let Ok(answer) = message::parse::<ClockAnswer>(payload) else { return };
+        // Each probe has one answer; what answers none of ours is not for us.
+        let Some(asked) = self
+            .link
+            .probes
+            .iter()
+            .position(|probe| (probe.sequence, probe.sent_mono_ns) == (answer.sequence, answer.sent_mono_ns))
+        else {
+            return;
+        };
+        self.link.probes.remove(asked);
         if !self.clock.learn(&answer, now.mono_ns) {
             return;
         }
@@ -341,6 +363,10 @@ impl Engine {
         self.link.probes_sent = self.link.probes_sent.saturating_add(1);
         self.link.next_probe_mono_ns = now.mono_ns + gap_ns;
         let probe = ClockProbe { sequence: self.link.probes_sent, sent_mono_ns: now.mono_ns };
+        if self.link.probes.len() == PROBES_OPEN {
+            self.link.probes.remove(0);
+        }
+        self.link.probes.push(probe);
         effects.push(self.publish(Up::Clock, message::bytes(&probe), false, false));
     }
 
@@ -401,7 +427,7 @@ impl Engine {
                 }
             }
             PlayerEvent::Corrupt { media } => {
-                self.library.checked(&media, false);
+                self.library.checked(&media, false, now.mono_ns);
                 self.agenda.note_fault(Reason::ContentCorrupt);
                 effects.push(Effect::CheckMedia(media));
             }

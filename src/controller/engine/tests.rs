@@ -419,6 +419,54 @@ fn a_new_plan_leaves_what_is_on_the_air_alone_if_it_still_stands() {
 }
 
 #[test]
+fn an_edit_during_the_play_is_for_the_next_time() {
+    let mut board = Board::new();
+    board.whole = true;
+    board.player_works = false;
+    let start_ms = T0_MS + 60_000;
+    let on_air = occurrence("s", start_ms);
+    board.offer(plan(1, T0_MS, vec![on_air.clone()]));
+    board.pass(62_000, 100);
+    let mut edited = on_air;
+    edited.items[0].revision = 2;
+    edited.volume_db = -10.0;
+    let payload = plan(2, T0_MS + 62_000, vec![edited]);
+    let effects = board.engine.on(now(board.now_ms, true), Event::Message { topic: down(Down::Plan), payload });
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Stop(_))));
+}
+
+#[test]
+fn a_device_that_hangs_does_not_hold_the_air_for_ever() {
+    let mut board = Board::new();
+    board.whole = true;
+    board.player_works = false;
+    let (first_ms, second_ms) = (T0_MS + 60_000, T0_MS + 120_000);
+    board.offer(plan(1, T0_MS, vec![occurrence("s", first_ms), occurrence("s", second_ms)]));
+    board.pass(61_000, 100);
+    let id = board.begun[0].clone();
+    board.on(Event::Player(PlayerEvent::Sounding { occurrence: id, first_mono_ns: mono_ns(first_ms) }));
+    board.pass(30_000, 100);
+    assert_eq!(board.outcome("s", first_ms), (Outcome::Partial, Some(Reason::OutputFailed)));
+    board.player_works = true;
+    board.pass(60_000, 100);
+    assert_eq!(board.outcome("s", second_ms), (Outcome::Played, None));
+}
+
+#[test]
+fn a_plan_lost_between_two_writes_is_taken_again() {
+    let mut board = Board::new();
+    board.whole = true;
+    let bytes = plan(3, T0_MS, vec![occurrence("s", T0_MS + 60_000)]);
+    board.offer(bytes.clone());
+    board.plan = None;
+    board.restart();
+    board.offer(plan(2, T0_MS, vec![]));
+    board.offer(bytes);
+    board.pass(80_000, 100);
+    assert_eq!(board.outcome("s", T0_MS + 60_000), (Outcome::Played, None));
+}
+
+#[test]
 fn what_was_over_when_a_new_plan_was_made_is_still_accounted_for() {
     let mut board = Board::new();
     board.clock = false;

@@ -153,11 +153,14 @@ impl<R: FnMut(PlayerEvent)> Mixer<R> {
         let late = now_frame > 0;
         // A late joiner begins a little ahead, to be decoded by the time it is due.
         let first_frame = if late { (now_frame + u64::from(RATE_HZ) / 5).min(session.frames) } else { 0 };
-        let cue = Cue { id, start_mono_ns: session.start_mono_ns, frames: session.frames, first_frame, audio };
+        let (start_mono_ns, frames) = (session.start_mono_ns, session.frames);
         let mut running = Running::new(id, session, ring, first_frame);
         for corrupt in running.verify(&self.files) {
             (self.report)(PlayerEvent::Corrupt { media: corrupt });
         }
+        let content_from =
+            running.session.items.iter().find(|item| item.file.is_some()).map_or(frames, |item| item.at_frame);
+        let cue = Cue { id, start_mono_ns, frames, first_frame, content_from, audio };
         running.feed(&self.files);
         let accepted = match &mut self.output {
             Some((_, rings)) => rings.orders.push(Order::Play(cue)).is_ok(),

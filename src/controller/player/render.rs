@@ -26,6 +26,8 @@ pub struct Cue {
     pub frames: u64,
     /// Position on the time line of the first sample in `audio`.
     pub first_frame: u64,
+    /// Where on the time line programme begins; before it there is only silence for what is missing.
+    pub content_from: u64,
     pub audio: Consumer<f32>,
 }
 
@@ -133,8 +135,12 @@ impl Playing {
         self.last = if end > 0 { out[end - 1] } else { self.last };
         self.taken_to += ready as u64;
         self.position += end as u64;
-        if ready > 0 && self.totals.first_mono_ns.is_none() && self.first_heard.is_none() {
-            self.first_heard = Some(lead);
+        if self.totals.first_mono_ns.is_none() && self.first_heard.is_none() {
+            let begun = self.taken_to - ready as u64;
+            let silent = self.cue.content_from.saturating_sub(begun);
+            if silent < ready as u64 {
+                self.first_heard = Some(lead + silent as usize);
+            }
         }
         if ready < wanted {
             if !self.dry && self.totals.first_mono_ns.is_some() {
@@ -200,7 +206,9 @@ impl Renderer {
         }
         playing.fill(&mut out[index..]);
         if !begun && let Some(offset) = playing.first_heard.take() {
-            let first_mono_ns = heard_mono_ns + ((index + offset) as f64 * NS_PER_FRAME) as i64;
+            // As an instant of the time line's own beginning, if that was silent.
+            let silent = playing.cue.content_from as f64;
+            let first_mono_ns = heard_mono_ns + (((index + offset) as f64 - silent) * NS_PER_FRAME) as i64;
             playing.totals.first_mono_ns = Some(first_mono_ns);
             let _ = self.notices.push(Notice::Sounding { id: playing.cue.id, first_mono_ns });
         }
@@ -254,7 +262,9 @@ mod tests {
     fn ramp(rig: &mut Rig, start_mono_ns: i64, frames: u64, first_frame: u64) {
         let (mut samples, audio) = RingBuffer::new(frames as usize);
         (first_frame..frames).for_each(|n| samples.push((n + 1) as f32).unwrap());
-        rig.orders.push(Order::Play(Cue { id: 1, start_mono_ns, frames, first_frame, audio })).unwrap();
+        rig.orders
+            .push(Order::Play(Cue { id: 1, start_mono_ns, frames, first_frame, content_from: 0, audio }))
+            .unwrap();
     }
 
     fn at(frame: f64) -> i64 {
@@ -323,11 +333,30 @@ mod tests {
     }
 
     #[test]
+    fn silence_in_place_of_what_is_missing_is_not_a_sound() {
+        for (content_from, told) in [(500, true), (2000, false)] {
+            let mut rig = rig();
+            let (mut samples, audio) = RingBuffer::new(2000);
+            (0..2000).for_each(|n| samples.push(if n < content_from { 0.0 } else { 0.5 }).unwrap());
+            let cue = Cue { id: 1, start_mono_ns: 0, frames: 2000, first_frame: 0, content_from, audio };
+            rig.orders.push(Order::Play(cue)).unwrap();
+            run(&mut rig, 6, 0.0);
+            let notices: Vec<_> = std::iter::from_fn(|| rig.notices.pop().ok()).collect();
+            let sounding = notices
+                .iter()
+                .any(|notice| matches!(notice, Notice::Sounding { first_mono_ns, .. } if first_mono_ns.abs() < 25_000));
+            assert_eq!(sounding, told, "{notices:?}");
+        }
+    }
+
+    #[test]
     fn a_ring_that_runs_dry_keeps_its_place_and_is_counted_once() {
         let mut rig = rig();
         let (mut samples, audio) = RingBuffer::new(4096);
         (0..480).for_each(|n| samples.push(n as f32 + 1.0).unwrap());
-        rig.orders.push(Order::Play(Cue { id: 1, start_mono_ns: 0, frames: 1920, first_frame: 0, audio })).unwrap();
+        rig.orders
+            .push(Order::Play(Cue { id: 1, start_mono_ns: 0, frames: 1920, first_frame: 0, content_from: 0, audio }))
+            .unwrap();
         let mut buffer = [0.0; 480];
         for n in 0..3 {
             rig.renderer.render(&mut buffer, at(480.0 * f64::from(n)), true);
