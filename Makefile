@@ -25,7 +25,7 @@ test: deps deps-test web simdac
 ## bench: the benchmark table
 bench: deps deps-bench web simdac
 	cargo build --profile slim --no-default-features --features controller --bin loaxa-controller
-	cargo bench --quiet -- $(ARGS)
+	cargo bench --quiet --bench table -- $(ARGS)
 
 ## lint: formatting, clippy in all feature sets, web lint and types, licences and sources of dependencies
 lint: deps web

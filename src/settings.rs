@@ -45,12 +45,11 @@ pub fn load<T: Serialize + DeserializeOwned + Default>(
     if let Some(path) = file {
         let failed = |problem: String| SettingsError::File { path: path.display().to_string(), problem };
         let text = std::fs::read_to_string(path).map_err(|e| failed(e.to_string()))?;
-        let table: Table = text.parse().map_err(|e: toml::de::Error| failed(e.to_string().trim_end().to_owned()))?;
+        let table: Table = text.parse().map_err(|e: toml::de::Error| failed(one_line(&e, &text)))?;
         note_sources(&table, "", &path.display().to_string(), &mut sources);
         merge(&mut merged, table);
-        // Read alone first, so that a fault in the file is reported with its line.
-        toml::from_str::<Table>(&text).map_err(|e| failed(e.to_string()))?;
-        T::deserialize(merged.clone()).map_err(|e| failed(e.to_string().trim_end().to_owned()))?;
+        // Now, so that a fault is known to be this file's.
+        T::deserialize(merged.clone()).map_err(|e| failed(one_line(&e, &text)))?;
     }
     let environment = environment.into_iter().filter_map(|(name, text)| {
         let key = name.strip_prefix("LOAXA_")?.to_ascii_lowercase().replace("__", ".");
@@ -61,10 +60,24 @@ pub fn load<T: Serialize + DeserializeOwned + Default>(
     for (key, text, source) in environment.collect::<Vec<_>>().into_iter().chain(flags) {
         set(&mut merged, &defaults, &key, &text).map_err(|e| problem(&key, &source, e))?;
         sources.insert(key.clone(), source.clone());
-        T::deserialize(merged.clone()).map_err(|e| problem(&key, &source, e.to_string().trim_end().to_owned()))?;
+        T::deserialize(merged.clone()).map_err(|e| problem(&key, &source, one_line(&e, "")))?;
     }
     let values = T::deserialize(merged).map_err(|e| problem("(all)", "the program", e.to_string()))?;
     Ok(Settings { values, sources })
+}
+
+/// What a TOML error says, in one line, with the line of the file it is about.
+pub fn one_line(error: &toml::de::Error, text: &str) -> String {
+    let told = error.to_string();
+    let message = if error.span().is_some() {
+        error.message().to_owned()
+    } else {
+        told.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    match error.span().and_then(|span| text.get(..span.start)) {
+        Some(before) => format!("line {}: {message}", before.lines().count().max(1)),
+        None => message,
+    }
 }
 
 fn known(defaults: &Table, key: &str) -> bool {

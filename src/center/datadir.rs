@@ -71,6 +71,8 @@ pub struct NewSite {
     pub area: AreaCode,
     pub area_title: String,
     pub time_zone: String,
+    /// PostgreSQL by URL; SQLite in the directory where absent.
+    pub database: Option<String>,
 }
 
 impl DataDir {
@@ -100,7 +102,7 @@ impl DataDir {
             builder.recursive(true).mode(0o700).create(root.join(dir)).map_err(|e| failed("a directory", e))?;
         }
         // Left behind by an init that was cut off: without site.json nothing was ever made with them.
-        for left in ["authority.key", "dispatcher.key", "token"] {
+        for left in ["authority.key", "dispatcher.key", "token", CONFIG_FILE] {
             let _ = fs::remove_file(root.join(left));
         }
         let authority = SigningKey::generate().map_err(|e| e.to_string())?;
@@ -131,6 +133,10 @@ impl DataDir {
         write_secret(&root.join("dispatcher.key"), &STANDARD.encode(*dispatcher.seed()))
             .map_err(|e| failed("dispatcher.key", e))?;
         write_secret(&root.join("token"), &token).map_err(|e| failed("token", e))?;
+        if let Some(url) = new.database {
+            let text = format!("[store]\ndatabase = {}", toml::Value::String(url));
+            write_secret(&root.join(CONFIG_FILE), &text).map_err(|e| failed(CONFIG_FILE, e))?;
+        }
         // Last, since its presence says that the rest is there.
         let site = serde_json::to_string_pretty(&site).map_err(|e| e.to_string())?;
         write_whole(&root.join("site.json"), site.as_bytes()).map_err(|e| failed("site.json", e))?;

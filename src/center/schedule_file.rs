@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::ids::{BulletinId, ProgrammeId, ScheduleId};
 use crate::domain::programme::{MAX_ITEMS, Programme};
 use crate::domain::schedule::{Schedule, ScheduleText};
+use crate::settings::one_line;
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -39,7 +40,7 @@ pub struct ProgrammeText {
 impl ScheduleFile {
     pub fn read(path: &Path) -> Result<Self, String> {
         let text = std::fs::read_to_string(path).map_err(|e| format!("{} cannot be read: {e}", path.display()))?;
-        toml::from_str(&text).map_err(|e| format!("{}: {}", path.display(), e.to_string().trim_end()))
+        toml::from_str(&text).map_err(|e| format!("{}: {}", path.display(), one_line(&e, &text)))
     }
 
     /// All schedules, validated; an error names the table it is in.

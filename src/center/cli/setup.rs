@@ -12,7 +12,7 @@ use tracing_subscriber::EnvFilter;
 use super::{Place, keys, table};
 use crate::center::api::{AreaView, SpeakerCreated};
 use crate::center::app::now_ms;
-use crate::center::datadir::{CONFIG_FILE, DataDir, NewSite, random_text, write_secret};
+use crate::center::datadir::{DataDir, NewSite, random_text, write_secret};
 use crate::center::serve as server;
 use crate::domain::approval::key_text;
 use crate::domain::ids::{AreaCode, SiteId};
@@ -54,14 +54,11 @@ pub fn init(place: &Place, init: Init) -> Result<(), String> {
         area: init.area,
         area_title: init.area_title,
         time_zone: init.time_zone.to_string(),
+        database: init.database,
     };
     let data = DataDir::init(&dir, new, &passphrase, now_ms())?;
     let site = data.site()?;
     let authority = key_text::format(&site.authority);
-    if let Some(url) = &init.database {
-        let text = format!("[store]\ndatabase = {}\n", toml::Value::String(url.clone()));
-        write_secret(&data.path(CONFIG_FILE), &text).map_err(|e| format!("{CONFIG_FILE} cannot be written: {e}"))?;
-    }
     let mut made = json!({ "data": dir, "site": site.site, "area": site.area, "authority": authority });
     if made_up {
         made["authority_passphrase"] = json!(*passphrase);
