@@ -248,8 +248,11 @@ fn plan_within(
     Ok(Some(PlanRow { speaker: speaker.id.clone(), number: plan.number, made_ms: now_ms, until_ms, digest, body }))
 }
 
+/// Certificates and approvals.
+type Statements = (Vec<Envelope>, Vec<Envelope>);
+
 /// The certificates and approvals that a speaker needs to check this plan.
-fn statements(material: &Material, plan: &Plan) -> (Vec<Envelope>, Vec<Envelope>) {
+fn statements(material: &Material, plan: &Plan) -> Statements {
     let bulletins: BTreeSet<&BulletinId> =
         plan.occurrences.iter().flat_map(|o| o.items.iter().map(|item| &item.bulletin)).collect();
     let approvals: Vec<Envelope> = bulletins.iter().filter_map(|id| material.approvals.get(*id).cloned()).collect();
@@ -272,7 +275,7 @@ fn statements(material: &Material, plan: &Plan) -> (Vec<Envelope>, Vec<Envelope>
 
 /// A fingerprint of what a plan says for the time from `now_ms` to `until_ms`: two plans that agree there say the same to
 /// the listener.
-fn digest(plan: &Plan, statements: &(Vec<Envelope>, Vec<Envelope>), now_ms: i64, until_ms: i64) -> String {
+fn digest(plan: &Plan, statements: &Statements, now_ms: i64, until_ms: i64) -> String {
     let occurrences: Vec<_> = plan.occurrences.iter().filter(|o| o.end_ms > now_ms && o.start_ms < until_ms).collect();
     // Only the statements that these occurrences rest on: one that has served its turn changes nothing.
     let used: BTreeSet<&BulletinId> =
@@ -301,7 +304,7 @@ fn digest_of_stored(row: &PlanRow, now_ms: i64, until_ms: i64) -> String {
 }
 
 /// A stored plan with its certificates and approvals.
-fn read_plan(row: &PlanRow) -> Option<(Plan, (Vec<Envelope>, Vec<Envelope>))> {
+fn read_plan(row: &PlanRow) -> Option<(Plan, Statements)> {
     let signed: SignedPlan = serde_json::from_str(&row.body).ok()?;
     Some((signed.plan.peek().ok()?, (signed.certificates, signed.approvals)))
 }

@@ -31,7 +31,8 @@ const WORTH_JOINING_MS: i64 = 1_000;
 pub(super) struct Agenda {
     /// In order of start; those of an older plan that it still has to answer for come first.
     entries: Vec<Entry>,
-    current: Option<Current>,
+    /// What the player has: what sounds, and what follows it.
+    on: Vec<Current>,
 }
 
 #[derive(Debug, Clone)]
@@ -41,7 +42,10 @@ struct Entry {
     checked: bool,
 }
 
-/// The occurrence that the player has.
+/// Sessions that the player holds at once: one that sounds and one that is ready to follow without a gap.
+const ON_AT_ONCE: usize = 2;
+
+/// An occurrence that the player has.
 #[derive(Debug)]
 struct Current {
     entry: Entry,
@@ -51,8 +55,8 @@ struct Current {
 }
 
 impl Agenda {
-    /// Takes a new plan's occurrences, keeping those older ones that it does not speak for. Gives the one that must stop.
-    pub fn replace(&mut self, plan: &Arc<VerifiedPlan>) -> Option<OccurrenceId> {
+    /// Takes a new plan's occurrences, keeping those older ones that it does not speak for. Gives those that must stop.
+    pub fn replace(&mut self, plan: &Arc<VerifiedPlan>) -> Vec<OccurrenceId> {
         let new = plan.plan();
         self.entries.retain(|entry| !new.speaks_for(entry.occurrence.start_ms, entry.occurrence.end_ms));
         self.entries.extend(new.occurrences.iter().map(|occurrence| Entry {
@@ -60,29 +64,41 @@ impl Agenda {
             plan: plan.clone(),
             checked: false,
         }));
-        let current = self.current.as_mut()?;
-        let on_air = &current.entry.occurrence;
-        // An edit is for the next time. Only where the slot, or a bulletin in it, is gone does the sound have to end.
-        let holds = |other: &PlannedOccurrence, bulletin: &BulletinId| {
-            other.items.iter().any(|item| item.bulletin == *bulletin)
-        };
-        let same = |other: &PlannedOccurrence| {
-            other.id == on_air.id && on_air.items.iter().all(|item| holds(other, &item.bulletin))
-        };
-        if !new.speaks_for(on_air.start_ms, on_air.end_ms) || new.occurrences.iter().any(same) {
-            return None;
+        let mut stopped = vec![];
+        for current in &mut self.on {
+            let on_air = &current.entry.occurrence;
+            // An edit is for the next time. Only where the slot, or a bulletin in it, is gone does the sound have to end.
+            let holds = |other: &PlannedOccurrence, bulletin: &BulletinId| {
+                other.items.iter().any(|item| item.bulletin == *bulletin)
+            };
+            let same = |other: &PlannedOccurrence| {
+                other.id == on_air.id && on_air.items.iter().all(|item| holds(other, &item.bulletin))
+            };
+            if new.speaks_for(on_air.start_ms, on_air.end_ms) && !new.occurrences.iter().any(same) {
+                stopped.push(on_air.id.clone());
+                current.fault = Some(Reason::Withdrawn);
+            }
         }
-        let id = on_air.id.clone();
-        current.fault = Some(Reason::Withdrawn);
-        Some(id)
+        stopped
+    }
+
+    fn find(&mut self, id: &OccurrenceId) -> Option<&mut Current> {
+        self.on.iter_mut().find(|current| current.entry.occurrence.id == *id)
+    }
+
+    fn take(&mut self, id: &OccurrenceId) -> Option<Current> {
+        let index = self.on.iter().position(|current| current.entry.occurrence.id == *id)?;
+        Some(self.on.remove(index))
     }
 
     pub fn playing(&self) -> Option<&OccurrenceId> {
-        self.current.as_ref().map(|current| &current.entry.occurrence.id)
+        self.on.first().map(|current| &current.entry.occurrence.id)
     }
 
-    pub fn note_fault(&mut self, reason: Reason) {
-        if let Some(current) = &mut self.current {
+    /// Notes a fault of whatever the player has that uses this file.
+    pub fn note_fault(&mut self, media: &MediaHash, reason: Reason) {
+        let uses = |current: &&mut Current| current.entry.occurrence.items.iter().any(|item| item.media == *media);
+        for current in self.on.iter_mut().filter(uses) {
             current.fault.get_or_insert(reason);
         }
     }
@@ -90,8 +106,8 @@ impl Agenda {
     /// Every file that the agenda needs.
     pub fn media(&self) -> Vec<MediaRef> {
         let mut seen = BTreeSet::new();
-        let current = self.current.as_ref().map(|current| &current.entry);
-        let refs = current.into_iter().chain(&self.entries).flat_map(|entry| {
+        let on = self.on.iter().map(|current| &current.entry);
+        let refs = on.chain(&self.entries).flat_map(|entry| {
             entry
                 .occurrence
                 .items
@@ -158,7 +174,7 @@ impl Engine {
         if over {
             return Decision::Miss(self.why_missed(occurrence, ready > 0));
         }
-        if self.agenda.current.is_some() || now_ms < occurrence.start_ms - LEAD_MS {
+        if self.agenda.on.len() >= ON_AT_ONCE || now_ms < occurrence.start_ms - LEAD_MS {
             return Decision::Wait;
         }
         let all = ready == permitted.len();
@@ -228,13 +244,11 @@ impl Engine {
         effects.push(Effect::SavePlay(Box::new(play.clone())));
         effects.push(Effect::Play(session));
         self.plays.insert(play.record.occurrence.clone(), play);
-        self.agenda.current = Some(Current { entry, first_mono_ns: None, fault });
+        self.agenda.on.push(Current { entry, first_mono_ns: None, fault });
     }
 
     pub(super) fn sounding(&mut self, now: Now, id: &OccurrenceId, first_mono_ns: i64, effects: &mut Vec<Effect>) {
-        let Some(current) = self.agenda.current.as_mut().filter(|current| current.entry.occurrence.id == *id) else {
-            return;
-        };
+        let Some(current) = self.agenda.find(id) else { return };
         current.first_mono_ns = Some(first_mono_ns);
         let offset_ns = self.clock.estimate(now.mono_ns).map_or(0, |estimate| estimate.offset_ns);
         let Some(play) = self.plays.get_mut(id) else { return };
@@ -248,7 +262,7 @@ impl Engine {
 
     /// Writes the final account of what the player has finished.
     pub(super) fn finished(&mut self, now: Now, id: &OccurrenceId, summary: &Summary, effects: &mut Vec<Effect>) {
-        let Some(current) = self.agenda.current.take_if(|current| current.entry.occurrence.id == *id) else { return };
+        let Some(current) = self.agenda.take(id) else { return };
         let Some(play) = self.plays.get(id) else { return };
         let mut record = play.record.clone();
         let frames_to_ms = |frames: u64| (frames * 1000 / u64::from(RATE_HZ)) as i64;
@@ -273,13 +287,9 @@ impl Engine {
 
     /// Plays that were on when the program ended last time get their account now; they are not begun again.
     fn close_interrupted(&mut self, now_ms: i64, effects: &mut Vec<Effect>) {
-        let playing = self.agenda.playing().cloned();
-        let open: Vec<_> = self
-            .plays
-            .values()
-            .filter(|play| play.begun && Some(&play.record.occurrence) != playing.as_ref())
-            .cloned()
-            .collect();
+        let is_on = |id: &OccurrenceId| self.agenda.on.iter().any(|current| current.entry.occurrence.id == *id);
+        let open: Vec<_> =
+            self.plays.values().filter(|play| play.begun && !is_on(&play.record.occurrence)).cloned().collect();
         for play in open {
             if play.record.started_ms.is_none() && play.record.start_ms > now_ms {
                 // Prepared, but never heard and not yet due: it can still be played.
@@ -293,11 +303,12 @@ impl Engine {
 
     /// A device that neither plays nor fails must not hold the air for ever.
     fn close_stalled(&mut self, now: Now, now_ms: i64, effects: &mut Vec<Effect>) {
-        let Some(current) = &self.agenda.current else { return };
-        if now_ms > current.entry.occurrence.end_ms + STALLED_MS {
-            let id = current.entry.occurrence.id.clone();
+        let stalled = |current: &&Current| now_ms > current.entry.occurrence.end_ms + STALLED_MS;
+        let stalled: Vec<_> =
+            self.agenda.on.iter().filter(stalled).map(|c| (c.entry.occurrence.id.clone(), c.first_mono_ns)).collect();
+        for (id, first_mono_ns) in stalled {
             effects.push(Effect::Stop(id.clone()));
-            let summary = Summary { output_failed: true, first_mono_ns: current.first_mono_ns, ..Summary::default() };
+            let summary = Summary { output_failed: true, first_mono_ns, ..Summary::default() };
             self.finished(now, &id, &summary, effects);
         }
     }

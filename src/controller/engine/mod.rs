@@ -298,9 +298,7 @@ impl Engine {
     /// Takes a verified plan into use.
     fn adopt(&mut self, plan: VerifiedPlan, effects: &mut Vec<Effect>) {
         let plan = Arc::new(plan);
-        if let Some(withdrawn) = self.agenda.replace(&plan) {
-            effects.push(Effect::Stop(withdrawn));
-        }
+        effects.extend(self.agenda.replace(&plan).into_iter().map(Effect::Stop));
         let media = self.agenda.media();
         self.library.need(media, effects);
         effects.push(Effect::KeepMedia(self.library.needed()));
@@ -428,7 +426,7 @@ impl Engine {
             }
             PlayerEvent::Corrupt { media } => {
                 self.library.checked(&media, false, now.mono_ns);
-                self.agenda.note_fault(Reason::ContentCorrupt);
+                self.agenda.note_fault(&media, Reason::ContentCorrupt);
                 effects.push(Effect::CheckMedia(media));
             }
             PlayerEvent::Sounding { occurrence, first_mono_ns } => {

@@ -436,6 +436,22 @@ fn an_edit_during_the_play_is_for_the_next_time() {
 }
 
 #[test]
+fn slots_back_to_back_are_both_ready_before_they_start() {
+    let mut board = Board::new();
+    board.whole = true;
+    board.player_works = false;
+    let (first_ms, second_ms) = (T0_MS + 60_000, T0_MS + 70_000);
+    board.offer(plan(1, T0_MS, vec![occurrence("a", first_ms), occurrence("b", second_ms)]));
+    board.pass(69_000, 100);
+    assert_eq!(board.begun.len(), 2, "the second waits in the player while the first sounds");
+    for (id, start_ms) in board.begun.clone().into_iter().zip([first_ms, second_ms]) {
+        board.finish(id, mono_ns(start_ms), 480_000);
+    }
+    assert_eq!(board.outcome("a", first_ms), (Outcome::Played, None));
+    assert_eq!(board.outcome("b", second_ms), (Outcome::Played, None));
+}
+
+#[test]
 fn a_device_that_hangs_does_not_hold_the_air_for_ever() {
     let mut board = Board::new();
     board.whole = true;

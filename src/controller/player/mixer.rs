@@ -46,7 +46,7 @@ impl Player {
     ) -> std::io::Result<Self> {
         let (commands, orders) = sync_channel(16);
         let thread = std::thread::Builder::new().name("mixer".into()).spawn(move || {
-            Mixer { target, files, report, output: None, tried: None, announced: None, session: None, next_id: 1 }
+            Mixer { target, files, report, output: None, tried: None, announced: None, sessions: vec![], next_id: 1 }
                 .run(&orders);
         })?;
         Ok(Self { commands, _thread: thread })
@@ -72,7 +72,8 @@ struct Mixer<R> {
     output: Option<(Output, Rings)>,
     tried: Option<Instant>,
     announced: Option<bool>,
-    session: Option<Running>,
+    /// The one that sounds, and the one that follows it.
+    sessions: Vec<Running>,
     next_id: u64,
 }
 
@@ -104,7 +105,7 @@ impl<R: FnMut(PlayerEvent)> Mixer<R> {
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             self.mind_device();
-            if let Some(running) = &mut self.session {
+            for running in &mut self.sessions {
                 running.feed(&self.files);
             }
             self.take_notices();
@@ -167,7 +168,7 @@ impl<R: FnMut(PlayerEvent)> Mixer<R> {
             None => false,
         };
         if accepted {
-            self.session = Some(running);
+            self.sessions.push(running);
         } else {
             let summary = Summary { wanted_frames, output_failed: true, ..Summary::default() };
             (self.report)(PlayerEvent::Finished { occurrence, summary });
@@ -175,7 +176,7 @@ impl<R: FnMut(PlayerEvent)> Mixer<R> {
     }
 
     fn stop(&mut self, occurrence: &OccurrenceId) {
-        let Some(running) = self.session.as_ref().filter(|running| running.session.occurrence == *occurrence) else {
+        let Some(running) = self.sessions.iter().find(|running| running.session.occurrence == *occurrence) else {
             return;
         };
         if let Some((_, rings)) = &mut self.output {
@@ -185,10 +186,11 @@ impl<R: FnMut(PlayerEvent)> Mixer<R> {
 
     /// The device went away in the middle: what was heard until then is not known to the sample, so only that it began is claimed.
     fn fail_session(&mut self) {
-        let Some(running) = self.session.take() else { return };
-        let summary =
-            Summary { wanted_frames: running.session.content_frames(), output_failed: true, ..Summary::default() };
-        (self.report)(PlayerEvent::Finished { occurrence: running.session.occurrence, summary });
+        for running in std::mem::take(&mut self.sessions) {
+            let wanted_frames = running.session.content_frames();
+            let summary = Summary { wanted_frames, output_failed: true, ..Summary::default() };
+            (self.report)(PlayerEvent::Finished { occurrence: running.session.occurrence, summary });
+        }
     }
 
     fn take_notices(&mut self) {
@@ -197,13 +199,14 @@ impl<R: FnMut(PlayerEvent)> Mixer<R> {
         while let Ok(notice) = rings.notices.pop() {
             match notice {
                 Notice::Sounding { id, first_mono_ns } => {
-                    if let Some(running) = self.session.as_ref().filter(|running| running.id == id) {
+                    if let Some(running) = self.sessions.iter().find(|running| running.id == id) {
                         let occurrence = running.session.occurrence.clone();
                         (self.report)(PlayerEvent::Sounding { occurrence, first_mono_ns });
                     }
                 }
                 Notice::Ended { id, totals } => {
-                    if let Some(running) = self.session.take_if(|running| running.id == id) {
+                    if let Some(index) = self.sessions.iter().position(|running| running.id == id) {
+                        let running = self.sessions.remove(index);
                         let summary = running.summary(&totals);
                         info!(
                             "{} ended: {:.1} s heard",

@@ -164,6 +164,8 @@ pub struct Renderer {
     /// Used-up cues, to be dropped where dropping may take time.
     used: Producer<Cue>,
     playing: Option<Playing>,
+    /// Begins where `playing` ends, within the same buffer if need be.
+    next: Option<Cue>,
 }
 
 impl std::fmt::Debug for Renderer {
@@ -174,7 +176,7 @@ impl std::fmt::Debug for Renderer {
 
 impl Renderer {
     pub fn new(orders: Consumer<Order>, notices: Producer<Notice>, used: Producer<Cue>) -> Self {
-        Self { orders, notices, used, playing: None }
+        Self { orders, notices, used, playing: None, next: None }
     }
 
     /// Whether a session is on, begun or not.
@@ -187,23 +189,36 @@ impl Renderer {
     pub fn render(&mut self, out: &mut [f32], heard_mono_ns: i64, timed: bool) {
         out.fill(0.0);
         self.take_orders();
-        let Some(playing) = &mut self.playing else { return };
+        let mut from = 0;
+        while from < out.len() {
+            let heard_mono_ns = heard_mono_ns + (from as f64 * NS_PER_FRAME) as i64;
+            let Some(used) = self.render_playing(&mut out[from..], heard_mono_ns, timed) else { return };
+            from += used;
+            self.end(false);
+            self.playing = self.next.take().map(Playing::new);
+        }
+    }
+
+    /// Renders the session that is on. Gives the frames that it used if it has ended within `out`.
+    fn render_playing(&mut self, out: &mut [f32], heard_mono_ns: i64, timed: bool) -> Option<usize> {
+        let playing = self.playing.as_mut()?;
         let on_line = (heard_mono_ns - playing.cue.start_mono_ns) as f64 / NS_PER_FRAME;
         let begun = playing.totals.first_mono_ns.is_some();
         let mut index = 0;
         if !begun {
             if !timed {
-                return;
+                return None;
             }
-            // Frames of silence before the start falls into this buffer.
-            index = (-on_line).ceil().max(0.0) as usize;
+            // Frames of silence before the start, to the nearest frame.
+            index = (-on_line - 0.5).ceil().max(0.0) as usize;
             if index >= out.len() {
-                return;
+                return None;
             }
             playing.position = (on_line + index as f64).round().max(0.0) as u64;
         } else if timed {
             index = playing.follow(on_line, out.len());
         }
+        let left = playing.cue.frames.saturating_sub(playing.position);
         playing.fill(&mut out[index..]);
         if !begun && let Some(offset) = playing.first_heard.take() {
             // As an instant of the time line's own beginning, if that was silent.
@@ -212,22 +227,31 @@ impl Renderer {
             playing.totals.first_mono_ns = Some(first_mono_ns);
             let _ = self.notices.push(Notice::Sounding { id: playing.cue.id, first_mono_ns });
         }
-        if playing.position >= playing.cue.frames {
-            self.end(false);
-        }
+        (playing.position >= playing.cue.frames).then(|| (index + left as usize).min(out.len()))
     }
 
     fn take_orders(&mut self) {
         while let Ok(order) = self.orders.pop() {
             match order {
+                Order::Play(cue) if self.playing.is_none() => self.playing = Some(Playing::new(cue)),
                 Order::Play(cue) => {
-                    self.end(true);
-                    self.playing = Some(Playing::new(cue));
+                    self.drop_next();
+                    self.next = Some(cue);
                 }
-                Order::Stop(id) if self.playing.as_ref().is_some_and(|playing| playing.cue.id == id) => self.end(true),
+                Order::Stop(id) if self.playing.as_ref().is_some_and(|playing| playing.cue.id == id) => {
+                    self.end(true);
+                    self.playing = self.next.take().map(Playing::new);
+                }
+                Order::Stop(id) if self.next.as_ref().is_some_and(|next| next.id == id) => self.drop_next(),
                 Order::Stop(_) => {}
             }
         }
+    }
+
+    fn drop_next(&mut self) {
+        let Some(cue) = self.next.take() else { return };
+        let _ = self.notices.push(Notice::Ended { id: cue.id, totals: Totals { stopped: true, ..Totals::default() } });
+        let _ = self.used.push(cue);
     }
 
     fn end(&mut self, stopped: bool) {
@@ -330,6 +354,26 @@ mod tests {
         assert_eq!(buffer[0], 10_001.0);
         rig.renderer.render(&mut buffer, at(10_380.0), true);
         assert_eq!((buffer[0], buffer[99], buffer[100]), (0.0, 0.0, 10_481.0), "a device that is ahead waits");
+    }
+
+    #[test]
+    fn sessions_back_to_back_join_without_a_lost_frame() {
+        let mut rig = rig();
+        ramp(&mut rig, at(100.0), 1000, 0);
+        let (mut samples, audio) = RingBuffer::new(1000);
+        (0..1000).for_each(|n| samples.push(-(n as f32 + 1.0)).unwrap());
+        let cue = Cue { id: 2, start_mono_ns: at(1100.0), frames: 1000, first_frame: 0, content_from: 0, audio };
+        rig.orders.push(Order::Play(cue)).unwrap();
+        let heard = run(&mut rig, 5, 0.0);
+        let expected = |n: usize| match n {
+            100..1100 => (n - 99) as f32,
+            1100..2100 => -((n - 1099) as f32),
+            _ => 0.0,
+        };
+        heard.iter().enumerate().for_each(|(n, (_, value))| assert_eq!(*value, expected(n), "frame {n}"));
+        let ended = std::iter::from_fn(|| rig.notices.pop().ok())
+            .filter(|n| matches!(n, Notice::Ended { totals, .. } if totals.rendered == 1000));
+        assert_eq!(ended.count(), 2);
     }
 
     #[test]
