@@ -51,8 +51,7 @@ async fn run_until_signal(config: &Config) -> Result<(), String> {
             _ = tick.tick() => Event::Tick,
         };
         shell.on(event);
-        if let Some(period) = watchdog.filter(|period| fed.elapsed() > *period / 3) {
-            let _ = period;
+        if watchdog.is_some_and(|period| fed.elapsed() > period / 3) {
             fed = tokio::time::Instant::now();
             let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
         }

@@ -14,6 +14,16 @@ const PLAY_TIMEOUT_MS = 60_000;
 
 test.use({ viewport: { width: 1280, height: 900 } });
 
+// What the page asks for, a real center understands: the only refusals are those of a missing or wrong code.
+const refused: string[] = [];
+test.beforeEach(({ page }) => {
+  refused.length = 0;
+  page.on('response', (response) => {
+    if (response.status() >= 400 && response.status() !== 401) refused.push(`${response.status()} ${response.url()}`);
+  });
+});
+test.afterEach(() => expect(refused).toEqual([]));
+
 test('signs in by the address, and the code leaves the address bar', async ({ page }) => {
   await page.goto(`${center}/#token=${encodeURIComponent(token)}`);
   await expect(page.getByRole('heading', { name: 'Nhật ký phát' })).toBeVisible();

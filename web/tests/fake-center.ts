@@ -106,6 +106,9 @@ export class FakeCenter {
       case '/api/v1/speakers':
         return json(response, this.#page(this.speakers, url));
       case '/api/v1/plays':
+        // Like the real one: whole milliseconds, or nothing.
+        if (!['from_ms', 'until_ms'].every((name) => /^\d+$/.test(url.searchParams.get(name) ?? '')))
+          return problem(response, 400, `not whole milliseconds: ${url.search}`);
         return json(response, this.#page(this.#playsIn(url), url));
       case '/api/v1/events':
         return this.streamRefused ? problem(response, 502, 'Bad Gateway') : this.#stream(response);

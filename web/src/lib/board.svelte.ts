@@ -201,7 +201,7 @@ export class Board {
     const asked_ms = Date.now();
     const center = await getCenter(signal);
     if (signal.aborted) return;
-    this.#clockOffset_ms = center.now_ms - (asked_ms + Date.now()) / 2;
+    this.#clockOffset_ms = Math.round(center.now_ms - (asked_ms + Date.now()) / 2);
     this.center = center;
     this.#tick();
     this.session = { state: 'in' };
