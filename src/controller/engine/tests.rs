@@ -367,6 +367,25 @@ fn wants_name_what_is_missing_are_repeated_and_end_when_all_is_here() {
 }
 
 #[test]
+fn a_disk_that_keeps_nothing_does_not_mean_an_endless_download() {
+    let mut board = Board::new();
+    board.offer(plan(1, T0_MS, vec![occurrence("s", T0_MS + DAY_MS)]));
+    board.on(Event::Connected);
+    let mut wanted = 0;
+    // The center answers every want; what has arrived whole turns out not to be kept.
+    for _ in 0..3600 {
+        board.pass(1_000, 1_000);
+        let wants = board.sent::<Want>(Up::Want).len();
+        if wants > wanted {
+            wanted = wants;
+            deliver(&mut board);
+            board.on(Event::MediaChecked { media: media_hash(MEDIA), good: false });
+        }
+    }
+    assert!(wanted <= 8, "{wanted} downloads in an hour");
+}
+
+#[test]
 fn records_are_sent_until_they_are_acknowledged_over_restarts_too() {
     let mut board = Board::new();
     board.whole = true;
