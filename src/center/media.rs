@@ -1,7 +1,7 @@
 //! The media store: files in the broadcast form under the hash of their content.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::center::datadir::write_whole;
 use crate::domain::ids::MediaHash;
@@ -46,9 +46,5 @@ impl MediaStore {
     /// How a file is cut for delivery.
     pub fn describe(&self, hash: &MediaHash) -> io::Result<MediaRef> {
         Ok(describe(*hash, &self.read(hash)?))
-    }
-
-    pub fn dir(&self) -> &Path {
-        &self.dir
     }
 }

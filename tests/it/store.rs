@@ -41,18 +41,14 @@ fn postgresql_keeps_what_it_is_given() {
 }
 
 async fn exercise(store: &Store) {
-    settings_and_areas(store).await;
+    areas(store).await;
     speakers(store).await;
     bulletins(store).await;
     schedules(store).await;
     plans_and_records(store).await;
 }
 
-async fn settings_and_areas(store: &Store) {
-    assert_eq!(store.setting("x").await.unwrap(), None);
-    store.set_setting("x", "một").await.unwrap();
-    store.set_setting("x", "hai").await.unwrap();
-    assert_eq!(store.setting("x").await.unwrap().as_deref(), Some("hai"));
+async fn areas(store: &Store) {
     let area = |code: &str, parent: Option<&str>| Area {
         code: code.parse().unwrap(),
         parent: parent.map(|parent| parent.parse().unwrap()),

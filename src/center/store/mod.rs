@@ -10,9 +10,9 @@ mod schedules;
 use std::path::Path;
 use std::time::Duration;
 
+use sqlx::Any;
 use sqlx::AnyPool;
 use sqlx::any::AnyPoolOptions;
-use sqlx::{Any, Row};
 use thiserror::Error;
 
 pub use bulletins::{BulletinRow, Intake, RevisionRow, Sound};
@@ -82,21 +82,6 @@ impl Store {
 
     async fn begin(&self) -> Result<Tx<'static>, StoreError> {
         Ok(self.pool.begin().await?)
-    }
-
-    pub async fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
-        let row =
-            sqlx::query("select value from settings where name = $1").bind(name).fetch_optional(&self.pool).await?;
-        Ok(row.map(|row| row.try_get(0)).transpose()?)
-    }
-
-    pub async fn set_setting(&self, name: &str, value: &str) -> Result<(), StoreError> {
-        sqlx::query("insert into settings (name, value) values ($1, $2) on conflict (name) do update set value = excluded.value")
-            .bind(name)
-            .bind(value)
-            .execute(&self.pool)
-            .await?;
-        Ok(())
     }
 }
 

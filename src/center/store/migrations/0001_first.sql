@@ -1,6 +1,4 @@
 -- One dialect for SQLite and PostgreSQL: text ids, integer milliseconds, JSON as text.
-create table settings (name text primary key, value text not null);
-
 create table areas (code text primary key, parent text, title text not null);
 
 create table speakers (
