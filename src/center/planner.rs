@@ -15,6 +15,7 @@ use super::app::{App, Change, now_ms};
 use super::store::{CertificateRow, Intake, PlanRow, RevisionRow, SpeakerRow, StoreError};
 use crate::domain::approval::{Approval, Certificate, Role};
 use crate::domain::area::AreaTree;
+use crate::domain::calendar::Calendars;
 use crate::domain::ids::{AreaCode, BulletinId, KeyId, MediaHash, OccurrenceId, SpeakerId};
 use crate::domain::plan::{HORIZON_MS, Plan, PlanFault};
 use crate::domain::schedule::Schedule;
@@ -78,7 +79,7 @@ impl Material {
             app.store.programmes().await?.into_iter().map(|programme| (programme.id.clone(), programme)).collect();
         let mut lines = vec![];
         for (id, text) in app.store.schedules().await? {
-            match Schedule::new(id.clone(), &text) {
+            match Schedule::new(id.clone(), &text, &Calendars::default()) {
                 Ok(schedule) => {
                     let programme = schedule.programme.as_ref().and_then(|id| programmes.get(id));
                     lines.push(Line { items: items(programme, &approved), schedule });

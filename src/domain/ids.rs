@@ -85,6 +85,10 @@ text_id!(BulletinId, "bulletin id");
 text_id!(ProgrammeId, "programme name");
 text_id!(ScheduleId, "schedule name");
 text_id!(
+    /// An office's own calendar of days.
+    CalendarId, "calendar name"
+);
+text_id!(
     /// The fingerprint of a public key: the first 16 bytes of its SHA-256 in hex.
     KeyId, "key id"
 );

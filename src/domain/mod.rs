@@ -7,6 +7,8 @@
 pub mod approval;
 pub mod area;
 pub mod bulletin;
+pub mod calendar;
+pub mod clash;
 pub mod ids;
 pub mod plan;
 pub mod priority;

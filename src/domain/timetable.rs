@@ -87,7 +87,8 @@ pub fn timetable(
     let mut table = Timetable::default();
     let mut candidates = vec![];
     for line in lines.iter().filter(|line| line.schedule.reaches(speaker, areas)) {
-        for start_ms in line.schedule.rule.starts(from_ms, until_ms, MAX_STARTS) {
+        for start in line.schedule.rule.starts(from_ms, until_ms, MAX_STARTS) {
+            let start_ms = start.start_ms;
             let unplanned = |past: &Past<'_>| {
                 start_ms < past.now_ms && !past.begun.contains(&OccurrenceId::new(&line.schedule.id, start_ms))
             };

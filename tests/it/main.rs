@@ -10,6 +10,7 @@ mod firmware;
 mod golden;
 mod harness;
 mod hostile;
+mod lunar;
 mod offline;
 mod properties;
 mod store;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use loaxa::domain::approval::{Approval, Certificate, PublicKey, Role};
+use loaxa::domain::calendar::Calendars;
 use loaxa::domain::ids::{MediaHash, OccurrenceId};
 use loaxa::domain::priority::Priority;
 use loaxa::domain::schedule::{Schedule, ScheduleText};
@@ -65,7 +66,7 @@ fn lines(rules: &[(u32, u32, u32, usize, u32, bool)]) -> Vec<Line> {
                 targets: vec!["66".into()],
                 ..Default::default()
             };
-            let schedule = Schedule::new(format!("s{index}").parse().unwrap(), &text).unwrap();
+            let schedule = Schedule::new(format!("s{index}").parse().unwrap(), &text, &Calendars::default()).unwrap();
             let item = LineItem {
                 bulletin: "b".parse().unwrap(),
                 approved: ok.then(|| approved(i64::from(*content_s) * 1000)),
@@ -97,7 +98,8 @@ proptest! {
         let told: BTreeSet<OccurrenceId> = table.occurrences.iter().map(|o| o.id.clone())
             .chain(table.left_out.iter().map(|l| l.occurrence.clone())).collect();
         for line in &lines {
-            for start_ms in line.schedule.rule.starts(FROM_MS, UNTIL_MS, usize::MAX / 4) {
+            for start in line.schedule.rule.starts(FROM_MS, UNTIL_MS, usize::MAX / 4) {
+                let start_ms = start.start_ms;
                 prop_assert!(told.contains(&OccurrenceId::new(&line.schedule.id, start_ms)));
             }
         }

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use super::Problem;
 use crate::center::app::{App, Change, now_ms};
 use crate::center::schedule_file::ProgrammeText;
+use crate::domain::calendar::Calendars;
 use crate::domain::ids::{BulletinId, ScheduleId};
 use crate::domain::schedule::{Schedule, ScheduleText, Target};
 
@@ -77,7 +78,8 @@ pub async fn put_schedule(
     Json(text): Json<ScheduleText>,
 ) -> Result<StatusCode, Problem> {
     let id: ScheduleId = id.parse().map_err(|e| Problem::bad_request(format!("{e}")))?;
-    let schedule = Schedule::new(id.clone(), &text).map_err(|e| Problem::bad_request(e.to_string()))?;
+    let schedule =
+        Schedule::new(id.clone(), &text, &Calendars::default()).map_err(|e| Problem::bad_request(e.to_string()))?;
     if schedule.targets.is_empty() {
         return Err(Problem::bad_request("targets is empty: name area codes or \"speaker:ID\""));
     }

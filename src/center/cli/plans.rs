@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::{Place, table};
 use crate::center::schedule_file::ScheduleFile;
 use crate::domain::approval::Denial;
+use crate::domain::calendar::Calendars;
 
 #[derive(Subcommand)]
 pub enum Programme {
@@ -79,7 +80,7 @@ pub async fn schedule(place: &Place, command: Schedule) -> Result<(), String> {
         Schedule::Import { file } => {
             let file = ScheduleFile::read(&file)?;
             // All is read and found sound before anything is changed.
-            file.schedules()?;
+            file.schedules(&Calendars::new(&file.calendar_texts()?)?)?;
             for (id, programme) in &file.programme {
                 client.send::<Value>(Method::PUT, &format!("/programmes/{id}"), &json!(programme)).await?;
             }
@@ -141,7 +142,8 @@ pub async fn plan(place: &Place, command: Plan) -> Result<(), String> {
         Plan::Preview { schedule, from, to } => {
             let file = ScheduleFile::read(&schedule)?;
             let mut found = vec![];
-            for schedule in file.schedules()? {
+            let calendars = Calendars::new(&file.calendar_texts()?)?;
+            for schedule in file.schedules(&calendars)? {
                 let (from_ms, to_ms) = (from.timestamp_millis(), to.timestamp_millis());
                 let starts = schedule.rule.starts(from_ms, to_ms, MOST_PREVIEWED);
                 if starts.len() == MOST_PREVIEWED {
@@ -151,7 +153,8 @@ pub async fn plan(place: &Place, command: Plan) -> Result<(), String> {
                     ));
                 }
                 let zone = schedule.rule.time_zone;
-                found.extend(starts.into_iter().map(|start_ms| {
+                found.extend(starts.into_iter().map(|start| {
+                    let start_ms = start.start_ms;
                     let end_ms = start_ms + schedule.duration_ms.unwrap_or(0);
                     let shown = Previewed {
                         schedule: schedule.id.to_string(),
