@@ -11,9 +11,10 @@ use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
 use symphonia::core::codecs::registry::CodecRegistry;
 use symphonia::core::errors::Error;
 use symphonia::core::formats::probe::Hint;
-use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
+use symphonia::core::formats::{FormatOptions, FormatReader, SeekMode, SeekTo, TrackType};
 use symphonia::core::io::{MediaSource, MediaSourceStream};
 use symphonia::core::meta::MetadataOptions;
+use symphonia::core::units::Time;
 use symphonia_adapter_libopus::OpusDecoder;
 use thiserror::Error as ThisError;
 
@@ -149,6 +150,19 @@ impl Decoder {
     /// Packets that were skipped because they could not be decoded.
     pub fn damaged_packets(&self) -> u64 {
         self.damaged_packets
+    }
+
+    /// Goes to a place in the file without decoding what is before it. Gives where the next sample is, in ms: a little before, since
+    /// decoders need a run-up; `None` if this file cannot be searched.
+    pub fn seek_before(&mut self, ms: i64) -> Option<f64> {
+        const RUN_UP_MS: i64 = 200;
+        let time = Time::from_millis((ms - RUN_UP_MS).max(0));
+        let to = SeekTo::Time { time, track_id: Some(self.track) };
+        let found = self.format.seek(SeekMode::Accurate, to).ok()?;
+        self.decoder.reset();
+        let base = self.format.tracks().iter().find(|track| track.id == self.track)?.time_base?;
+        let seconds = found.actual_ts.get() as f64 * f64::from(base.numer.get()) / f64::from(base.denom.get());
+        (seconds >= 0.0).then_some(seconds * 1000.0)
     }
 
     /// Appends the next packet's samples, mixed down to mono, to `out`; false at the end.

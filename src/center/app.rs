@@ -11,6 +11,7 @@ use tokio::sync::{Notify, broadcast};
 use super::config::Config;
 use super::datadir::{DataDir, Site};
 use super::media::MediaStore;
+use super::planner::Planning;
 use super::store::{Store, StoreError};
 use crate::domain::approval::Certificate;
 use crate::domain::area::Area;
@@ -47,6 +48,8 @@ pub struct App {
     pub changes: broadcast::Sender<Change>,
     /// Rung when there may be something new to plan, to publish or to convert.
     pub plan_bell: Notify,
+    /// What everybody plays, once the planner has been round.
+    pub planning: tokio::sync::Mutex<Option<Planning>>,
     pub publish_bell: Notify,
     pub ingest_bell: Notify,
     /// Hashes of the speakers' broker passwords, for the embedded broker's doorman.
@@ -75,6 +78,7 @@ impl App {
             token_hash,
             changes: broadcast::channel(64).0,
             plan_bell: Notify::new(),
+            planning: tokio::sync::Mutex::default(),
             publish_bell: Notify::new(),
             ingest_bell: Notify::new(),
             speaker_passwords: RwLock::default(),

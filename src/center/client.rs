@@ -96,6 +96,10 @@ impl Client {
         serde_json::from_slice(&text).map_err(|e| format!("the center's answer cannot be read: {e}"))
     }
 
+    pub async fn text(&self, path: &str) -> Result<String, String> {
+        String::from_utf8(self.bytes(path).await?).map_err(|_| "the center's answer is not text".to_owned())
+    }
+
     pub async fn bytes(&self, path: &str) -> Result<Vec<u8>, String> {
         self.call(Method::GET, path, "", Body::empty()).await
     }

@@ -9,6 +9,7 @@ pub struct Config {
     pub mqtt: Mqtt,
     pub store: Store,
     pub media: Media,
+    pub plan: Plan,
     pub log: Log,
 }
 
@@ -61,6 +62,30 @@ pub struct Media {
 impl Default for Media {
     fn default() -> Self {
         Self { longest_minutes: 120 }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Plan {
+    /// What is to play within this time is not changed by an edit, unless it is said on purpose.
+    pub edit_lock_s: u32,
+    /// The same bulletin twice within this time on one speaker is warned about.
+    pub repeat_guard_min: u32,
+    /// Speakers nearer to each other than this that do not play in step are kept apart by `stagger_ms`; 0 = all in step.
+    pub neighbour_m: u32,
+    pub stagger_ms: u32,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self { edit_lock_s: 600, repeat_guard_min: 60, neighbour_m: 400, stagger_ms: 0 }
+    }
+}
+
+impl Plan {
+    pub fn edit_lock_ms(&self) -> i64 {
+        i64::from(self.edit_lock_s) * 1000
     }
 }
 

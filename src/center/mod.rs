@@ -10,6 +10,7 @@ pub mod client;
 pub mod config;
 pub mod datadir;
 pub mod delivery;
+pub mod exchange;
 pub mod ingest;
 pub mod intake;
 pub mod link;

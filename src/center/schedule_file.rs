@@ -6,8 +6,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::calendar::{CalendarText, Calendars};
-use crate::domain::ids::{BulletinId, CalendarId, ProgrammeId, ScheduleId};
-use crate::domain::programme::{MAX_ITEMS, Programme};
+use crate::domain::ids::{CalendarId, ScheduleId};
+use crate::domain::programme::ProgrammeText;
 use crate::domain::schedule::{Schedule, ScheduleText};
 use crate::settings::one_line;
 
@@ -29,20 +29,14 @@ pub struct BulletinText {
     pub language: String,
     pub area: String,
     pub text: Option<String>,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-#[cfg_attr(feature = "center", derive(utoipa::ToSchema))]
-pub struct ProgrammeText {
-    pub title: String,
-    pub items: Vec<String>,
+    /// The bulletin of which this is another language version.
+    pub version_of: Option<String>,
 }
 
 impl ScheduleFile {
     pub fn read(path: &Path) -> Result<Self, String> {
         let text = std::fs::read_to_string(path).map_err(|e| format!("{} cannot be read: {e}", path.display()))?;
-        Self::parse(&text).map_err(|e| format!("{}: {}", path.display(), one_line(&e, &text)))
+        Self::parse(&text).map_err(|e| format!("{}: {}", path.display(), explained(&e, &text)))
     }
 
     fn parse(text: &str) -> Result<Self, toml::de::Error> {
@@ -53,6 +47,11 @@ impl ScheduleFile {
             table.iter_mut().for_each(|(_, value)| dates_as_text(value, &mut found));
             if found { table.try_into() } else { Err(error) }
         })
+    }
+
+    /// The file as text.
+    pub fn write(&self) -> Result<String, String> {
+        toml::to_string_pretty(self).map_err(|e| e.to_string())
     }
 
     /// The file's own calendars by name.
@@ -75,6 +74,46 @@ impl ScheduleFile {
     }
 }
 
+/// A line that works for each field that people get wrong by its kind.
+const EXAMPLES: [(&str, &str); 19] = [
+    ("title", "title = \"Buổi sáng\""),
+    ("cron", "cron = \"0 30 5 * * *\""),
+    ("at", "at = [\"05:30\", \"17:00\"]"),
+    ("weekdays", "weekdays = [\"mon\", \"t6\"]"),
+    ("days_of_month", "days_of_month = [1, 15, -1]"),
+    ("once", "once = \"2026-11-23T05:30\""),
+    ("repeat", "repeat = { times = 3, every_min = 10 }"),
+    ("from", "from = \"2026-11-01\""),
+    ("until", "until = \"2027-12-31\""),
+    ("only_on", "only_on = [\"lunar:15\", \"2026-09-02\"]"),
+    ("not_on", "not_on = [\"holidays:vn\", \"2026-09-02\"]"),
+    ("instead_on", "instead_on = [{ on = [\"lunar:1/1\"], at = [\"06:00\"] }]"),
+    ("exceptions", "exceptions = [{ at = \"2026-11-23T05:30\", skip = true }]"),
+    ("duration_s", "duration_s = 1800"),
+    ("wait_s", "wait_s = 600"),
+    ("volume_db", "volume_db = -3.0"),
+    ("targets", "targets = [\"24133\", \"speaker:cum-loa-01\"]"),
+    ("items", "items = [\"nhac-hieu\", \"ban-tin\"]"),
+    ("days", "days = [\"2026-09-05..2027-05-31\"]"),
+];
+
+/// What is wrong, with the line it is in, and a line that works.
+fn explained(error: &toml::de::Error, text: &str) -> String {
+    let told = one_line(error, text);
+    let Some(start) = error.span().map(|span| span.start.min(text.len())) else { return told };
+    let before = text.get(..start).unwrap_or_default();
+    let line = text.lines().nth(before.matches('\n').count()).unwrap_or_default().trim();
+    let key = line.split(['=', ' ']).next().unwrap_or_default();
+    let near = |name: &str| name == key || (key.len() > 2 && (name.starts_with(key) || key.starts_with(name)));
+    let example =
+        EXAMPLES.iter().find(|(name, _)| *name == key).or_else(|| EXAMPLES.iter().find(|(name, _)| near(name)));
+    let shown: String = line.chars().take(120).collect();
+    match example {
+        Some((_, example)) => format!("{told}, in {shown:?}; write for example {example}"),
+        None => format!("{told}, in {shown:?}"),
+    }
+}
+
 fn dates_as_text(value: &mut toml::Value, found: &mut bool) {
     match value {
         toml::Value::Datetime(date) => {
@@ -84,17 +123,5 @@ fn dates_as_text(value: &mut toml::Value, found: &mut bool) {
         toml::Value::Array(list) => list.iter_mut().for_each(|value| dates_as_text(value, found)),
         toml::Value::Table(table) => table.iter_mut().for_each(|(_, value)| dates_as_text(value, found)),
         _ => {}
-    }
-}
-
-impl ProgrammeText {
-    pub fn check(&self, name: &str) -> Result<Programme, String> {
-        let id: ProgrammeId = name.parse().map_err(|e| format!("[programme.{name}]: {e}"))?;
-        if self.items.is_empty() || self.items.len() > MAX_ITEMS {
-            return Err(format!("[programme.{name}]: items must name 1 to {MAX_ITEMS} bulletins"));
-        }
-        let items: Result<Vec<BulletinId>, _> = self.items.iter().map(|item| item.parse()).collect();
-        let title = if self.title.trim().is_empty() { name.to_owned() } else { self.title.trim().to_owned() };
-        Ok(Programme { id, title, items: items.map_err(|e| format!("[programme.{name}]: {e}"))? })
     }
 }

@@ -100,7 +100,15 @@ fn sound(file: &Path, target: Target, played: &mut Played) -> Result<(), String>
         occurrence,
         // Late enough for the device to have got into its stride.
         start_mono_ns: mono_ns() + 600_000_000,
-        items: vec![SessionItem { file: Some(hash), at_frame: 0, frames: played.frames, gain: 1.0 }],
+        items: vec![SessionItem {
+            file: Some(hash),
+            at_frame: 0,
+            frames: played.frames,
+            skip_ms: 0,
+            gain: 1.0,
+            fade_in: false,
+            fade_out: false,
+        }],
         frames: played.frames,
         volume: 1.0,
     };

@@ -77,7 +77,7 @@ pub struct Use<'a> {
 }
 
 /// Why an approval does not allow a use. The words go into logs and reports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Error, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Error, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Denial {
     #[error("nobody approved this content")]
@@ -94,6 +94,8 @@ pub enum Denial {
     ApproverOverstepped,
     #[error("the dispatcher may not plan for this place, priority or time")]
     DispatcherOverstepped,
+    #[error("it is not lawful to broadcast then, or for so long")]
+    QuietHours,
 }
 
 fn reaches(allowed: &[AreaCode], areas: &[AreaCode]) -> bool {

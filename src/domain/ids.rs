@@ -93,9 +93,9 @@ text_id!(
     KeyId, "key id"
 );
 
-/// One play of a schedule at one instant: `<schedule>@<start in Unix ms>`.
+/// One play of a schedule: `<schedule>@<start in Unix ms>`, and `.2`, `.3` ... for what follows an interruption.
 ///
-/// Made from what it names, so that a plan made again after an edit or a crash gives the same play the same
+/// The start is the one that the series gives it, wherever it was moved since. Made from what it names, so that a plan made again after an edit or a crash gives the same play the same
 /// id, and a controller that has played it once will not play it twice.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -106,8 +106,20 @@ impl OccurrenceId {
         Self(format!("{schedule}@{start_ms}"))
     }
 
+    /// The part of a play that follows its `part - 1`st interruption.
+    pub fn part(schedule: &ScheduleId, start_ms: i64, part: u16) -> Self {
+        if part <= 1 { Self::new(schedule, start_ms) } else { Self(format!("{schedule}@{start_ms}.{part}")) }
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The schedule, the start in its series, and which part.
+    pub fn parts(&self) -> Option<(ScheduleId, i64, u16)> {
+        let (schedule, rest) = self.0.split_once('@')?;
+        let (start_ms, part) = rest.split_once('.').unwrap_or((rest, "1"));
+        Some((schedule.parse().ok()?, start_ms.parse().ok()?, part.parse().ok()?))
     }
 }
 
@@ -115,10 +127,8 @@ impl TryFrom<String> for OccurrenceId {
     type Error = InvalidId;
     fn try_from(text: String) -> Result<Self, InvalidId> {
         let invalid = || InvalidId { kind: "occurrence id", text: text.chars().take(80).collect() };
-        let (schedule, start_ms) = text.split_once('@').ok_or_else(invalid)?;
-        let schedule: ScheduleId = schedule.parse().map_err(|_| invalid())?;
-        let start_ms: i64 = start_ms.parse().map_err(|_| invalid())?;
-        let id = Self::new(&schedule, start_ms);
+        let (schedule, start_ms, part) = Self(text.clone()).parts().ok_or_else(invalid)?;
+        let id = Self::part(&schedule, start_ms, part);
         if id.0 == text { Ok(id) } else { Err(invalid()) }
     }
 }
@@ -200,7 +210,9 @@ mod tests {
         let id = OccurrenceId::new(&"buoi-sang".parse().unwrap(), 1_700_000_000_000);
         assert_eq!(id.as_str(), "buoi-sang@1700000000000");
         assert_eq!(OccurrenceId::try_from(id.to_string()).unwrap(), id);
-        for bad in ["buoi-sang", "@1", "a@", "a@01", "a@+1", "a@1@2", "../x@1"] {
+        let second = OccurrenceId::part(&"buoi-sang".parse().unwrap(), 5, 2);
+        assert_eq!(OccurrenceId::try_from("buoi-sang@5.2".to_owned()).unwrap(), second);
+        for bad in ["buoi-sang", "a@1.1", "a@1.0", "a@1.02", "a@1.", "@1", "a@", "a@01", "a@+1", "a@1@2", "../x@1"] {
             assert!(OccurrenceId::try_from(bad.to_owned()).is_err(), "{bad:?} must be refused");
         }
     }

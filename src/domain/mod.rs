@@ -9,12 +9,18 @@ pub mod area;
 pub mod bulletin;
 pub mod calendar;
 pub mod clash;
+pub mod fleet;
+pub mod hours;
 pub mod ids;
+pub mod neighbours;
 pub mod plan;
 pub mod priority;
 pub mod programme;
 pub mod record;
 pub mod schedule;
+pub mod script;
+pub mod sentence;
+pub mod series;
 pub mod timetable;
 
 /// One day in milliseconds, for reckoning on instants (never for calendar days, which can be longer).

@@ -1,14 +1,14 @@
 //! What one speaker will play over the coming days: signed, numbered and sufficient offline.
 //!
 //! A plan is data that crosses the wire, so `Plan::check` is the one place that says what a sound plan is; the center
-//! runs it before signing, the controller after verifying.
+//! runs it before signing, the controller after verifying. On the wire what repeats is said once: [`PlanText`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::ids::{BulletinId, MediaHash, OccurrenceId, SiteId, SpeakerId};
+use super::ids::{BulletinId, MediaHash, OccurrenceId, ScheduleId, SiteId, SpeakerId};
 use super::priority::Priority;
 use super::{DAY_MS, programme::MAX_ITEMS};
 
@@ -19,6 +19,8 @@ pub const MAX_WINDOW_MS: i64 = 31 * DAY_MS;
 /// The year 2200: no plan reaches further, and sums of milliseconds below stay far from overflow.
 pub const LATEST_MS: i64 = 7_258_118_400_000;
 pub const MAX_OCCURRENCES: usize = 10_000;
+/// Bounds what a small plan can unfold into.
+const MAX_ITEMS_IN_PLAN: usize = 200_000;
 /// Largest media file; at the broadcast form's 48 kbit/s this is three hours.
 pub const MAX_MEDIA_BYTES: u64 = 64 * 1024 * 1024;
 /// What a gain or volume in a plan may ask for, in dB.
@@ -26,7 +28,7 @@ pub const GAIN_DB: std::ops::RangeInclusive<f32> = -60.0..=30.0;
 pub const VOLUME_DB: std::ops::RangeInclusive<f32> = -60.0..=0.0;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(into = "PlanText", try_from = "PlanText")]
 pub struct Plan {
     pub site: SiteId,
     pub speaker: SpeakerId,
@@ -72,9 +74,129 @@ pub struct PlannedItem {
     pub bulletin: BulletinId,
     pub revision: u32,
     pub media: MediaHash,
+    /// When it begins, counted from the occurrence's start; between two items there may be a pause.
+    pub at_ms: i64,
+    /// Where in the media it begins: not at the beginning after an interruption.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub skip_ms: i64,
     pub duration_ms: i64,
     /// Brings the item to the common loudness (EBU R128), worked out at ingest.
     pub gain_db: f32,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub fade_in: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub fade_out: bool,
+}
+
+fn is_zero(number: &i64) -> bool {
+    *number == 0
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+/// A plan as it is written: each content once, and an occurrence as little more than its start.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanText {
+    site: SiteId,
+    speaker: SpeakerId,
+    number: u64,
+    made_ms: i64,
+    from_ms: i64,
+    until_ms: i64,
+    media: Vec<MediaRef>,
+    contents: Vec<ContentText>,
+    occurrences: Vec<OccurrenceText>,
+}
+
+/// What occurrences of one schedule have in common.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ContentText {
+    schedule: ScheduleId,
+    title: String,
+    priority: Priority,
+    volume_db: f32,
+    length_ms: i64,
+    items: Vec<PlannedItem>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OccurrenceText {
+    /// Index into `contents`.
+    content: usize,
+    start_ms: i64,
+    /// Where it stands in its series, if elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    nominal_ms: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    part: Option<u16>,
+}
+
+impl From<Plan> for PlanText {
+    fn from(plan: Plan) -> Self {
+        let mut contents: Vec<ContentText> = vec![];
+        let mut known: BTreeMap<ScheduleId, Vec<usize>> = BTreeMap::new();
+        let mut occurrences = vec![];
+        for occurrence in plan.occurrences {
+            // An id is made of these parts, or it would not be one.
+            let Some((schedule, nominal_ms, part)) = occurrence.id.parts() else { continue };
+            let content = ContentText {
+                schedule,
+                title: occurrence.title,
+                priority: occurrence.priority,
+                volume_db: occurrence.volume_db,
+                length_ms: occurrence.end_ms.saturating_sub(occurrence.start_ms),
+                items: occurrence.items,
+            };
+            let alike = known.entry(content.schedule.clone()).or_default();
+            let index = alike.iter().copied().find(|index| contents[*index] == content).unwrap_or_else(|| {
+                alike.push(contents.len());
+                contents.push(content);
+                contents.len() - 1
+            });
+            occurrences.push(OccurrenceText {
+                content: index,
+                start_ms: occurrence.start_ms,
+                nominal_ms: (nominal_ms != occurrence.start_ms).then_some(nominal_ms),
+                part: (part > 1).then_some(part),
+            });
+        }
+        let Plan { site, speaker, number, made_ms, from_ms, until_ms, media, .. } = plan;
+        Self { site, speaker, number, made_ms, from_ms, until_ms, media, contents, occurrences }
+    }
+}
+
+impl TryFrom<PlanText> for Plan {
+    type Error = PlanFault;
+    fn try_from(text: PlanText) -> Result<Self, PlanFault> {
+        if text.occurrences.len() > MAX_OCCURRENCES || text.contents.len() > MAX_OCCURRENCES {
+            return Err(PlanFault::TooMany);
+        }
+        let items = |one: &OccurrenceText| text.contents.get(one.content).map_or(0, |content| content.items.len());
+        if text.occurrences.iter().map(items).sum::<usize>() > MAX_ITEMS_IN_PLAN {
+            return Err(PlanFault::TooMany);
+        }
+        let occurrence = |one: &OccurrenceText| {
+            let content = text.contents.get(one.content).ok_or(PlanFault::UnknownContent(one.content))?;
+            let nominal_ms = one.nominal_ms.unwrap_or(one.start_ms);
+            Ok(PlannedOccurrence {
+                id: OccurrenceId::part(&content.schedule, nominal_ms, one.part.unwrap_or(1)),
+                title: content.title.clone(),
+                start_ms: one.start_ms,
+                end_ms: one.start_ms.saturating_add(content.length_ms),
+                priority: content.priority,
+                volume_db: content.volume_db,
+                items: content.items.clone(),
+            })
+        };
+        let occurrences = text.occurrences.iter().map(occurrence).collect::<Result<_, _>>()?;
+        let PlanText { site, speaker, number, made_ms, from_ms, until_ms, media, .. } = text;
+        Ok(Self { site, speaker, number, made_ms, from_ms, until_ms, media, occurrences })
+    }
 }
 
 /// What is wrong with a plan.
@@ -82,8 +204,12 @@ pub struct PlannedItem {
 pub enum PlanFault {
     #[error("its window is empty or longer than {} days", MAX_WINDOW_MS / DAY_MS)]
     Window,
-    #[error("it holds more than {MAX_OCCURRENCES} occurrences")]
+    #[error("it holds more than {MAX_OCCURRENCES} occurrences or {MAX_ITEMS_IN_PLAN} items")]
     TooMany,
+    #[error("an occurrence names content {0}, which the plan does not hold")]
+    UnknownContent(usize),
+    #[error("occurrence {0} has items that overlap, or that are out of its slot")]
+    Layout(OccurrenceId),
     #[error("occurrence {0} is outside the plan's window or ends before it starts")]
     OutsideWindow(OccurrenceId),
     #[error("occurrence {0} overlaps the one before it or is out of order")]
@@ -96,6 +222,14 @@ pub enum PlanFault {
     UnknownMedia(OccurrenceId),
     #[error("media {0} has a size or chunk list that does not add up")]
     Media(MediaHash),
+}
+
+impl PlannedOccurrence {
+    /// When its last item ends.
+    pub fn content_end_ms(&self) -> i64 {
+        let end_ms = |item: &PlannedItem| item.at_ms.saturating_add(item.duration_ms);
+        self.start_ms.saturating_add(self.items.iter().map(end_ms).max().unwrap_or(0))
+    }
 }
 
 impl MediaRef {
@@ -150,9 +284,23 @@ impl Plan {
             if occurrence.items.is_empty() || occurrence.items.len() > MAX_ITEMS {
                 return Err(PlanFault::Items(id()));
             }
-            let sane = |item: &PlannedItem| GAIN_DB.contains(&item.gain_db) && (1..=DAY_MS).contains(&item.duration_ms);
+            let sane = |item: &PlannedItem| {
+                GAIN_DB.contains(&item.gain_db)
+                    && (1..=DAY_MS).contains(&item.duration_ms)
+                    && (0..=DAY_MS).contains(&item.skip_ms)
+            };
             if !VOLUME_DB.contains(&occurrence.volume_db) || !occurrence.items.iter().all(sane) {
                 return Err(PlanFault::Range(id()));
+            }
+            let mut item_from_ms = 0;
+            for item in &occurrence.items {
+                if item.at_ms < item_from_ms || item.at_ms > DAY_MS {
+                    return Err(PlanFault::Layout(id()));
+                }
+                item_from_ms = item.at_ms + item.duration_ms;
+            }
+            if item_from_ms > occurrence.end_ms - occurrence.start_ms {
+                return Err(PlanFault::Layout(id()));
             }
             if !occurrence.items.iter().all(|item| known.contains(&item.media)) {
                 return Err(PlanFault::UnknownMedia(id()));

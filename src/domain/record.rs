@@ -53,6 +53,8 @@ pub enum Reason {
     DecodeFailed,
     /// It was taken out of the plan while it was on.
     Withdrawn,
+    /// It is not lawful to broadcast then.
+    QuietHours,
     /// The slot was too short for the content.
     SlotOver,
     /// A reason that a newer board knows and this program does not.
@@ -73,6 +75,7 @@ impl Reason {
             Self::PreEmpted => "pre_empted",
             Self::DecodeFailed => "decode_failed",
             Self::Withdrawn => "withdrawn",
+            Self::QuietHours => "quiet_hours",
             Self::SlotOver => "slot_over",
             Self::Other => "other",
         }

@@ -1,189 +1,439 @@
-//! Turns schedules into what one speaker plays: expands the rules, fills each slot and settles clashes.
+//! Turns schedules into what one speaker plays: expands the rules, composes each slot and settles who has the air.
 //!
-//! Nothing is lost silently: every occurrence that a rule means is either in the timetable or in `left_out` with one reason.
-//! Where two would sound at once the higher priority stays, then the earlier start, then the schedule's name; the other is left out whole.
+//! Nothing is lost silently: every occurrence that a rule means is in the timetable, whole or in parts, or stands in `remarks` with
+//! one reason from a closed list. Speakers that share areas, languages and offset share a timetable; [`super::fleet`] makes use of that.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::DAY_MS;
-use super::approval::{Approval, Certificate, Denial, Use};
-use super::ids::{AreaCode, BulletinId, MediaHash, OccurrenceId, SpeakerId};
+use super::approval::Denial;
+use super::bulletin::Language;
+use super::clash::{Candidate, Placement, settle};
+use super::hours::{Hours, Openings};
+use super::ids::{AreaCode, BulletinId, OccurrenceId, ProgrammeId, SpeakerId};
 use super::plan::{PlannedItem, PlannedOccurrence};
-use super::schedule::{MAX_STARTS, Schedule};
+use super::priority::Priority;
+use super::schedule::Schedule;
+use super::script::{Composed, Content, Limit, Occasion, Script};
+use super::series::{EDIT_LOCK_MS, History, Play, Reign, Series};
 
-/// A schedule with its programme resolved to what is approved now.
-#[derive(Debug, Clone)]
-pub struct Line {
-    pub schedule: Schedule,
-    pub items: Vec<LineItem>,
+/// Everything that decides what plays, as it stands now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct World {
+    /// In order of the schedules' names.
+    pub series: Vec<Arc<Series>>,
+    pub programmes: BTreeMap<ProgrammeId, Arc<History<Script>>>,
+    /// What areas say of themselves; those that say nothing are not here.
+    pub places: BTreeMap<AreaCode, Place>,
+    pub edit_lock_ms: i64,
 }
 
-/// One item of a programme.
-#[derive(Debug, Clone)]
-pub struct LineItem {
-    pub bulletin: BulletinId,
-    /// None where no revision is approved.
-    pub approved: Option<Approved>,
-}
-
-/// An approved revision as the planner needs it.
-#[derive(Debug, Clone)]
-pub struct Approved {
-    pub approval: Approval,
-    pub approver: Certificate,
-    pub media: MediaHash,
-    pub duration_ms: i64,
-    pub gain_db: f32,
+impl Default for World {
+    fn default() -> Self {
+        Self { series: vec![], programmes: BTreeMap::new(), places: BTreeMap::new(), edit_lock_ms: EDIT_LOCK_MS }
+    }
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Timetable {
-    /// In order of start, never overlapping.
-    pub occurrences: Vec<PlannedOccurrence>,
-    pub left_out: Vec<LeftOut>,
+pub struct Place {
+    pub hours: Option<Hours>,
+    /// Among *priority* bulletins, this unit's own go before those from above.
+    pub own_first: bool,
 }
 
-/// Something a rule asked for that is not in the timetable, whole or in part.
+/// What a speaker is, as far as its timetable depends on it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Profile {
+    /// From the widest unit down to its own.
+    pub areas: Vec<AreaCode>,
+    /// Those of its residents, in order; empty = each programme's own.
+    pub languages: Vec<Language>,
+    /// How much later than planned it plays, to keep apart from its neighbours.
+    pub offset_ms: i64,
+    /// The speaker itself, where a schedule names it.
+    pub alone: Option<SpeakerId>,
+}
+
+/// A stretch of time in Unix ms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    pub from_ms: i64,
+    pub until_ms: i64,
+}
+
+/// The plays of every series in a window, worked out once for all speakers.
+#[derive(Debug, Clone)]
+pub struct Expanded {
+    pub window: Window,
+    /// As in [`World::series`].
+    pub series: Vec<Arc<Vec<Reign>>>,
+}
+
+/// What a profile plays.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Timetable {
+    /// In order of start, never overlapping.
+    pub pieces: Vec<Piece>,
+    /// In order of start.
+    pub remarks: Vec<Remark>,
+}
+
+/// One sound without a break.
+#[derive(Debug, Clone)]
+pub struct Piece {
+    pub schedule: Arc<Schedule>,
+    pub nominal_ms: i64,
+    /// 1, 2, ... where an occurrence is interrupted.
+    pub part: u16,
+    pub start_ms: i64,
+    pub content: Arc<Content>,
+    /// Where in the content it begins.
+    pub from_ms: i64,
+    pub length_ms: i64,
+}
+
+impl PartialEq for Piece {
+    fn eq(&self, other: &Self) -> bool {
+        let numbers = |p: &Self| (p.nominal_ms, p.part, p.start_ms, p.from_ms, p.length_ms);
+        numbers(self) == numbers(other)
+            && (Arc::ptr_eq(&self.schedule, &other.schedule) || self.schedule == other.schedule)
+            && (Arc::ptr_eq(&self.content, &other.content) || self.content == other.content)
+    }
+}
+
+/// Something a rule asked for that is not, or not wholly, as it asked.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct LeftOut {
+pub struct Remark {
     pub occurrence: OccurrenceId,
     pub title: String,
+    /// When it was to begin and to end.
     pub start_ms: i64,
+    pub end_ms: i64,
     #[serde(flatten)]
     pub why: Why,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// The closed list of reasons.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "why", rename_all = "snake_case")]
 pub enum Why {
-    /// Another occurrence holds the air then.
+    /// Another occurrence has the air then; nothing of this one sounds.
     Displaced { by: OccurrenceId },
+    /// Another one has the air for a while; the end, or the beginning, of this one is lost.
+    CutShort { by: Option<OccurrenceId>, lost_ms: i64 },
+    /// It pauses while another one sounds.
+    Interrupted { by: Option<OccurrenceId>, for_ms: i64 },
+    /// It begins later, after another one.
+    Delayed { by: Option<OccurrenceId>, by_ms: i64 },
     /// The schedule names no programme, or an empty one.
     NothingToPlay,
     /// This item has no approval that allows it there and then.
     NotApproved { bulletin: BulletinId, denial: Denial },
     /// This item is longer than what is left of the slot.
     DoesNotFit { bulletin: BulletinId },
+    /// This item would make the session longer than is lawful.
+    SessionTooLong { bulletin: BulletinId },
+    /// It is not lawful to broadcast then: the occurrence, or this item of it.
+    QuietHours { bulletin: Option<BulletinId> },
+    /// The longest lawful time of that day is used up.
+    DayFull,
+    /// There is no version in a language of the residents.
+    VersionMissing { bulletin: BulletinId, language: Language },
+    /// Nobody has approved relaying this station.
+    RelayNotApproved { source: String },
 }
 
-/// What is known of the time before now: of what would have begun then, only `begun` really was planned.
-#[derive(Debug)]
-pub struct Past<'a> {
-    pub now_ms: i64,
-    pub begun: &'a BTreeSet<OccurrenceId>,
+impl Why {
+    /// The occurrence that is in the way.
+    pub fn by(&self) -> Option<&OccurrenceId> {
+        match self {
+            Self::Displaced { by } => Some(by),
+            Self::CutShort { by, .. } | Self::Interrupted { by, .. } | Self::Delayed { by, .. } => by.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Whether nothing of the occurrence sounds because of this.
+    pub fn silences(&self) -> bool {
+        match self {
+            Self::Displaced { .. } | Self::NothingToPlay | Self::DayFull | Self::QuietHours { bulletin: None } => true,
+            Self::CutShort { .. }
+            | Self::Interrupted { .. }
+            | Self::Delayed { .. }
+            | Self::NotApproved { .. }
+            | Self::DoesNotFit { .. }
+            | Self::SessionTooLong { .. }
+            | Self::QuietHours { .. }
+            | Self::VersionMissing { .. }
+            | Self::RelayNotApproved { .. } => false,
+        }
+    }
 }
 
-/// What `speaker` plays in `from_ms..until_ms`.
-pub fn timetable(
-    lines: &[Line],
-    speaker: &SpeakerId,
-    areas: &[AreaCode],
-    from_ms: i64,
-    until_ms: i64,
-    past: Option<&Past<'_>>,
-) -> Timetable {
-    let mut table = Timetable::default();
-    let mut candidates = vec![];
-    for line in lines.iter().filter(|line| line.schedule.reaches(speaker, areas)) {
-        for start in line.schedule.rule.starts(from_ms, until_ms, MAX_STARTS) {
-            let start_ms = start.start_ms;
-            let unplanned = |past: &Past<'_>| {
-                start_ms < past.now_ms && !past.begun.contains(&OccurrenceId::new(&line.schedule.id, start_ms))
-            };
-            if past.is_some_and(unplanned) {
-                continue;
-            }
-            if let Some(occurrence) = fill(line, areas, start_ms, &mut table.left_out) {
-                candidates.push(occurrence);
+impl Expanded {
+    pub fn new(world: &World, window: Window) -> Self {
+        let expand = |series: &Arc<Series>| Arc::new(Self::one(series, window, world.edit_lock_ms));
+        Self { window, series: world.series.iter().map(expand).collect() }
+    }
+
+    pub fn one(series: &Series, window: Window, lock_ms: i64) -> Vec<Reign> {
+        series.reigns(window.from_ms, window.until_ms, lock_ms)
+    }
+}
+
+impl Schedule {
+    pub fn reaches_profile(&self, profile: &Profile) -> bool {
+        self.targets.iter().any(|target| match target {
+            super::schedule::Target::Area(code) => profile.areas.contains(code),
+            super::schedule::Target::Speaker(id) => profile.alone.as_ref() == Some(id),
+        })
+    }
+
+    /// How far down the tree the unit is whose schedule this is: 0 = the widest.
+    fn depth(&self, areas: &[AreaCode]) -> usize {
+        let place = |code: &AreaCode| areas.iter().position(|area| area == code);
+        match &self.owner {
+            // A unit beside the path is as narrow as can be.
+            Some(owner) => place(owner).unwrap_or(areas.len()),
+            None => {
+                let targets = self.targets.iter().filter_map(|target| match target {
+                    super::schedule::Target::Area(code) => place(code),
+                    super::schedule::Target::Speaker(_) => None,
+                });
+                targets.min().unwrap_or(areas.len())
             }
         }
     }
-    table.occurrences = settle(candidates, &mut table.left_out);
-    table.left_out.sort_by(|a, b| (a.start_ms, &a.occurrence).cmp(&(b.start_ms, &b.occurrence)));
+}
+
+/// What a composition depends on beside the schedule and the time: which programme, and how long it may be.
+type CacheKey = (Option<usize>, i64, Limit);
+type Cache = Vec<(CacheKey, Composed)>;
+
+/// One play on its way into the timetable.
+struct Drafted<'a> {
+    reign: &'a Reign,
+    play: Play,
+    /// When it is to begin here, the offset included.
+    start_ms: i64,
+    content: Arc<Content>,
+}
+
+/// What `profile` plays in the expanded window.
+pub fn timetable(world: &World, expanded: &Expanded, profile: &Profile) -> Timetable {
+    let mut table = Timetable::default();
+    let (openings, own_first) = place(world, profile, expanded.window);
+    let mut reaching: Vec<(usize, &Series, &Reign)> = vec![];
+    for (series, reigns) in world.series.iter().zip(&expanded.series) {
+        for reign in reigns.iter().filter(|reign| reign.schedule.reaches_profile(profile)) {
+            reaching.push((reign.schedule.depth(&profile.areas), series, reign));
+        }
+    }
+    // Wider units first, then by name: the order of last resort among equals.
+    reaching.sort_by_key(|(depth, ..)| *depth);
+    let (mut drafted, mut candidates) = (vec![], vec![]);
+    for (depth, series, reign) in reaching {
+        let own = depth + 1 >= profile.areas.len();
+        let order = match reign.schedule.priority {
+            Priority::Priority => u8::from(own != own_first),
+            _ => 0,
+        };
+        let mut cache = Cache::new();
+        for play in &reign.plays {
+            let Some(one) = draft(world, profile, &openings, reign, *play, &mut cache, &mut table.remarks) else {
+                continue;
+            };
+            let ended = series.ended_ms.is_some_and(|ended_ms| one.start_ms + one.content.length_ms > ended_ms);
+            if ended {
+                continue;
+            }
+            let (schedule, length_ms) = (&reign.schedule, one.content.length_ms);
+            candidates.push(Candidate {
+                priority: schedule.priority,
+                late: play.late && schedule.priority != Priority::Emergency,
+                order,
+                start_ms: one.start_ms,
+                length_ms,
+                slot_ms: schedule.duration_ms.unwrap_or(length_ms),
+                policy: schedule.clash,
+                wait_ms: schedule.wait_ms,
+                good_until_ms: one.content.good_until_ms,
+            });
+            drafted.push(one);
+        }
+    }
+    for (index, placement) in settle(&candidates, &openings).into_iter().enumerate() {
+        enter(&mut table, &drafted, index, &placement);
+    }
+    table.pieces.sort_by_key(|piece| piece.start_ms);
+    table.remarks.sort_by(|a, b| (a.start_ms, &a.occurrence, &a.why).cmp(&(b.start_ms, &b.occurrence, &b.why)));
     table
 }
 
-/// The occurrence at `start_ms` with those of its items that are approved and fit, in order.
-fn fill(line: &Line, areas: &[AreaCode], start_ms: i64, left_out: &mut Vec<LeftOut>) -> Option<PlannedOccurrence> {
-    let schedule = &line.schedule;
-    let id = OccurrenceId::new(&schedule.id, start_ms);
-    let mut leave_out =
-        |why| left_out.push(LeftOut { occurrence: id.clone(), title: schedule.title.clone(), start_ms, why });
-    if line.items.is_empty() {
-        leave_out(Why::NothingToPlay);
-        return None;
-    }
-    let slot_end_ms = schedule.duration_ms.map(|length| start_ms + length);
-    // No slot is longer than a day, whatever its programme holds.
-    let latest_ms = slot_end_ms.unwrap_or(start_ms + DAY_MS);
-    let lengths = line.items.iter().filter_map(|item| item.approved.as_ref()).map(|approved| approved.duration_ms);
-    let total_ms = lengths.sum::<i64>().min(DAY_MS);
-    let mut at_ms = start_ms;
-    let mut items = vec![];
-    for item in &line.items {
-        let bulletin = &item.bulletin;
-        let Some(approved) = &item.approved else {
-            leave_out(Why::NotApproved { bulletin: bulletin.clone(), denial: Denial::NoApproval });
-            continue;
-        };
-        let end_ms = at_ms + approved.duration_ms;
-        if end_ms > latest_ms {
-            leave_out(Why::DoesNotFit { bulletin: bulletin.clone() });
-            continue;
-        }
-        let wanted = Use {
-            bulletin,
-            revision: approved.approval.revision,
-            media: &approved.media,
-            priority: schedule.priority,
-            start_ms,
-            // Without a slot the end is known only after all items; asking up to the latest possible end errs on the safe side.
-            end_ms: slot_end_ms.unwrap_or(start_ms + total_ms),
-            areas,
-        };
-        if let Err(denial) = approved.approval.allows(&approved.approver, &wanted) {
-            leave_out(Why::NotApproved { bulletin: bulletin.clone(), denial });
-            continue;
-        }
-        items.push(PlannedItem {
-            bulletin: bulletin.clone(),
-            revision: approved.approval.revision,
-            media: approved.media,
-            duration_ms: approved.duration_ms,
-            gain_db: approved.gain_db,
-        });
-        at_ms = end_ms;
-    }
-    (!items.is_empty()).then(|| PlannedOccurrence {
-        id,
-        title: schedule.title.clone(),
-        start_ms,
-        end_ms: slot_end_ms.unwrap_or(at_ms),
-        priority: schedule.priority,
-        volume_db: schedule.volume_db,
-        items,
-    })
+/// The lawful hours at a place, and whether its own bulletins go first.
+fn place(world: &World, profile: &Profile, window: Window) -> (Openings, bool) {
+    let places: Vec<_> = profile.areas.iter().filter_map(|area| world.places.get(area)).collect();
+    let hours: Vec<_> = places.iter().filter_map(|place| place.hours.clone()).collect();
+    let openings = Openings::new(&hours, window.from_ms - DAY_MS, window.until_ms + 2 * DAY_MS);
+    // The commune's own word, or that of the nearest unit above it that has one.
+    let own_first = places.last().is_some_and(|place| place.own_first);
+    (openings, own_first)
 }
 
-/// Keeps what may sound, in order of start; each of the others goes to `left_out` with who displaced it.
-fn settle(mut candidates: Vec<PlannedOccurrence>, left_out: &mut Vec<LeftOut>) -> Vec<PlannedOccurrence> {
-    candidates.sort_by(|a, b| (b.priority, a.start_ms, &a.id).cmp(&(a.priority, b.start_ms, &b.id)));
-    let mut kept: BTreeMap<i64, PlannedOccurrence> = BTreeMap::new();
-    for occurrence in candidates {
-        let before = kept.range(..occurrence.end_ms).next_back().map(|(_, other)| other);
-        match before.filter(|other| other.end_ms > occurrence.start_ms) {
-            Some(other) => left_out.push(LeftOut {
-                occurrence: occurrence.id,
-                title: occurrence.title,
-                start_ms: occurrence.start_ms,
-                why: Why::Displaced { by: other.id.clone() },
-            }),
-            None => {
-                kept.insert(occurrence.start_ms, occurrence);
+/// How long something without a length of its own counts as having been meant.
+const SHOWN_MS: i64 = 60_000;
+
+/// Composes one play, or says why there is nothing to compose.
+fn draft<'a>(
+    world: &World,
+    profile: &Profile,
+    openings: &Openings,
+    reign: &'a Reign,
+    play: Play,
+    cache: &mut Cache,
+    remarks: &mut Vec<Remark>,
+) -> Option<Drafted<'a>> {
+    let schedule = &reign.schedule;
+    let emergency = schedule.priority == Priority::Emergency;
+    let start_ms = play.start_ms + if emergency { 0 } else { profile.offset_ms };
+    let remark = |why| Remark {
+        occurrence: OccurrenceId::new(&schedule.id, play.nominal_ms),
+        title: schedule.title.clone(),
+        start_ms,
+        end_ms: start_ms + schedule.duration_ms.unwrap_or(SHOWN_MS),
+        why,
+    };
+    let (mut limit_ms, mut limited_by) = (schedule.duration_ms.unwrap_or(DAY_MS), Limit::Slot);
+    if !emergency {
+        let Some(open_until_ms) = openings.open_until(start_ms) else {
+            remarks.push(remark(Why::QuietHours { bulletin: None }));
+            return None;
+        };
+        if open_until_ms - start_ms < limit_ms {
+            (limit_ms, limited_by) = (open_until_ms - start_ms, Limit::QuietHours);
+        }
+        if let Some(most_ms) = openings.max_session_ms.filter(|most_ms| *most_ms < limit_ms) {
+            (limit_ms, limited_by) = (most_ms, Limit::Session);
+        }
+    }
+    // The script in force then; a change of it ends what the cache may answer.
+    let history = schedule.programme_of(play.other_programme).and_then(|id| world.programmes.get(id));
+    let Some(script) = history.and_then(|history| history.at(play.start_ms)) else {
+        remarks.push(remark(Why::NothingToPlay));
+        return None;
+    };
+    let unchanging = history.is_some_and(|history| history.versions.len() == 1);
+    let key = (play.other_programme, limit_ms, limited_by);
+    let known = |(cached, composed): &(CacheKey, Composed)| {
+        *cached == key && (composed.holds_from_ms..composed.holds_until_ms).contains(&start_ms)
+    };
+    if let Some(index) = cache.iter().position(known).filter(|_| unchanging) {
+        let composed = &cache[index].1;
+        remarks.extend(composed.left_out.iter().cloned().map(remark));
+        return composed.content.clone().map(|content| Drafted { reign, play, start_ms, content });
+    }
+    let composed = script.compose(&Occasion {
+        priority: schedule.priority,
+        start_ms,
+        limit_ms,
+        limited_by,
+        fill: schedule.duration_ms.is_some(),
+        areas: &profile.areas,
+        languages: &profile.languages,
+    });
+    remarks.extend(composed.left_out.iter().cloned().map(remark));
+    let content = composed.content.clone();
+    if cache.len() >= 8 {
+        cache.remove(0);
+    }
+    cache.push((key, composed));
+    content.map(|content| Drafted { reign, play, start_ms, content })
+}
+
+/// Writes a settled play into the table.
+fn enter(table: &mut Timetable, drafted: &[Drafted<'_>], index: usize, placement: &Placement) {
+    let one = &drafted[index];
+    let schedule = &one.reign.schedule;
+    let id = |one: &Drafted<'_>| OccurrenceId::new(&one.reign.schedule.id, one.play.nominal_ms);
+    let by = || placement.by.and_then(|other| drafted.get(other)).map(id);
+    let mut remark = |why| {
+        let (occurrence, title) = (id(one), schedule.title.clone());
+        let end_ms = one.start_ms + schedule.duration_ms.unwrap_or(one.content.length_ms);
+        table.remarks.push(Remark { occurrence, title, start_ms: one.start_ms, end_ms, why });
+    };
+    let sounding_ms: i64 = placement.pieces.iter().map(|piece| piece.length_ms).sum();
+    match placement.pieces.first() {
+        None if placement.day_full => remark(Why::DayFull),
+        None => remark(match by() {
+            Some(by) => Why::Displaced { by },
+            None => Why::QuietHours { bulletin: None },
+        }),
+        Some(first) => {
+            if first.start_ms > one.start_ms {
+                remark(Why::Delayed { by: by(), by_ms: first.start_ms - one.start_ms });
+            }
+            if sounding_ms < one.content.length_ms {
+                remark(Why::CutShort { by: by(), lost_ms: one.content.length_ms - sounding_ms });
+            }
+            if let [first, .., last] = &placement.pieces[..] {
+                let for_ms = last.start_ms + last.length_ms - first.start_ms - sounding_ms;
+                remark(Why::Interrupted { by: by(), for_ms });
             }
         }
     }
-    kept.into_values().collect()
+    table.pieces.extend(placement.pieces.iter().zip(1..).map(|(piece, part)| Piece {
+        schedule: schedule.clone(),
+        nominal_ms: one.play.nominal_ms,
+        part,
+        start_ms: piece.start_ms,
+        content: one.content.clone(),
+        from_ms: piece.from_ms,
+        length_ms: piece.length_ms,
+    }));
+}
+
+/// A crumb of an item at the edge of a piece that is not worth opening its file for.
+const CRUMB_MS: i64 = 100;
+
+impl Piece {
+    pub fn end_ms(&self) -> i64 {
+        self.start_ms + self.length_ms
+    }
+
+    pub fn occurrence(&self) -> OccurrenceId {
+        OccurrenceId::part(&self.schedule.id, self.nominal_ms, self.part)
+    }
+
+    /// The piece as a plan has it; `None` if it falls into a pause between two sounds.
+    pub fn planned(&self) -> Option<PlannedOccurrence> {
+        let until_ms = self.from_ms + self.length_ms;
+        let item = |part: &super::script::Part| {
+            let (begin, end) = (part.at_ms.max(self.from_ms), (part.at_ms + part.length_ms).min(until_ms));
+            let whole = (begin, end) == (part.at_ms, part.at_ms + part.length_ms);
+            (end > begin && (whole || end - begin >= CRUMB_MS)).then(|| PlannedItem {
+                bulletin: part.approved.approval.bulletin.clone(),
+                revision: part.approved.approval.revision,
+                media: part.approved.media,
+                at_ms: begin - self.from_ms,
+                skip_ms: begin - part.at_ms,
+                duration_ms: end - begin,
+                gain_db: part.approved.gain_db,
+                fade_in: begin > part.at_ms,
+                fade_out: end < part.at_ms + part.length_ms || part.length_ms < part.approved.duration_ms,
+            })
+        };
+        let items: Vec<_> = self.content.parts.iter().filter_map(item).collect();
+        (!items.is_empty()).then(|| PlannedOccurrence {
+            id: self.occurrence(),
+            title: self.schedule.title.clone(),
+            start_ms: self.start_ms,
+            end_ms: self.end_ms(),
+            priority: self.schedule.priority,
+            volume_db: self.schedule.volume_db,
+            items,
+        })
+    }
 }

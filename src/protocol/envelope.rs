@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use super::keys::{SigningKey, key_id, verify};
 use crate::domain::approval::{Approval, Certificate, PublicKey};
+use crate::domain::hours::HoursStatement;
 use crate::domain::ids::KeyId;
 use crate::domain::plan::Plan;
 
@@ -24,6 +25,10 @@ impl Statement for Certificate {
 
 impl Statement for Approval {
     const PAYLOAD_TYPE: &'static str = "application/vnd.loaxa.approval.v1+json";
+}
+
+impl Statement for HoursStatement {
+    const PAYLOAD_TYPE: &'static str = "application/vnd.loaxa.hours.v1+json";
 }
 
 impl Statement for Plan {

@@ -3,16 +3,19 @@
 //! A speaker pins one key, the authority's. The transport, the broker and the center's server are not trusted with anything: a
 //! plan that fails here is refused whole, an item without a good approval never sounds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::envelope::{Envelope, EnvelopeError};
 use super::limits::{PLAN_BYTES, STATEMENT_BYTES, STATEMENTS_PER_PLAN};
+use crate::domain::DAY_MS;
 use crate::domain::approval::{Approval, Certificate, Denial, PublicKey, Role, Use};
-use crate::domain::ids::{AreaCode, KeyId, SiteId, SpeakerId};
+use crate::domain::hours::{DayBudget, Hours, HoursStatement, Openings};
+use crate::domain::ids::{AreaCode, KeyId, OccurrenceId, SiteId, SpeakerId};
 use crate::domain::plan::{Plan, PlanFault, PlannedItem, PlannedOccurrence};
+use crate::domain::priority::Priority;
 use crate::protocol::keys::key_id;
 
 /// What is pinned on a speaker when it is installed.
@@ -33,6 +36,9 @@ pub struct SignedPlan {
     /// Certificates of the dispatcher and the approvers, signed by the authority.
     pub certificates: Vec<Envelope>,
     pub approvals: Vec<Envelope>,
+    /// The lawful hours of the speaker's areas, signed by the authority.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hours: Vec<Envelope>,
 }
 
 /// Why a plan was refused. The words reach the operator in the speaker's state.
@@ -54,6 +60,8 @@ pub enum Refusal {
     Expired,
     #[error("the plan is unsound: {0}")]
     Unsound(#[from] PlanFault),
+    #[error("the plan leaves out the lawful hours of area {0}, or comes with older ones than are in force")]
+    HoursRolledBack(AreaCode),
 }
 
 /// A plan that was verified; the only way to get one is [`verify`].
@@ -63,6 +71,10 @@ pub struct VerifiedPlan {
     approvals: Vec<(Approval, Certificate)>,
     areas: Vec<AreaCode>,
     dispatcher: Certificate,
+    hours: BTreeMap<AreaCode, HoursStatement>,
+    openings: Openings,
+    /// What would make a day longer than is lawful.
+    over_the_day: BTreeSet<OccurrenceId>,
 }
 
 /// Checks a plan as it arrived.
@@ -80,7 +92,7 @@ pub fn verify(
         return Err(Refusal::TooLarge);
     }
     let signed: SignedPlan = serde_json::from_slice(bytes).map_err(|e| Refusal::Unreadable(e.to_string()))?;
-    let statements = || signed.certificates.iter().chain(&signed.approvals);
+    let statements = || signed.certificates.iter().chain(&signed.approvals).chain(&signed.hours);
     if statements().count() > STATEMENTS_PER_PLAN || statements().any(|s| s.payload.len() > STATEMENT_BYTES) {
         return Err(Refusal::TooLarge);
     }
@@ -109,7 +121,38 @@ pub fn verify(
     }
     plan.check()?;
     let approvals = signed.approvals.iter().filter_map(|envelope| open_approval(envelope, &certificates)).collect();
-    Ok(VerifiedPlan { plan, approvals, areas: anchor.areas.clone(), dispatcher })
+    let mut hours: BTreeMap<AreaCode, HoursStatement> = BTreeMap::new();
+    for statement in signed.hours.iter().filter_map(|envelope| envelope.open::<HoursStatement>(&anchor.authority).ok())
+    {
+        let known = hours.get(&statement.area).map(|known| known.version);
+        if statement.site == anchor.site && anchor.areas.contains(&statement.area) && Some(statement.version) > known {
+            hours.insert(statement.area.clone(), statement);
+        }
+    }
+    let (openings, over_the_day) = lawful(&plan, &hours);
+    Ok(VerifiedPlan { plan, approvals, areas: anchor.areas.clone(), dispatcher, hours, openings, over_the_day })
+}
+
+/// When sound is lawful during a plan, and which of its occurrences would make a day too long.
+fn lawful(plan: &Plan, statements: &BTreeMap<AreaCode, HoursStatement>) -> (Openings, BTreeSet<OccurrenceId>) {
+    // Hours that cannot be read allow nothing: what the authority forbids must not sound because of a slip.
+    let never = |statement: &HoursStatement| HoursStatement {
+        windows: vec![],
+        time_zone: "UTC".into(),
+        max_session_s: None,
+        max_day_s: None,
+        ..statement.clone()
+    };
+    let read = |statement: &HoursStatement| Hours::new(statement).or_else(|_| Hours::new(&never(statement))).ok();
+    let hours: Vec<Hours> = statements.values().filter_map(read).collect();
+    let openings = Openings::new(&hours, plan.from_ms - DAY_MS, plan.until_ms + 2 * DAY_MS);
+    let mut budget = DayBudget::default();
+    let normal = plan.occurrences.iter().filter(|occurrence| occurrence.priority < Priority::Emergency);
+    let too_much = normal.filter(|occurrence| {
+        !budget.take(&openings, occurrence.start_ms, occurrence.content_end_ms() - occurrence.start_ms)
+    });
+    let over_the_day = too_much.map(|occurrence| occurrence.id.clone()).collect();
+    (openings, over_the_day)
 }
 
 fn open_plan<'a>(
@@ -140,6 +183,17 @@ impl VerifiedPlan {
         &self.plan
     }
 
+    /// Refuses to go back behind the lawful hours of the plan in force: leaving a statement out must not lift it.
+    pub fn keeps_hours_of(&self, in_force: &Self) -> Result<(), Refusal> {
+        let kept = |(area, known): (&AreaCode, &HoursStatement)| {
+            self.hours.get(area).is_some_and(|offered| offered.version >= known.version)
+        };
+        match in_force.hours.iter().find(|known| !kept(*known)) {
+            Some((area, _)) => Err(Refusal::HoursRolledBack(area.clone())),
+            None => Ok(()),
+        }
+    }
+
     /// Whether `item` may sound in `occurrence`, and if not, why.
     pub fn permits(&self, occurrence: &PlannedOccurrence, item: &PlannedItem) -> Result<(), Denial> {
         let wanted = Use {
@@ -153,6 +207,11 @@ impl VerifiedPlan {
         };
         if !self.dispatcher.covers(&self.areas, occurrence.priority, occurrence.start_ms, occurrence.end_ms) {
             return Err(Denial::DispatcherOverstepped);
+        }
+        // The second gate: whatever the center planned, nothing but an emergency sounds outside the lawful hours.
+        let lawful = self.openings.allow(occurrence.start_ms, occurrence.content_end_ms());
+        if occurrence.priority < Priority::Emergency && (!lawful || self.over_the_day.contains(&occurrence.id)) {
+            return Err(Denial::QuietHours);
         }
         let mut denial = Denial::NoApproval;
         for (approval, approver) in &self.approvals {

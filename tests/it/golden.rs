@@ -4,6 +4,7 @@
 //! together with the change.
 
 use loaxa::domain::approval::{Approval, Certificate, Role};
+use loaxa::domain::hours::HoursStatement;
 use loaxa::domain::ids::{MediaHash, OccurrenceId};
 use loaxa::domain::plan::{Plan, PlannedItem, PlannedOccurrence};
 use loaxa::domain::priority::Priority;
@@ -101,10 +102,27 @@ impl World {
                     bulletin: "sot-xuat-huyet".parse().unwrap(),
                     revision: 1,
                     media: self.hash(),
+                    at_ms: 0,
+                    skip_ms: 0,
                     duration_ms: 9_360,
                     gain_db: 2.25,
+                    fade_in: false,
+                    fade_out: true,
                 }],
             }],
+        }
+    }
+
+    pub fn hours(&self) -> HoursStatement {
+        HoursStatement {
+            site: "mau".parse().unwrap(),
+            area: "66".parse().unwrap(),
+            version: 3,
+            time_zone: "Asia/Ho_Chi_Minh".into(),
+            windows: vec![("05:00".into(), "07:00".into()), ("11:00".into(), "24:00".into())],
+            max_session_s: Some(3_600),
+            max_day_s: Some(14_400),
+            made_ms: NOW_MS,
         }
     }
 
@@ -116,6 +134,7 @@ impl World {
                 Envelope::sign(&self.certificate(&self.approver, Role::Approver), &self.authority).unwrap(),
             ],
             approvals: vec![Envelope::sign(&self.approval(), &self.approver).unwrap()],
+            hours: vec![Envelope::sign(&self.hours(), &self.authority).unwrap()],
         }
     }
 }
@@ -155,6 +174,7 @@ fn statements_and_envelopes_are_as_agreed() {
     let world = World::new();
     check("certificate.json", &world.certificate(&world.approver, Role::Approver));
     check("approval.json", &world.approval());
+    check("hours.json", &world.hours());
     check("plan.json", &world.plan());
     check("signed-plan.json", &world.signed(&world.plan()));
 }

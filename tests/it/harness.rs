@@ -118,6 +118,8 @@ impl Center {
             "--area-title",
             "Tỉnh Đắk Lắk",
         ]);
+        // Tests run at any hour.
+        center.cli(["area", "hours", "66", "--allow", "00:00-24:00"]);
         center
     }
 

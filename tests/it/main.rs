@@ -13,5 +13,6 @@ mod hostile;
 mod lunar;
 mod offline;
 mod properties;
+mod rules;
 mod store;
 mod tidy;

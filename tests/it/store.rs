@@ -4,13 +4,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use loaxa::audio::loudness::Loudness;
-use loaxa::center::store::{BulletinRow, Intake, PlanRow, Sound, Store, StoreError};
+use loaxa::center::store::{BulletinRow, Intake, PlanRow, Sound, SpeakerTraits, Store, StoreError, VersionRow};
 use loaxa::domain::area::Area;
 use loaxa::domain::bulletin::RevisionState;
+use loaxa::domain::calendar::CalendarText;
 use loaxa::domain::ids::{MediaHash, OccurrenceId};
-use loaxa::domain::programme::Programme;
+use loaxa::domain::programme::{ItemText, PauseText, ProgrammeText};
 use loaxa::domain::record::{Evidence, Outcome, PlaybackRecord};
-use loaxa::domain::schedule::ScheduleText;
+use loaxa::domain::schedule::{ExceptionText, ScheduleText};
+use loaxa::protocol::envelope::Envelope;
 use loaxa::protocol::message::State;
 
 use crate::harness::{Process, adopt, wait_for};
@@ -58,6 +60,14 @@ async fn areas(store: &Store) {
     store.add_area(&area("24133", Some("66"))).await.unwrap();
     assert!(matches!(store.add_area(&area("66", None)).await, Err(StoreError::Exists(_))));
     assert_eq!(store.areas().await.unwrap().path(&"24133".parse().unwrap()).unwrap().len(), 2);
+    let world = crate::golden::World::new();
+    let envelope = Envelope::sign(&world.hours(), &world.authority).unwrap();
+    store.set_hours(&"66".parse().unwrap(), &envelope).await.unwrap();
+    store.set_own_first(&"24133".parse().unwrap(), true).await.unwrap();
+    assert!(matches!(store.set_own_first(&"99".parse().unwrap(), true).await, Err(StoreError::NotFound(_))));
+    let rows = store.area_rows().await.unwrap();
+    let told: Vec<_> = rows.iter().map(|row| (row.area.code.as_str(), row.hours.is_some(), row.own_first)).collect();
+    assert_eq!(told, [("24133", false, true), ("66", true, false)]);
 }
 
 async fn speakers(store: &Store) {
@@ -75,6 +85,13 @@ async fn speakers(store: &Store) {
     assert_eq!(store.speaker(&id).await.unwrap().since_ms, Some(10), "still on line since then");
     assert!(store.set_state(&id, &state(5, false), 40).await.unwrap());
     assert_eq!(store.speaker(&id).await.unwrap().since_ms, Some(40));
+    let traits = SpeakerTraits {
+        languages: vec!["cjm".parse().unwrap(), "vie".parse().unwrap()],
+        place: Some((11.5, 108.9)),
+        step_with: Some("chợ".into()),
+    };
+    store.set_traits(&id, &traits).await.unwrap();
+    assert_eq!(store.speaker(&id).await.unwrap().traits, traits);
     assert_eq!(store.speakers("", 10).await.unwrap().len(), 1);
     assert_eq!(store.speakers("a", 10).await.unwrap().len(), 0);
 }
@@ -87,6 +104,7 @@ async fn bulletins(store: &Store) {
         area: "66".parse().unwrap(),
         words: "Kính gửi bà con".into(),
         created_ms: 7,
+        version_of: None,
     };
     store.add_bulletin(&bulletin, "nước.mp3", "upload-1").await.unwrap();
     assert!(matches!(store.add_bulletin(&bulletin, "x", "y").await, Err(StoreError::Exists(_))));
@@ -104,25 +122,50 @@ async fn bulletins(store: &Store) {
     assert!(matches!(second, Err(StoreError::Conflict(_))), "somebody else was quicker");
     assert_eq!(store.add_revision(&bulletin.id, "b.mp3", "upload-2", 8).await.unwrap(), 2);
     assert!(matches!(store.add_revision(&"gone".parse().unwrap(), "", "", 8).await, Err(StoreError::NotFound(_))));
-    assert_eq!(store.bulletins("", 10).await.unwrap().len(), 1);
+    let cham = BulletinRow {
+        id: "water-cjm".parse().unwrap(),
+        language: "cjm".parse().unwrap(),
+        version_of: Some(bulletin.id.clone()),
+        ..bulletin
+    };
+    store.add_bulletin(&cham, "c.mp3", "upload-3").await.unwrap();
+    assert_eq!(store.voices().await.unwrap()[1], (cham.id, cham.language, cham.version_of));
+    assert_eq!(store.bulletins("", 10).await.unwrap().len(), 2);
 }
 
 async fn schedules(store: &Store) {
-    let programme =
-        Programme { id: "p".parse().unwrap(), title: "Buổi sáng".into(), items: vec!["water".parse().unwrap()] };
-    store.put_programme(&programme, 1).await.unwrap();
-    store.put_programme(&programme, 2).await.unwrap();
-    assert_eq!(store.programmes().await.unwrap(), [programme]);
+    fn version<T>(made_ms: i64, value: Option<T>) -> VersionRow<T> {
+        VersionRow { made_ms, effective_ms: made_ms + 600, value, ends_now: false }
+    }
+    let items = vec![ItemText::Bulletin("water".into()), ItemText::Pause(PauseText { pause_s: 2 })];
+    let (id, first) = ("p".parse().unwrap(), ProgrammeText { title: "Buổi sáng".into(), items });
+    let second = ProgrammeText { title: "Buổi sáng mới".into(), ..first.clone() };
+    store.put_programme(&id, &version(1, Some(first.clone()))).await.unwrap();
+    store.put_programme(&id, &version(2, Some(second.clone()))).await.unwrap();
+    assert_eq!(store.programmes().await.unwrap()[&id], second);
+    let history = store.programme_histories().await.unwrap().remove(&id).unwrap();
+    assert_eq!(history, [version(1, Some(first)), version(2, Some(second))], "an edit keeps what was");
     let rule = ScheduleText {
-        cron: "0 0 5 * * *".into(),
+        at: vec!["05:00".into()],
+        exceptions: vec![ExceptionText { at: Some("2026-11-23".into()), skip: true, ..Default::default() }],
         targets: vec!["66".into()],
         volume_db: Some(-3.5),
         ..Default::default()
     };
-    store.put_schedule(&"s".parse().unwrap(), &rule, 1).await.unwrap();
-    assert_eq!(store.schedules().await.unwrap(), [("s".parse().unwrap(), rule)]);
-    store.delete_schedule(&"s".parse().unwrap()).await.unwrap();
-    assert!(matches!(store.delete_schedule(&"s".parse().unwrap()).await, Err(StoreError::NotFound(_))));
+    let id = "s".parse().unwrap();
+    store.put_schedule(&id, &version(1, Some(rule.clone()))).await.unwrap();
+    assert_eq!(store.schedules().await.unwrap()[&id], rule);
+    let removed = VersionRow { ends_now: true, ..version(5, None) };
+    store.put_schedule(&id, &removed).await.unwrap();
+    assert!(store.schedules().await.unwrap().is_empty());
+    assert_eq!(store.schedule_histories().await.unwrap()[&id], [version(1, Some(rule)), removed]);
+    let (id, calendar) =
+        ("tang".parse().unwrap(), CalendarText { days: vec!["2026-11-25".into()], ..Default::default() });
+    store.put_calendar(&id, &CalendarText::default(), 1).await.unwrap();
+    store.put_calendar(&id, &calendar, 2).await.unwrap();
+    assert_eq!(store.calendars().await.unwrap()[&id], calendar);
+    store.delete_calendar(&id).await.unwrap();
+    assert!(matches!(store.delete_calendar(&id).await, Err(StoreError::NotFound(_))));
 }
 
 async fn plans_and_records(store: &Store) {

@@ -142,6 +142,8 @@ pub struct NewBulletin {
     /// ISO 639-3.
     language: String,
     area: String,
+    /// The bulletin of which this is another language version.
+    version_of: Option<String>,
     /// The file's name, for people.
     #[serde(default)]
     file_name: String,
@@ -163,14 +165,34 @@ pub async fn add(
     let area: AreaCode = new.area.parse().map_err(|e| Problem::bad_request(format!("{e}")))?;
     app.store.areas().await?.path(&area).map_err(|e| Problem::bad_request(e.to_string()))?;
     let title = titled(&new.title)?;
+    let version_of = match &new.version_of {
+        Some(of) => Some(original(&app, &bulletin_id(of)?, &id, &language).await?),
+        None => None,
+    };
     let upload = receive(&app, body).await?;
-    let row = BulletinRow { id, title, language, area, words: String::new(), created_ms: now_ms() };
+    let row = BulletinRow { id, title, language, area, words: String::new(), created_ms: now_ms(), version_of };
     if let Err(error) = app.store.add_bulletin(&row, &file_name(&new.file_name), &upload).await {
         let _ = std::fs::remove_file(app.upload_path(&upload));
         return Err(error.into());
     }
     app.ingest_bell.notify_one();
     Ok((StatusCode::CREATED, Json(view(&app, row).await?)))
+}
+
+/// The bulletin of which a new one is to be another language version: an original itself, and without a version in that language.
+async fn original(app: &App, of: &BulletinId, id: &BulletinId, language: &Language) -> Result<BulletinId, Problem> {
+    let original = app.store.bulletin(of).await.map_err(|e| Problem::bad_request(format!("version_of: {e}")))?;
+    if let Some(further) = original.version_of {
+        return Err(Problem::bad_request(format!("version_of: {of} is itself a version of {further}; name that one")));
+    }
+    let voices = app.store.voices().await?;
+    let taken = voices
+        .iter()
+        .find(|(other, spoken, base)| other != id && spoken == language && (base.as_ref() == Some(of) || other == of));
+    match taken {
+        Some((other, ..)) => Err(Problem::bad_request(format!("{other} is the version of {of} in {language} already"))),
+        None => Ok(of.clone()),
+    }
 }
 
 fn made_up_id() -> Result<BulletinId, String> {
@@ -375,8 +397,10 @@ pub async fn remove(State(app): State<Arc<App>>, Path(id): Path<String>) -> Resu
     let id = bulletin_id(&id)?;
     app.store.bulletin(&id).await?;
     let programmes = app.store.programmes().await?;
-    if let Some(programme) = programmes.iter().find(|programme| programme.items.contains(&id)) {
-        return Err(Problem::conflict(format!("programme {} still holds it", programme.id)));
+    if let Some(programme) = programmes.iter().find(|(name, text)| {
+        text.check(name.as_str()).is_ok_and(|programme| programme.bulletins().any(|bulletin| *bulletin == id))
+    }) {
+        return Err(Problem::conflict(format!("programme {} still holds it", programme.0)));
     }
     app.store.remove_bulletin(&id).await?;
     Ok(StatusCode::NO_CONTENT)

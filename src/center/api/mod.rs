@@ -6,6 +6,7 @@
 mod bulletins;
 mod error;
 mod people;
+mod places;
 mod plays;
 mod schedules;
 mod session;
@@ -24,6 +25,8 @@ use super::app::App;
 pub use bulletins::{BulletinView, RevisionView, SoundView};
 pub use error::Problem;
 pub use people::{AreaView, SpeakerCreated, SpeakerView};
+pub use places::Traits;
+pub use schedules::{ProgrammeView, Saved, ScheduleView};
 
 /// Most items on one page of a list.
 const PAGE: i64 = 500;
@@ -42,7 +45,15 @@ const JSON_BYTES: usize = 1024 * 1024;
         people::speakers,
         people::speaker,
         people::add_speaker,
-        people::speaker_plan,
+        places::plan,
+        places::why,
+        places::traits,
+        places::put_traits,
+        places::hours,
+        places::put_hours,
+        places::put_order,
+        places::speaker_calendar,
+        places::area_calendar,
         people::certificates,
         people::add_certificate,
         bulletins::list,
@@ -55,9 +66,13 @@ const JSON_BYTES: usize = 1024 * 1024;
         bulletins::media,
         schedules::programmes,
         schedules::put_programme,
+        schedules::delete_programme,
         schedules::schedules,
         schedules::put_schedule,
         schedules::delete_schedule,
+        schedules::calendars,
+        schedules::put_calendar,
+        schedules::delete_calendar,
         plays::list,
         plays::events
     )
@@ -71,16 +86,24 @@ pub fn router(app: Arc<App>, stop: watch::Receiver<bool>) -> Router {
         .route("/areas", get(people::areas).post(people::add_area))
         .route("/speakers", get(people::speakers).post(people::add_speaker))
         .route("/speakers/{id}", get(people::speaker))
-        .route("/speakers/{id}/plan", get(people::speaker_plan))
+        .route("/speakers/{id}/plan", get(places::plan))
+        .route("/speakers/{id}/why", get(places::why))
+        .route("/speakers/{id}/traits", get(places::traits).put(places::put_traits))
+        .route("/speakers/{id}/calendar.ics", get(places::speaker_calendar))
+        .route("/areas/{code}/hours", get(places::hours).put(places::put_hours))
+        .route("/areas/{code}/order", put(places::put_order))
+        .route("/areas/{code}/calendar.ics", get(places::area_calendar))
         .route("/certificates", get(people::certificates).post(people::add_certificate))
         .route("/bulletins/{id}/text", put(bulletins::set_text))
         .route("/bulletins/{id}", get(bulletins::one).delete(bulletins::remove))
         .route("/bulletins/{id}/revisions/{revision}/{step}", post(bulletins::step))
         .route("/media/{hash}", get(bulletins::media))
         .route("/programmes", get(schedules::programmes))
-        .route("/programmes/{id}", put(schedules::put_programme))
+        .route("/programmes/{id}", put(schedules::put_programme).delete(schedules::delete_programme))
         .route("/schedules", get(schedules::schedules))
         .route("/schedules/{id}", put(schedules::put_schedule).delete(schedules::delete_schedule))
+        .route("/calendars", get(schedules::calendars))
+        .route("/calendars/{id}", put(schedules::put_calendar).delete(schedules::delete_calendar))
         .route("/plays", get(plays::list))
         .route("/events", get(plays::events).with_state((app.clone(), stop)))
         .layer(DefaultBodyLimit::max(JSON_BYTES))

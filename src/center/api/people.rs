@@ -13,14 +13,13 @@ use super::{PAGE, Problem};
 use crate::center::app::{App, Change, now_ms};
 use crate::center::broker::CENTER_USER;
 use crate::center::datadir::random_text;
-use crate::center::planner::{self, Material};
 use crate::center::plays::{Play, plays};
 use crate::center::store::SpeakerRow;
+use crate::domain::DAY_MS;
 use crate::domain::approval::{Certificate, Role, key_text};
 use crate::domain::area::{Area, AreaTree};
 use crate::domain::ids::{AreaCode, SpeakerId};
-use crate::domain::plan::{HORIZON_MS, Plan};
-use crate::domain::{DAY_MS, timetable::LeftOut};
+use crate::domain::plan::Plan;
 use crate::protocol::envelope::Envelope;
 use crate::protocol::limits::STATEMENT_BYTES;
 use crate::protocol::trust::SignedPlan;
@@ -195,7 +194,7 @@ pub async fn speaker(State(app): State<Arc<App>>, Path(id): Path<String>) -> Res
     Ok(Json(view(&app, &app.store.areas().await?, row).await?))
 }
 
-fn speaker_id(text: &str) -> Result<SpeakerId, Problem> {
+pub fn speaker_id(text: &str) -> Result<SpeakerId, Problem> {
     text.parse().map_err(|e| Problem::bad_request(format!("{e}")))
 }
 
@@ -283,26 +282,6 @@ pub async fn add_speaker(
         password,
     };
     Ok((StatusCode::CREATED, Json(created)))
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-pub struct PlanView {
-    #[schema(value_type = Option<Object>)]
-    pub plan: Option<Plan>,
-    /// What rules ask for and the plan does not hold, with the reason.
-    #[schema(value_type = Vec<Object>)]
-    pub left_out: Vec<LeftOut>,
-}
-
-/// A speaker's newest plan, and what was left out of it
-#[utoipa::path(get, path = "/api/v1/speakers/{id}/plan", responses((status = 200, body = PlanView), (status = 404, body = Problem)))]
-pub async fn speaker_plan(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<PlanView>, Problem> {
-    let row = app.store.speaker(&speaker_id(&id)?).await?;
-    let newest = app.store.newest_plan(&row.id).await?;
-    let plan = newest.as_ref().and_then(|row| serde_json::from_str::<SignedPlan>(&row.body).ok()?.plan.peek().ok());
-    let (_, left_out) =
-        planner::draft(&app, &Material::load(&app).await?, &row, newest.as_ref(), now_ms(), HORIZON_MS)?;
-    Ok(Json(PlanView { plan, left_out }))
 }
 
 #[derive(Debug, Serialize, ToSchema)]

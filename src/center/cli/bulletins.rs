@@ -42,6 +42,9 @@ pub enum Bulletin {
         /// File with the text of the bulletin
         #[arg(long, value_name = "FILE")]
         text: Option<PathBuf>,
+        /// The bulletin of which this is another language version
+        #[arg(long, value_name = "ID")]
+        version_of: Option<String>,
     },
     /// Add the bulletins of a playlist file, those that are not there yet
     Import { file: PathBuf },
@@ -111,7 +114,7 @@ pub async fn bulletin(place: &Place, command: Bulletin) -> Result<(), String> {
 
 async fn perform(place: &Place, client: &Client, command: Bulletin) -> Result<(), String> {
     match command {
-        Bulletin::Add { file, title, language, area, id, text } => {
+        Bulletin::Add { file, title, language, area, id, text, version_of } => {
             let words = text.map(|path| read_text(&path)).transpose()?.unwrap_or_default();
             let new = NewBulletin {
                 id: id.as_deref(),
@@ -119,6 +122,7 @@ async fn perform(place: &Place, client: &Client, command: Bulletin) -> Result<()
                 language: &language,
                 area: area.as_str(),
                 words: &words,
+                version_of: version_of.as_deref(),
             };
             let added = add(client, &file, &new).await?;
             place.answer(&added, describe)
@@ -191,6 +195,7 @@ struct NewBulletin<'a> {
     language: &'a str,
     area: &'a str,
     words: &'a str,
+    version_of: Option<&'a str>,
 }
 
 async fn add(client: &Client, file: &Path, new: &NewBulletin<'_>) -> Result<BulletinView, String> {
@@ -203,6 +208,9 @@ async fn add(client: &Client, file: &Path, new: &NewBulletin<'_>) -> Result<Bull
     );
     if let Some(id) = new.id {
         path = format!("{path}&id={}", escaped(id));
+    }
+    if let Some(of) = new.version_of {
+        path = format!("{path}&version_of={}", escaped(of));
     }
     let mut added = upload(client, file, &path).await?;
     if !new.words.is_empty() {
@@ -270,13 +278,22 @@ async fn import(place: &Place, client: &Client, path: &Path) -> Result<(), Strin
     let file = ScheduleFile::read(path)?;
     let dir = path.parent().unwrap_or(Path::new("."));
     let mut added = vec![];
-    for (id, new) in &file.bulletin {
+    // Originals before their versions.
+    let mut bulletins: Vec<_> = file.bulletin.iter().collect();
+    bulletins.sort_by_key(|(_, new)| new.version_of.is_some());
+    for (id, new) in bulletins {
         if client.get::<Value>(&format!("/bulletins/{id}")).await.is_ok() {
             continue;
         }
         let words = new.text.as_ref().map(|text| read_text(&dir.join(text))).transpose()?.unwrap_or_default();
-        let bulletin =
-            NewBulletin { id: Some(id), title: &new.title, language: &new.language, area: &new.area, words: &words };
+        let bulletin = NewBulletin {
+            id: Some(id),
+            title: &new.title,
+            language: &new.language,
+            area: &new.area,
+            words: &words,
+            version_of: new.version_of.as_deref(),
+        };
         let shown = add(client, &dir.join(&new.file), &bulletin).await.map_err(|e| format!("[bulletin.{id}]: {e}"))?;
         added.push(shown);
     }

@@ -49,6 +49,15 @@ pub enum Approver {
     List,
 }
 
+/// The authority's key, opened here: the data directory's own unless another file is named.
+pub fn authority_key(place: &Place, path: Option<&Path>, passphrase: Option<&Path>) -> Result<SigningKey, String> {
+    let path = match path {
+        Some(path) => path.to_owned(),
+        None => DataDir::open(&place.data()?)?.path("authority.key"),
+    };
+    open_key(&path, passphrase, "LOAXA_AUTHORITY_PASSPHRASE", "Passphrase of the authority's key")
+}
+
 pub async fn approver(place: &Place, command: Approver) -> Result<(), String> {
     let client = place.client().await?;
     match command {
@@ -65,13 +74,7 @@ pub async fn approver(place: &Place, command: Approver) -> Result<(), String> {
             if key_out.exists() {
                 return Err(format!("{} is there already; nothing was changed", key_out.display()));
             }
-            let authority = match authority {
-                Some(path) => path,
-                None => DataDir::open(&place.data()?)?.path("authority.key"),
-            };
-            let file = authority_passphrase_file.as_deref();
-            let authority =
-                open_key(&authority, file, "LOAXA_AUTHORITY_PASSPHRASE", "Passphrase of the authority's key")?;
+            let authority = authority_key(place, authority.as_deref(), authority_passphrase_file.as_deref())?;
             let center: Value = client.get("/center").await?;
             let site = center["site"].as_str().unwrap_or_default().parse().map_err(|e| format!("{e}"))?;
             let passphrase = match given_passphrase(passphrase_file.as_deref(), "LOAXA_PASSPHRASE")? {

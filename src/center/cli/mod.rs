@@ -6,6 +6,7 @@ mod bulletins;
 mod keys;
 mod plans;
 mod reports;
+mod schedules;
 mod setup;
 
 use std::path::PathBuf;
@@ -77,10 +78,13 @@ enum Command {
     Bulletin(bulletins::Bulletin),
     /// What is played in one slot
     #[command(subcommand)]
-    Programme(plans::Programme),
+    Programme(schedules::Programme),
     /// When it is played, and where
     #[command(subcommand)]
-    Schedule(plans::Schedule),
+    Schedule(schedules::Schedule),
+    /// The office's own calendars of days
+    #[command(subcommand)]
+    Calendar(schedules::Calendar),
     /// What speakers are told to play
     #[command(subcommand)]
     Plan(plans::Plan),
@@ -106,8 +110,9 @@ pub fn main(arguments: Arguments) -> Result<(), String> {
             Command::Speaker(command) => setup::speaker(&place, command).await,
             Command::Approver(command) => keys::approver(&place, command).await,
             Command::Bulletin(command) => bulletins::bulletin(&place, command).await,
-            Command::Programme(command) => plans::programme(&place, command).await,
-            Command::Schedule(command) => plans::schedule(&place, command).await,
+            Command::Programme(command) => schedules::programme(&place, command).await,
+            Command::Schedule(command) => schedules::schedule(&place, command).await,
+            Command::Calendar(command) => schedules::calendar(&place, command).await,
             Command::Plan(command) => plans::plan(&place, command).await,
             Command::Report(command) => reports::report(&place, command).await,
         }
@@ -140,10 +145,14 @@ impl Place {
     fn answer<T: Serialize>(&self, value: &T, text: impl FnOnce(&T) -> String) -> Result<(), String> {
         let shown =
             if self.json { serde_json::to_string_pretty(value).map_err(|e| e.to_string())? } else { text(value) };
+        self.print(&format!("{shown}\n"));
+        Ok(())
+    }
+
+    fn print(&self, text: &str) {
         // A closed pipe (| head) is the reader's wish.
         use std::io::Write as _;
-        let _ = writeln!(std::io::stdout(), "{shown}");
-        Ok(())
+        let _ = std::io::stdout().write_all(text.as_bytes());
     }
 }
 

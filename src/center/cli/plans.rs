@@ -1,8 +1,7 @@
-//! Programmes, schedules and plans.
+//! Plans: what schedules mean, what a speaker is told, and why.
 
 use std::path::PathBuf;
 
-use axum::http::Method;
 use chrono::{DateTime, FixedOffset, SecondsFormat};
 use chrono_tz::Tz;
 use clap::Subcommand;
@@ -11,26 +10,9 @@ use serde_json::{Value, json};
 
 use super::{Place, table};
 use crate::center::schedule_file::ScheduleFile;
-use crate::domain::approval::Denial;
 use crate::domain::calendar::Calendars;
-
-#[derive(Subcommand)]
-pub enum Programme {
-    /// Add or change the programmes of a playlist file
-    Import { file: PathBuf },
-    /// List programmes
-    List,
-}
-
-#[derive(Subcommand)]
-pub enum Schedule {
-    /// Add or change the programmes and schedules of a playlist file
-    Import { file: PathBuf },
-    /// List schedules
-    List,
-    /// Remove a schedule
-    Remove { id: String },
-}
+use crate::domain::ids::OccurrenceId;
+use crate::domain::timetable::Why;
 
 #[derive(Subcommand)]
 pub enum Plan {
@@ -47,84 +29,31 @@ pub enum Plan {
     },
     /// Show a speaker's plan, and what was left out of it and why
     Show { speaker: String },
+    /// Say in one sentence why a speaker sounds, or is silent, at an instant
+    Why {
+        speaker: String,
+        /// RFC 3339; now if not given
+        #[arg(long, value_name = "TIME")]
+        at: Option<DateTime<FixedOffset>>,
+        /// In English; else in Vietnamese
+        #[arg(long)]
+        english: bool,
+    },
+    /// Write the coming plays of a speaker or an area as an iCalendar file
+    #[command(group(clap::ArgGroup::new("whose").required(true)))]
+    Calendar {
+        #[arg(long, group = "whose")]
+        speaker: Option<String>,
+        #[arg(long, group = "whose")]
+        area: Option<String>,
+        /// Printed if not given
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
 }
 
-pub async fn programme(place: &Place, command: Programme) -> Result<(), String> {
-    let client = place.client().await?;
-    match command {
-        Programme::Import { file } => {
-            let file = ScheduleFile::read(&file)?;
-            for (id, programme) in &file.programme {
-                client.send::<Value>(Method::PUT, &format!("/programmes/{id}"), &json!(programme)).await?;
-            }
-            let names: Vec<_> = file.programme.keys().collect();
-            place.answer(&json!({ "programmes": names }), |_| format!("{} programmes", names.len()))?;
-        }
-        Programme::List => {
-            let list: Value = client.get("/programmes").await?;
-            place.answer(&list, |list| {
-                let mut table = table(&["programme", "title", "items"]);
-                for row in list.as_array().into_iter().flatten() {
-                    table.add_row([text(&row["id"]), text(&row["title"]), words(&row["items"])]);
-                }
-                table.to_string()
-            })?;
-        }
-    }
-    client.close().await
-}
-
-pub async fn schedule(place: &Place, command: Schedule) -> Result<(), String> {
-    let client = place.client().await?;
-    match command {
-        Schedule::Import { file } => {
-            let file = ScheduleFile::read(&file)?;
-            // All is read and found sound before anything is changed.
-            file.schedules(&Calendars::new(&file.calendar_texts()?)?)?;
-            for (id, programme) in &file.programme {
-                client.send::<Value>(Method::PUT, &format!("/programmes/{id}"), &json!(programme)).await?;
-            }
-            for (id, schedule) in &file.schedule {
-                let sent = client.send::<Value>(Method::PUT, &format!("/schedules/{id}"), &json!(schedule)).await;
-                sent.map_err(|e| format!("[schedule.{id}]: {e}"))?;
-            }
-            let (programmes, schedules) = (file.programme.len(), file.schedule.len());
-            place.answer(&json!({ "programmes": programmes, "schedules": schedules }), |_| {
-                format!("{programmes} programmes, {schedules} schedules")
-            })?;
-        }
-        Schedule::List => {
-            let list: Value = client.get("/schedules").await?;
-            place.answer(&list, |list| {
-                let mut table = table(&["schedule", "title", "cron", "targets", "programme", "priority"]);
-                for row in list.as_array().into_iter().flatten() {
-                    let priority = row["priority"].as_str().unwrap_or("normal").to_owned();
-                    table.add_row([
-                        text(&row["id"]),
-                        text(&row["title"]),
-                        text(&row["cron"]),
-                        words(&row["targets"]),
-                        text(&row["programme"]),
-                        priority,
-                    ]);
-                }
-                table.to_string()
-            })?;
-        }
-        Schedule::Remove { id } => {
-            client.send::<Value>(Method::DELETE, &format!("/schedules/{id}"), &Value::Null).await?;
-            place.answer(&json!({ "removed": id }), |_| format!("schedule {id} removed"))?;
-        }
-    }
-    client.close().await
-}
-
-fn text(value: &Value) -> String {
+pub fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
-}
-
-fn words(value: &Value) -> String {
-    value.as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>().join(" ")
 }
 
 #[derive(Debug, Serialize)]
@@ -182,6 +111,30 @@ pub async fn plan(place: &Place, command: Plan) -> Result<(), String> {
             place.answer(&shown, |plan| describe(plan, zone))?;
             client.close().await
         }
+        Plan::Why { speaker, at, english } => {
+            let client = place.client().await?;
+            let at = at.map_or(String::new(), |at| format!("?at_ms={}", at.timestamp_millis()));
+            let why: Value = client.get(&format!("/speakers/{speaker}/why{at}")).await?;
+            place.answer(&why, |why| text(&why[if english { "en" } else { "vi" }]))?;
+            client.close().await
+        }
+        Plan::Calendar { speaker, area, out } => {
+            let client = place.client().await?;
+            let path = match (&speaker, &area) {
+                (Some(speaker), _) => format!("/speakers/{speaker}/calendar.ics"),
+                (None, area) => format!("/areas/{}/calendar.ics", area.as_deref().unwrap_or_default()),
+            };
+            let calendar = client.text(&path).await?;
+            match out {
+                Some(path) => {
+                    std::fs::write(&path, &calendar)
+                        .map_err(|e| format!("{} cannot be written: {e}", path.display()))?;
+                    place.answer(&json!({ "file": path }), |_| format!("{} written", path.display()))?;
+                }
+                None => place.print(&calendar),
+            }
+            client.close().await
+        }
     }
 }
 
@@ -222,16 +175,9 @@ fn describe(shown_plan: &Value, zone: Tz) -> String {
 fn describe_left_out(left_out: &[Value], zone: Tz) -> Vec<String> {
     let mut groups: Vec<((String, String), i64, usize)> = vec![];
     for row in left_out {
-        let why = match row["why"].as_str() {
-            Some("displaced") => format!("{} has the air then", text(&row["by"]).split('@').next().unwrap_or_default()),
-            Some("nothing_to_play") => "its programme is empty".into(),
-            Some("not_approved") => {
-                let denial: Option<Denial> = serde_json::from_value(row["denial"].clone()).ok();
-                format!("{}: {}", text(&row["bulletin"]), denial.map_or(String::new(), |denial| denial.to_string()))
-            }
-            Some("does_not_fit") => format!("{} does not fit into the slot", text(&row["bulletin"])),
-            _ => row["why"].to_string(),
-        };
+        let why: Option<Why> = serde_json::from_value(row.clone()).ok();
+        let schedule = |id: &OccurrenceId| id.parts().map_or_else(String::new, |(schedule, ..)| schedule.to_string());
+        let why = why.map_or_else(|| text(&row["why"]), |why| why.clause(&schedule).en);
         let key = (text(&row["title"]), why);
         match groups.iter_mut().find(|(known, ..)| *known == key) {
             Some((_, _, times)) => *times += 1,

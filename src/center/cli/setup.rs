@@ -10,12 +10,14 @@ use serde_json::{Value, json};
 use tracing_subscriber::EnvFilter;
 
 use super::{Place, keys, table};
-use crate::center::api::{AreaView, SpeakerCreated};
+use crate::center::api::{AreaView, SpeakerCreated, Traits};
 use crate::center::app::now_ms;
 use crate::center::datadir::{DataDir, NewSite, random_text, write_secret};
 use crate::center::serve as server;
 use crate::domain::approval::key_text;
+use crate::domain::hours::{Hours, HoursStatement};
 use crate::domain::ids::{AreaCode, SiteId};
+use crate::protocol::envelope::Envelope;
 
 #[derive(Args)]
 pub struct Init {
@@ -128,6 +130,37 @@ pub enum Area {
     },
     /// List all units
     List,
+    /// Set the lawful hours of a unit and all below it; the authority signs them
+    Hours {
+        code: AreaCode,
+        /// Windows of the day, such as 05:00-06:30,17:00-18:00; 00:00-24:00 = always
+        #[arg(long, required = true, value_delimiter = ',')]
+        allow: Vec<String>,
+        /// The center's if not given
+        #[arg(long)]
+        time_zone: Option<String>,
+        /// Longest session in minutes
+        #[arg(long)]
+        max_session_min: Option<u32>,
+        /// Longest sound of one day in minutes
+        #[arg(long)]
+        max_day_min: Option<u32>,
+        /// The authority's sealed key; the data directory's own if not given
+        #[arg(long, value_name = "FILE")]
+        authority: Option<PathBuf>,
+        /// File with the authority's passphrase (else LOAXA_AUTHORITY_PASSPHRASE, else asked for)
+        #[arg(long, value_name = "FILE")]
+        authority_passphrase_file: Option<PathBuf>,
+    },
+    /// Decide whose priority bulletins go first in a unit: its own, or those from above
+    #[command(group(clap::ArgGroup::new("whose").required(true)))]
+    Order {
+        code: AreaCode,
+        #[arg(long, group = "whose")]
+        own_first: bool,
+        #[arg(long, group = "whose")]
+        above_first: bool,
+    },
 }
 
 pub async fn area(place: &Place, command: Area) -> Result<(), String> {
@@ -146,6 +179,41 @@ pub async fn area(place: &Place, command: Area) -> Result<(), String> {
                     table.add_row([&area.code, &area.title, area.parent.as_ref().unwrap_or(&String::new())]);
                 }
                 table.to_string()
+            })?;
+        }
+        Area::Hours { code, allow, time_zone, max_session_min, max_day_min, authority, authority_passphrase_file } => {
+            let windows = allow.iter().map(|window| match window.split_once('-') {
+                Some((from, to)) => Ok((from.trim().to_owned(), to.trim().to_owned())),
+                None => Err(format!("--allow {window:?}: write from-to, such as 05:00-06:30")),
+            });
+            let center: Value = client.get("/center").await?;
+            let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let known: Option<Value> = client.get(&format!("/areas/{code}/hours")).await.ok();
+            let statement = HoursStatement {
+                site: word(&center["site"]).parse().map_err(|e| format!("{e}"))?,
+                area: code.clone(),
+                version: known.and_then(|known| known["version"].as_u64()).unwrap_or(0) + 1,
+                time_zone: time_zone.unwrap_or_else(|| word(&center["time_zone"])),
+                windows: windows.collect::<Result<_, _>>()?,
+                max_session_s: max_session_min.map(|minutes| minutes.saturating_mul(60)),
+                max_day_s: max_day_min.map(|minutes| minutes.saturating_mul(60)),
+                made_ms: now_ms(),
+            };
+            // Said before the passphrase is asked for.
+            Hours::new(&statement).map_err(|e| e.to_string())?;
+            let authority = keys::authority_key(place, authority.as_deref(), authority_passphrase_file.as_deref())?;
+            let envelope = Envelope::sign(&statement, &authority).map_err(|e| e.to_string())?;
+            client.send::<Value>(Method::PUT, &format!("/areas/{code}/hours"), &json!(envelope)).await?;
+            place.answer(&statement, |_| {
+                format!("lawful hours of {code}: {} (version {})", allow.join(", "), statement.version)
+            })?;
+        }
+        Area::Order { code, own_first, above_first: _ } => {
+            let body = json!({ "own_first": own_first });
+            client.send::<Value>(Method::PUT, &format!("/areas/{code}/order"), &body).await?;
+            place.answer(&body, |_| match own_first {
+                true => format!("in {code} its own priority bulletins go first"),
+                false => format!("in {code} priority bulletins from above go first"),
             })?;
         }
     }
@@ -172,6 +240,19 @@ pub enum Speaker {
     },
     /// List speakers with link, clock, content and last play
     List,
+    /// Say who lives around a speaker, where it stands, and with whom it plays in step; what is not given stays
+    Set {
+        id: String,
+        /// ISO 639-3, in the order in which versions are played, such as vie,cjm; "" for each programme's own
+        #[arg(long, value_delimiter = ',')]
+        languages: Option<Vec<String>>,
+        /// Latitude and longitude in degrees, such as 12.68,108.05
+        #[arg(long, value_name = "LAT,LON", allow_hyphen_values = true)]
+        place: Option<String>,
+        /// Speakers with the same word play in step, however near they are; "" for none
+        #[arg(long, value_name = "WORD")]
+        step_with: Option<String>,
+    },
 }
 
 pub async fn speaker(place: &Place, command: Speaker) -> Result<(), String> {
@@ -208,6 +289,24 @@ pub async fn speaker(place: &Place, command: Speaker) -> Result<(), String> {
         Speaker::List => {
             let list: Value = client.get("/speakers").await?;
             place.answer(&list, |list| super::reports::speaker_table(&list["items"]))?;
+        }
+        Speaker::Set { id, languages, place: spot, step_with } => {
+            let mut traits: Traits = client.get(&format!("/speakers/{id}/traits")).await?;
+            if let Some(languages) = languages {
+                traits.languages = languages.into_iter().filter(|language| !language.is_empty()).collect();
+            }
+            if let Some(spot) = spot {
+                let degrees = |text: &str| text.trim().parse::<f64>().ok();
+                let read = spot.split_once(',').and_then(|(lat, lon)| degrees(lat).zip(degrees(lon)));
+                let (latitude, longitude) =
+                    read.ok_or_else(|| format!("--place {spot:?}: write latitude,longitude, such as 12.68,108.05"))?;
+                (traits.latitude, traits.longitude) = (Some(latitude), Some(longitude));
+            }
+            if let Some(word) = step_with {
+                traits.step_with = Some(word).filter(|word| !word.is_empty());
+            }
+            client.send::<Value>(Method::PUT, &format!("/speakers/{id}/traits"), &json!(traits)).await?;
+            place.answer(&traits, |_| format!("speaker {id} set"))?;
         }
     }
     client.close().await

@@ -17,6 +17,8 @@ pub struct BulletinRow {
     pub area: AreaCode,
     pub words: String,
     pub created_ms: i64,
+    /// The bulletin of which this is another language version.
+    pub version_of: Option<BulletinId>,
 }
 
 /// Where a revision's sound stands.
@@ -62,7 +64,7 @@ impl Store {
     pub async fn add_bulletin(&self, bulletin: &BulletinRow, file_name: &str, upload: &str) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         sqlx::query(
-            "insert into bulletins (id, title, language, area, words, created_ms) values ($1, $2, $3, $4, $5, $6)",
+            "insert into bulletins (id, title, language, area, words, created_ms, version_of) values ($1, $2, $3, $4, $5, $6, $7)",
         )
         .bind(bulletin.id.as_str())
         .bind(bulletin.title.as_str())
@@ -70,6 +72,7 @@ impl Store {
         .bind(bulletin.area.as_str())
         .bind(bulletin.words.as_str())
         .bind(bulletin.created_ms)
+        .bind(bulletin.version_of.as_ref().map(BulletinId::as_str))
         .execute(&mut *tx)
         .await
         .map_err(|e| unless_taken(e, &format!("bulletin {}", bulletin.id)))?;
@@ -101,7 +104,7 @@ impl Store {
     /// Bulletins in order of id, after `after`, at most `limit`.
     pub async fn bulletins(&self, after: &str, limit: i64) -> Result<Vec<BulletinRow>, StoreError> {
         let rows = sqlx::query(
-            "select id, title, language, area, words, created_ms from bulletins where id > $1 order by id limit $2",
+            "select id, title, language, area, words, created_ms, version_of from bulletins where id > $1 order by id limit $2",
         )
         .bind(after)
         .bind(limit)
@@ -111,10 +114,11 @@ impl Store {
     }
 
     pub async fn bulletin(&self, id: &BulletinId) -> Result<BulletinRow, StoreError> {
-        let row = sqlx::query("select id, title, language, area, words, created_ms from bulletins where id = $1")
-            .bind(id.as_str())
-            .fetch_optional(&self.pool)
-            .await?;
+        let row =
+            sqlx::query("select id, title, language, area, words, created_ms, version_of from bulletins where id = $1")
+                .bind(id.as_str())
+                .fetch_optional(&self.pool)
+                .await?;
         bulletin(&row.ok_or_else(|| StoreError::NotFound(format!("bulletin {id}")))?)
     }
 
@@ -155,11 +159,22 @@ impl Store {
         rows.iter().map(revision).collect()
     }
 
-    /// The newest approved revision of every bulletin that has one.
+    /// Every bulletin that is a language version, or has one, or neither: name, language, and what it is a version of.
+    pub async fn voices(&self) -> Result<Vec<(BulletinId, Language, Option<BulletinId>)>, StoreError> {
+        let rows =
+            sqlx::query("select id, language, version_of from bulletins order by id").fetch_all(&self.pool).await?;
+        rows.iter()
+            .map(|row| {
+                let version_of: Option<String> = row.try_get(2)?;
+                Ok((parsed(row.try_get(0)?)?, parsed(row.try_get(1)?)?, version_of.map(parsed).transpose()?))
+            })
+            .collect()
+    }
+
+    /// Every approved revision; of each bulletin the newest first.
     pub async fn approved_revisions(&self) -> Result<Vec<RevisionRow>, StoreError> {
         let sql = sqlx::AssertSqlSafe(format!(
-            "{REVISION_COLUMNS} r where approval is not null and revision = (select max(revision) from revisions n \
-             where n.bulletin = r.bulletin and n.approval is not null) order by bulletin"
+            "{REVISION_COLUMNS} where approval is not null order by bulletin, revision desc"
         ));
         let rows = sqlx::query(sql).fetch_all(&self.pool).await?;
         rows.iter().map(revision).collect()
@@ -261,6 +276,7 @@ fn bulletin(row: &AnyRow) -> Result<BulletinRow, StoreError> {
         area: parsed(row.try_get(3)?)?,
         words: row.try_get(4)?,
         created_ms: row.try_get(5)?,
+        version_of: row.try_get::<Option<String>, _>(6)?.map(parsed).transpose()?,
     })
 }
 

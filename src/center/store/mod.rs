@@ -16,8 +16,9 @@ use sqlx::any::AnyPoolOptions;
 use thiserror::Error;
 
 pub use bulletins::{BulletinRow, Intake, RevisionRow, Sound};
-pub use people::{CertificateRow, SpeakerRow};
+pub use people::{AreaRow, CertificateRow, SpeakerRow, SpeakerTraits};
 pub use plans::{PlanRow, RecordRow};
+pub use schedules::{Histories, VersionRow};
 
 #[derive(Debug, Error)]
 pub enum StoreError {

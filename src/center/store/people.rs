@@ -6,6 +6,7 @@ use sqlx::any::AnyRow;
 use super::{Store, StoreError, from_json, parsed, to_json, unless_taken};
 use crate::domain::approval::Certificate;
 use crate::domain::area::{Area, AreaTree};
+use crate::domain::bulletin::Language;
 use crate::domain::ids::{AreaCode, KeyId, SpeakerId};
 use crate::protocol::envelope::Envelope;
 use crate::protocol::keys::key_id;
@@ -17,11 +18,32 @@ pub struct SpeakerRow {
     pub title: String,
     pub area: AreaCode,
     pub password_hash: String,
+    pub traits: SpeakerTraits,
     pub birth: u64,
     pub online: bool,
     /// Since when it has been on or off line; never seen where absent.
     pub since_ms: Option<i64>,
     pub detail: Option<StateDetail>,
+}
+
+/// What the planner needs to know of a speaker's surroundings.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SpeakerTraits {
+    /// Of the residents, in order; empty = each programme's own.
+    pub languages: Vec<Language>,
+    /// Latitude and longitude in degrees (WGS 84).
+    pub place: Option<(f64, f64)>,
+    /// Speakers with the same word here play in step.
+    pub step_with: Option<String>,
+}
+
+/// A unit with what it says of itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AreaRow {
+    pub area: Area,
+    /// The lawful hours as the authority signed them.
+    pub hours: Option<Envelope>,
+    pub own_first: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -44,12 +66,57 @@ impl Store {
     }
 
     pub async fn areas(&self) -> Result<AreaTree, StoreError> {
-        let rows = sqlx::query("select code, parent, title from areas").fetch_all(&self.pool).await?;
+        Ok(AreaTree::new(self.area_rows().await?.into_iter().map(|row| row.area)))
+    }
+
+    /// All units in order of code.
+    pub async fn area_rows(&self) -> Result<Vec<AreaRow>, StoreError> {
+        let rows = sqlx::query("select code, parent, title, hours, own_first from areas order by code")
+            .fetch_all(&self.pool)
+            .await?;
         let area = |row: &AnyRow| {
-            let parent: Option<String> = row.try_get(1)?;
-            Ok(Area { code: parsed(row.try_get(0)?)?, parent: parent.map(parsed).transpose()?, title: row.try_get(2)? })
+            let (parent, hours): (Option<String>, Option<String>) = (row.try_get(1)?, row.try_get(3)?);
+            let (code, parent) = (parsed(row.try_get(0)?)?, parent.map(parsed).transpose()?);
+            Ok(AreaRow {
+                area: Area { code, parent, title: row.try_get(2)? },
+                hours: hours.map(|hours| from_json(&hours)).transpose()?,
+                own_first: row.try_get::<i64, _>(4)? != 0,
+            })
         };
-        Ok(AreaTree::new(rows.iter().map(area).collect::<Result<Vec<_>, StoreError>>()?))
+        rows.iter().map(area).collect()
+    }
+
+    /// Keeps lawful hours whose signature was checked.
+    pub async fn set_hours(&self, code: &AreaCode, hours: &Envelope) -> Result<(), StoreError> {
+        let done = sqlx::query("update areas set hours = $1 where code = $2")
+            .bind(to_json(hours)?)
+            .bind(code.as_str())
+            .execute(&self.pool)
+            .await?;
+        if done.rows_affected() == 0 { Err(StoreError::NotFound(format!("area {code}"))) } else { Ok(()) }
+    }
+
+    pub async fn set_own_first(&self, code: &AreaCode, own_first: bool) -> Result<(), StoreError> {
+        let done = sqlx::query("update areas set own_first = $1 where code = $2")
+            .bind(i64::from(own_first))
+            .bind(code.as_str())
+            .execute(&self.pool)
+            .await?;
+        if done.rows_affected() == 0 { Err(StoreError::NotFound(format!("area {code}"))) } else { Ok(()) }
+    }
+
+    pub async fn set_traits(&self, id: &SpeakerId, traits: &SpeakerTraits) -> Result<(), StoreError> {
+        let done = sqlx::query(
+            "update speakers set languages = $1, latitude = $2, longitude = $3, step_with = $4 where id = $5",
+        )
+        .bind(to_json(&traits.languages)?)
+        .bind(traits.place.map(|place| place.0))
+        .bind(traits.place.map(|place| place.1))
+        .bind(traits.step_with.as_deref())
+        .bind(id.as_str())
+        .execute(&self.pool)
+        .await?;
+        if done.rows_affected() == 0 { Err(StoreError::NotFound(format!("speaker {id}"))) } else { Ok(()) }
     }
 
     pub async fn add_speaker(
@@ -77,7 +144,7 @@ impl Store {
     /// Speakers in order of id, after `after`, at most `limit`.
     pub async fn speakers(&self, after: &str, limit: i64) -> Result<Vec<SpeakerRow>, StoreError> {
         let rows = sqlx::query(
-            "select id, title, area, password_hash, birth, online, since_ms, detail from speakers where id > $1 order by id limit $2",
+            "select id, title, area, password_hash, birth, online, since_ms, detail, languages, latitude, longitude, step_with from speakers where id > $1 order by id limit $2",
         )
         .bind(after)
         .bind(limit)
@@ -88,7 +155,7 @@ impl Store {
 
     pub async fn speaker(&self, id: &SpeakerId) -> Result<SpeakerRow, StoreError> {
         let row = sqlx::query(
-            "select id, title, area, password_hash, birth, online, since_ms, detail from speakers where id = $1",
+            "select id, title, area, password_hash, birth, online, since_ms, detail, languages, latitude, longitude, step_with from speakers where id = $1",
         )
         .bind(id.as_str())
         .fetch_optional(&self.pool)
@@ -173,5 +240,10 @@ fn speaker(row: &AnyRow) -> Result<SpeakerRow, StoreError> {
         online: row.try_get::<i64, _>(5)? != 0,
         since_ms: row.try_get(6)?,
         detail: detail.map(|detail| from_json(&detail)).transpose()?,
+        traits: SpeakerTraits {
+            languages: from_json(&row.try_get::<String, _>(8)?)?,
+            place: row.try_get::<Option<f64>, _>(9)?.zip(row.try_get::<Option<f64>, _>(10)?),
+            step_with: row.try_get(11)?,
+        },
     })
 }

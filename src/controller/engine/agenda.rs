@@ -9,6 +9,7 @@ use crate::controller::clock::Estimate;
 use crate::controller::player::{Session, SessionItem, Summary};
 use crate::controller::store::Play;
 use crate::domain::DAY_MS;
+use crate::domain::approval::Denial;
 use crate::domain::ids::{BulletinId, MediaHash, OccurrenceId};
 use crate::domain::plan::{MAX_WINDOW_MS, MediaRef, PlannedOccurrence};
 use crate::domain::record::{Evidence, Outcome, PlaybackRecord, Reason};
@@ -163,12 +164,14 @@ impl Engine {
 
     fn decide(&self, index: usize, now_ms: i64) -> Decision {
         let Entry { occurrence, plan, .. } = &self.agenda.entries[index];
-        let content_end_ms = occurrence.start_ms + occurrence.items.iter().map(|item| item.duration_ms).sum::<i64>();
+        let content_end_ms = occurrence.content_end_ms();
         let over =
             now_ms > content_end_ms.min(occurrence.end_ms) - WORTH_JOINING_MS.min(content_end_ms - occurrence.start_ms);
         let permitted: Vec<_> = occurrence.items.iter().filter(|item| plan.permits(occurrence, item).is_ok()).collect();
         if permitted.is_empty() {
-            return if now_ms >= occurrence.start_ms { Decision::Miss(Reason::NotApproved) } else { Decision::Wait };
+            let denial = occurrence.items.iter().find_map(|item| plan.permits(occurrence, item).err());
+            let reason = denial.map_or(Reason::NotApproved, reason_of);
+            return if now_ms >= occurrence.start_ms { Decision::Miss(reason) } else { Decision::Wait };
         }
         let ready = permitted.iter().filter(|item| self.library.is_whole(&item.media)).count();
         if over {
@@ -213,26 +216,40 @@ impl Engine {
         let occurrence = &entry.occurrence;
         let frames_of = |ms: i64| ms.max(0) as u64 * u64::from(RATE_HZ) / 1000;
         let slot_frames = frames_of(occurrence.end_ms - occurrence.start_ms);
-        let (mut at_frame, mut fault, mut items) = (0, None, vec![]);
+        let (mut fault, mut items) = (None, vec![]);
         for item in &occurrence.items {
+            let at_frame = frames_of(item.at_ms).min(slot_frames);
             let frames = frames_of(item.duration_ms).min(slot_frames.saturating_sub(at_frame));
-            let permitted = entry.plan.permits(occurrence, item).is_ok();
+            let permitted = entry.plan.permits(occurrence, item);
             let here = self.library.is_whole(&item.media);
-            if !permitted || !here {
-                fault.get_or_insert(if permitted { Reason::ContentMissing } else { Reason::NotApproved });
+            match permitted {
+                Err(denial) => {
+                    fault.get_or_insert(reason_of(denial));
+                }
+                Ok(()) if !here => {
+                    fault.get_or_insert(Reason::ContentMissing);
+                }
+                Ok(()) => {}
             }
             if frames < frames_of(item.duration_ms) {
                 fault.get_or_insert(Reason::SlotOver);
             }
-            let file = (permitted && here).then_some(item.media);
-            items.push(SessionItem { file, at_frame, frames, gain: from_db(item.gain_db) });
-            at_frame += frames;
+            items.push(SessionItem {
+                file: (permitted.is_ok() && here).then_some(item.media),
+                at_frame,
+                frames,
+                skip_ms: item.skip_ms,
+                gain: from_db(item.gain_db),
+                fade_in: item.fade_in,
+                fade_out: item.fade_out,
+            });
         }
+        let frames = items.iter().map(|item| item.at_frame + item.frames).max().unwrap_or(0);
         let session = Session {
             occurrence: occurrence.id.clone(),
             start_mono_ns: occurrence.start_ms.saturating_mul(1_000_000).saturating_sub(clock.offset_ns),
             items,
-            frames: at_frame,
+            frames,
             volume: from_db((occurrence.volume_db + self.limits.volume_db).min(0.0)),
         };
         let number = entry.plan.plan().number;
@@ -353,6 +370,11 @@ impl Engine {
             underruns: 0,
         }
     }
+}
+
+/// What a record says of something that was not allowed.
+fn reason_of(denial: Denial) -> Reason {
+    if denial == Denial::QuietHours { Reason::QuietHours } else { Reason::NotApproved }
 }
 
 enum Decision {

@@ -278,7 +278,10 @@ impl Engine {
         } else {
             self.counters.highest_plan.checked_sub(1)
         };
-        match trust::verify(&bytes, &self.anchor, refuse_to, now_ms) {
+        let verified = trust::verify(&bytes, &self.anchor, refuse_to, now_ms).and_then(|plan| {
+            self.plan.as_ref().map_or(Ok(()), |in_force| plan.keeps_hours_of(in_force)).map(|()| plan)
+        });
+        match verified {
             Ok(plan) => {
                 self.counters.highest_plan = plan.plan().number;
                 self.plan_refused = None;

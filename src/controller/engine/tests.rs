@@ -6,6 +6,7 @@ use crate::controller::player::{PlayerEvent, Summary};
 use crate::controller::store::{Contents, Play};
 use crate::domain::DAY_MS;
 use crate::domain::approval::{Approval, Certificate, Role};
+use crate::domain::hours::HoursStatement;
 use crate::domain::ids::{OccurrenceId, SpeakerId};
 use crate::domain::plan::{Plan, PlannedItem, PlannedOccurrence};
 use crate::domain::priority::Priority;
@@ -60,8 +61,12 @@ fn occurrence(name: &str, start_ms: i64) -> PlannedOccurrence {
         bulletin: "b".parse().unwrap(),
         revision: 1,
         media: media_hash(MEDIA),
+        at_ms: 0,
+        skip_ms: 0,
         duration_ms: 10_000,
         gain_db: 0.0,
+        fade_in: false,
+        fade_out: false,
     };
     PlannedOccurrence {
         id: OccurrenceId::new(&name.parse().unwrap(), start_ms),
@@ -74,8 +79,26 @@ fn occurrence(name: &str, start_ms: i64) -> PlannedOccurrence {
     }
 }
 
-/// A plan made at `made_ms`, which speaks from a day before.
+/// Lawful hours of the board's area.
+fn hours(version: u64, from: &str, to: &str) -> HoursStatement {
+    HoursStatement {
+        site: "mau".parse().unwrap(),
+        area: "66".parse().unwrap(),
+        version,
+        time_zone: "Asia/Ho_Chi_Minh".into(),
+        windows: vec![(from.into(), to.into())],
+        max_session_s: None,
+        max_day_s: None,
+        made_ms: 0,
+    }
+}
+
+/// A plan made at `made_ms`, which speaks from a day before, where sound is always lawful.
 fn plan(number: u64, made_ms: i64, occurrences: Vec<PlannedOccurrence>) -> Vec<u8> {
+    plan_with(number, made_ms, occurrences, &[hours(1, "00:00", "24:00")])
+}
+
+fn plan_with(number: u64, made_ms: i64, occurrences: Vec<PlannedOccurrence>, hours: &[HoursStatement]) -> Vec<u8> {
     let certificate = |n: u8, role| Certificate {
         site: "mau".parse().unwrap(),
         role,
@@ -116,6 +139,7 @@ fn plan(number: u64, made_ms: i64, occurrences: Vec<PlannedOccurrence>) -> Vec<u
             Envelope::sign(&certificate(3, Role::Approver), &key(1)).unwrap(),
         ],
         approvals: vec![Envelope::sign(&approval, &key(3)).unwrap()],
+        hours: hours.iter().map(|hours| Envelope::sign(hours, &key(1)).unwrap()).collect(),
     };
     serde_json::to_vec(&signed).unwrap()
 }

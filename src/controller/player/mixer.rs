@@ -13,7 +13,7 @@ use tracing::{info, warn};
 
 use super::output::{Output, Target};
 use super::render::{Cue, Notice, Order, Renderer, Totals};
-use super::{Command, PlayerEvent, Session, Summary};
+use super::{Command, PlayerEvent, Session, SessionItem, Summary};
 use crate::audio::source::Source;
 use crate::audio::{RATE_HZ, to_db};
 use crate::controller::os::mono_ns;
@@ -26,6 +26,8 @@ const TURN: Duration = Duration::from_millis(20);
 const RETRY: Duration = Duration::from_secs(2);
 /// Samples never exceed this, whatever the gains ask for (-0.2 dBFS).
 const CEILING: f32 = 0.977;
+/// How long a cut item takes to come in or to go out.
+const FADE_FRAMES: u64 = RATE_HZ as u64 * 4 / 10;
 
 /// Where a media file is.
 pub type Files = Box<dyn Fn(&MediaHash) -> PathBuf + Send>;
@@ -221,6 +223,16 @@ impl<R: FnMut(PlayerEvent)> Mixer<R> {
     }
 }
 
+impl SessionItem {
+    /// Amplitude so many frames after its beginning and before its end.
+    fn fade(&self, from_begin: u64, to_end: u64) -> f32 {
+        let ramp = |frames: u64| (frames.min(FADE_FRAMES) as f32) / FADE_FRAMES as f32;
+        let fade_in = if self.fade_in { ramp(from_begin) } else { 1.0 };
+        let fade_out = if self.fade_out { ramp(to_end) } else { 1.0 };
+        fade_in * fade_out
+    }
+}
+
 impl Session {
     /// Frames that ought to sound, gaps aside.
     pub fn content_frames(&self) -> u64 {
@@ -304,7 +316,15 @@ impl Running {
             let Some(hash) = &item.file else { return };
             let path = files(hash);
             match Source::open(&path) {
-                Ok(source) => self.source = Some(source),
+                Ok(mut source) => {
+                    // A late joiner does not decode what its neighbours have long played.
+                    let late_ms = ((self.written - begin) * 1000 / u64::from(RATE_HZ)) as i64;
+                    if item.skip_ms > 0 || late_ms > 0 {
+                        source.skip(item.skip_ms + late_ms);
+                        self.item_written = late_ms as u64 * u64::from(RATE_HZ) / 1000;
+                    }
+                    self.source = Some(source);
+                }
                 Err(error) => warn!("{}: {error}", path.display()),
             }
         }
@@ -328,10 +348,13 @@ impl Running {
             self.item_written += skip;
             self.ready_from = skip as usize;
         }
+        let item = &self.session.items[self.item];
         let rest = &self.ready[self.ready_from..];
         let frames = rest.len().min(self.ring.slots()).min((end - self.written) as usize);
         if let Ok(chunk) = self.ring.write_chunk_uninit(frames) {
-            chunk.fill_from_iter(rest[..frames].iter().copied());
+            let faded =
+                rest[..frames].iter().zip(self.written..).map(|(sample, at)| sample * item.fade(at - begin, end - at));
+            chunk.fill_from_iter(faded);
         }
         self.ready_from += frames;
         self.item_written += frames as u64;

@@ -29,7 +29,12 @@ pub struct SessionItem {
     /// Where it begins on the time line, and the most it may last, in frames.
     pub at_frame: u64,
     pub frames: u64,
+    /// Where in the file it begins.
+    pub skip_ms: i64,
     pub gain: f32,
+    /// Whether it comes in, and goes out, softly: where it was cut.
+    pub fade_in: bool,
+    pub fade_out: bool,
 }
 
 /// What the caller asks for.

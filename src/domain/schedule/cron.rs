@@ -6,7 +6,7 @@
 //! | fields | dialect |
 //! |---|---|
 //! | 6, 7 | seconds minutes hours day-of-month month day-of-week \[year]; days of the week 1-7 **from Sunday** (the crate's and Quartz's count), or names; a date must match **both** day fields |
-//! | 5 | Unix: minutes hours day-of-month month day-of-week; days of the week 0-7, **Sunday is 0 and 7**, or names; where both day fields are restricted **either** may match |
+//! | 5 | Unix: minutes hours day-of-month month day-of-week; days of the week 0-7, **Sunday is 0 and 7**, or names; where both day fields are restricted (neither begins with a star) **either** may match |
 //! | `?` | in a day field: any, like `*` |
 //! | `L`, `L-3` | day of month: the last day, the third before it |
 //! | `15W`, `LW` | day of month: the working day (Monday to Friday) nearest to the 15th within the month, the last one |
@@ -198,6 +198,15 @@ const EXAMPLES: [&str; 7] = [
     "\"0 30 5 ? * MON-FRI\", \"0 30 5 ? * FRI#3\" (the third Friday) or \"0 30 5 ? * FRIL\" (the last)",
     "\"0 30 5 * * * 2027-2030\" (1970 to 2100)",
 ];
+const UNIX_EXAMPLES: [&str; 7] = [
+    "",
+    "\"30 5 * * *\" (at minute 30)",
+    "\"30 5,17 * * *\" (at 5 and 17 o'clock)",
+    "\"30 5 1,15 * *\", \"30 5 L * *\" (the last day) or \"30 5 15W * *\" (the working day nearest to the 15th)",
+    "\"30 5 1 1-6 *\" or \"30 5 1 JAN *\"",
+    "\"30 5 * * 1-5\", \"30 5 * * FRI#3\" (the third Friday) or \"30 5 * * FRIL\" (the last)",
+    "",
+];
 const CRON_EXAMPLE: &str =
     "write for example \"0 30 5 * * MON-FRI\" (seconds minutes hours day-of-month month day-of-week)";
 
@@ -217,7 +226,8 @@ impl FromStr for Recurrence {
                 read(text, [seconds, minutes, hours, month_days, months, weekdays], years, None)
             }
             _ => {
-                let problem = format!("{} fields where 5, 6 or 7 are wanted; {CRON_EXAMPLE}", fields.len());
+                let s = if fields.len() == 1 { "" } else { "s" };
+                let problem = format!("{} field{s} where 5, 6 or 7 are wanted; {CRON_EXAMPLE}", fields.len());
                 Err(wrong("cron", text, problem))
             }
         }
@@ -232,6 +242,10 @@ fn begins_with_any(field: &str) -> bool {
 fn read(text: &str, fields: [&str; 6], years: &str, unix: Option<bool>) -> Result<Recurrence, ScheduleError> {
     let refuse = |index: usize, value: &str| refused(text, index, value, unix.is_some());
     let one = |index: usize, value: &str| -> Result<cron::Schedule, ScheduleError> {
+        // An empty part would leave the place to the next field, and mean any.
+        if value.split(',').any(str::is_empty) {
+            return Err(refuse(index, value));
+        }
         let mut alone = ["*"; 7];
         alone[index] = value;
         cron::Schedule::from_str(&alone.join(" ")).map_err(|_| refuse(index, value))
@@ -341,14 +355,17 @@ fn unix_weekdays(part: &str, day: &impl Fn(&str) -> Option<u32>) -> Option<u8> {
         Some((range, step)) => (range, step.parse().ok().filter(|step| *step > 0)?),
         None => (part, 1),
     };
+    // Sunday may be written 7, and a range that begins there goes on from Sunday.
+    let number = |text: &str| if text == "7" { Some(7) } else { day(text) };
     let (first, last) = match range.split_once('-') {
         _ if range == "*" || range == "?" => (0, 6),
+        Some(("7", last)) => (7, if number(last)? == 7 || day(last)? == 0 { 7 } else { return None }),
         // A range may end with Sunday, as 7 or by name.
         Some((first, last)) => {
             let from = day(first)?;
             (from, if last == "7" || (day(last)? == 0 && from > 0) { 7 } else { day(last)? })
         }
-        None if part.contains('/') => (day(range)?, 6),
+        None if part.contains('/') => (number(range)?, 7),
         None => (day(range)?, day(range)?),
     };
     (first <= last).then(|| (first..=last).step_by(step).fold(0, |bits, day| bits | 1 << (day % 7)))
@@ -363,6 +380,7 @@ fn refused(text: &str, index: usize, value: &str, unix: bool) -> ScheduleError {
         5 if upper.contains('W') && upper.trim_end_matches('W').parse::<u32>().is_ok() => {
             "'W' belongs to the day of month; "
         }
+        _ if is_reversed(&upper) => "a range goes from the lower to the higher; ",
         5 if unix => "days of the week are 0-7 here (Sunday is 0 and 7) or names; ",
         5 => "days of the week are 1-7 from Sunday here or names; ",
         0 | 1 | 2 | 4 | 6 if upper.contains('?') => "'?' may stand only in the two day fields; ",
@@ -371,10 +389,16 @@ fn refused(text: &str, index: usize, value: &str, unix: bool) -> ScheduleError {
         }
         _ => "",
     };
-    let example = if unix {
-        "\"30 5 1,15 * *\", \"30 5 L * *\" (the last day) or \"30 5 * * 1-5\" (minutes hours day-of-month month day-of-week)"
-    } else {
-        EXAMPLES[index]
-    };
+    let example = if unix { UNIX_EXAMPLES[index] } else { EXAMPLES[index] };
     wrong("cron", text, format!("{} {value:?} cannot be read; {hint}write for example {example}", FIELDS[index]))
+}
+
+/// Whether a list holds a range of numbers the wrong way round.
+fn is_reversed(field: &str) -> bool {
+    let reversed = |part: &str| {
+        let (first, last) = part.split('/').next()?.split_once('-')?;
+        let (first, last): (u32, u32) = (first.parse().ok()?, last.parse().ok()?);
+        Some(first > last)
+    };
+    field.split(',').any(|part| reversed(part) == Some(true))
 }

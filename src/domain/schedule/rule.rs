@@ -1,7 +1,9 @@
 //! When, and nothing else: from a rule to instants.
 //!
 //! Wall-clock times are walked as if every day had 24 hours; the zone's jumps are decided in [`instant`] alone. Local times that a zone
-//! skips play at the first valid instant after the gap; local times that happen twice play once, the first time.
+//! skips play at the first valid instant after the gap; local times that happen twice play once, the first time. Repeats are so many
+//! minutes of real time apart, and belong to the date of the first. What an exception moves or adds plays whatever
+//! the rule says of that day; of two exceptions for one occurrence the first counts.
 
 use chrono::{DateTime, Duration, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeZone, Utc};
 use chrono_tz::Tz;
@@ -14,7 +16,7 @@ use crate::domain::plan::LATEST_MS;
 /// The year 1900 in Unix ms: calendars reach back no further.
 pub const EARLIEST_MS: i64 = -2_208_988_800_000;
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Rule {
     pub pattern: Pattern,
     /// How often it plays in all from each start, and how far apart.
@@ -23,13 +25,15 @@ pub struct Rule {
     pub time_zone: Tz,
     pub from: Option<NaiveDate>,
     pub until: Option<NaiveDate>,
-    /// Dates on which alone it plays; empty = every date.
+    /// Dates on which alone it plays, but for those of `instead_on`; empty = every date.
     pub only_on: Vec<Days>,
-    /// Dates on which it never plays, whatever else is said.
+    /// Dates on which no start of the series falls, whatever else is said.
     pub not_on: Vec<Days>,
     /// The first that holds a date decides about it.
     pub instead_on: Vec<Instead>,
     pub exceptions: Vec<Exception>,
+    /// The programmes that take the usual one's place, by number.
+    pub programmes: Vec<ProgrammeId>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -44,15 +48,15 @@ pub struct Instead {
     pub on: Vec<Days>,
     /// Empty = the usual times.
     pub times: Vec<NaiveTime>,
-    pub programme: Option<ProgrammeId>,
+    pub programme: Option<usize>,
 }
 
 /// What is different about single occurrences.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Exception {
     Skip(When),
-    Change { at: When, to: Option<NaiveDateTime>, programme: Option<ProgrammeId> },
-    Extra { at: NaiveDateTime, programme: Option<ProgrammeId> },
+    Change { at: When, to: Option<NaiveDateTime>, programme: Option<usize> },
+    Extra { at: NaiveDateTime, programme: Option<usize> },
 }
 
 /// Which occurrences an exception means, by the wall clock at which they would usually start.
@@ -63,13 +67,15 @@ pub enum When {
 }
 
 /// One play that a rule asks for.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Start {
     pub start_ms: i64,
     /// Where it stands in its series: the start it would have had if nobody had moved it.
     pub nominal_ms: i64,
-    /// Another programme than the schedule's.
-    pub programme: Option<ProgrammeId>,
+    /// Another programme than the schedule's, by its number in [`Rule::programmes`].
+    pub programme: Option<usize>,
+    /// What the rule's clock said, where the zone skips that time too.
+    wall: NaiveDateTime,
 }
 
 /// No local clock differs from UTC, and no gap is longer, than this.
@@ -117,16 +123,26 @@ impl Rule {
         // Two wall-clock times may mean one instant, where a zone skips an hour.
         let enough = most.saturating_mul(2);
         let mut date = from;
-        while date <= until && starts.len() <= enough {
-            let mut add = |time: NaiveTime, programme: Option<&ProgrammeId>| {
-                let first_ms = instant(self.time_zone, date.and_time(time)).timestamp_millis();
+        while date <= until {
+            if starts.len() > enough {
+                // Repeats may fall together; only what is left then counts.
+                starts.sort_unstable();
+                starts.dedup_by_key(|start: &mut Start| start.start_ms);
+                if starts.len() > enough {
+                    break;
+                }
+            }
+            let mut add = |time: NaiveTime, programme: Option<usize>| {
+                let wall = date.and_time(time);
+                let first_ms = instant(self.time_zone, wall).timestamp_millis();
                 for turn in 0..i64::from(self.times) {
                     let start_ms = first_ms.saturating_add(turn.saturating_mul(self.every_ms));
                     if (from_ms..until_ms).contains(&start_ms) {
-                        starts.push(Start { start_ms, nominal_ms: start_ms, programme: programme.cloned() });
+                        let wall = if turn == 0 { wall } else { self.local(start_ms).unwrap_or(wall) };
+                        starts.push(Start { start_ms, nominal_ms: start_ms, programme, wall });
                     }
                 }
-                starts.len() <= enough
+                starts.len() <= enough.saturating_mul(2)
             };
             self.on_date(date, &mut add);
             let Some(next) = date.succ_opt() else { break };
@@ -136,7 +152,7 @@ impl Rule {
     }
 
     /// Gives the times of one date to `add`, until it has enough.
-    fn on_date(&self, date: NaiveDate, add: &mut impl FnMut(NaiveTime, Option<&ProgrammeId>) -> bool) {
+    fn on_date(&self, date: NaiveDate, add: &mut impl FnMut(NaiveTime, Option<usize>) -> bool) {
         let holds = |list: &[Days]| list.iter().any(|days| days.hold(date));
         let usual = match &self.pattern {
             Pattern::Recurring(recurrence) => recurrence.falls_on(date),
@@ -148,7 +164,7 @@ impl Rule {
         if !allowed || holds(&self.not_on) {
             return;
         }
-        let programme = instead.and_then(|instead| instead.programme.as_ref());
+        let programme = instead.and_then(|instead| instead.programme);
         match (instead, &self.pattern) {
             (Some(instead), _) if other_times => instead.times.iter().all(|time| add(*time, programme)),
             (_, Pattern::Recurring(recurrence)) => recurrence.times().all(|time| add(time, programme)),
@@ -158,9 +174,8 @@ impl Rule {
 
     fn except(&self, starts: &mut Vec<Start>, from_ms: i64, until_ms: i64, most: usize) {
         let exception_at = |start: &Start| {
-            let wall = self.local(start.nominal_ms)?;
             self.exceptions.iter().find(|exception| match exception {
-                Exception::Skip(at) | Exception::Change { at, .. } => at.means(wall),
+                Exception::Skip(at) | Exception::Change { at, .. } => self.is_meant(*at, start),
                 Exception::Extra { .. } => false,
             })
         };
@@ -169,7 +184,7 @@ impl Rule {
             Some(Exception::Skip(_)) => false,
             Some(Exception::Change { to, programme, .. }) => {
                 if programme.is_some() {
-                    start.programme.clone_from(programme);
+                    start.programme = *programme;
                 }
                 to.is_none()
             }
@@ -180,19 +195,24 @@ impl Rule {
                 Exception::Change { at, to: Some(to), programme } => match self.meant(*at, most).into_iter().next() {
                     // The first exception that means an occurrence decides about it.
                     Some(start) if exception_at(&start) == Some(exception) => {
-                        (*to, programme.clone().or(start.programme), start.nominal_ms)
+                        (*to, programme.or(start.programme), start.nominal_ms)
                     }
                     _ => continue,
                 },
                 Exception::Extra { at, programme } => {
-                    (*at, programme.clone(), instant(self.time_zone, *at).timestamp_millis())
+                    (*at, *programme, instant(self.time_zone, *at).timestamp_millis())
                 }
             };
             let start_ms = instant(self.time_zone, to).timestamp_millis();
             if (from_ms..until_ms).contains(&start_ms) {
-                starts.push(Start { start_ms, nominal_ms: nominal, programme });
+                starts.push(Start { start_ms, nominal_ms: nominal, programme, wall: to });
             }
         }
+    }
+
+    /// By what the rule's clock says, or by the one on the wall: they differ where a zone skips a time.
+    fn is_meant(&self, at: When, start: &Start) -> bool {
+        at.means(start.wall) || self.local(start.nominal_ms).is_some_and(|wall| at.means(wall))
     }
 
     /// The occurrences of the series that an exception means.
@@ -200,7 +220,7 @@ impl Rule {
         let day_ms = instant(self.time_zone, at.date().and_time(NaiveTime::MIN)).timestamp_millis();
         let shift_ms = WIDEST_SHIFT.num_milliseconds();
         let mut starts = self.regular(day_ms - shift_ms, day_ms + 2 * shift_ms, most);
-        starts.retain(|start| self.local(start.nominal_ms).is_some_and(|wall| at.means(wall)));
+        starts.retain(|start| self.is_meant(at, start));
         starts
     }
 

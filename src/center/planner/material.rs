@@ -1,0 +1,247 @@
+//! Everything that plans are made of, read from the store as it stands now.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use tracing::warn;
+
+use super::PlanError;
+use crate::center::app::App;
+use crate::center::store::{CertificateRow, Histories, Intake, RevisionRow, SpeakerRow, VersionRow};
+use crate::domain::approval::{Approval, Certificate, Role};
+use crate::domain::area::AreaTree;
+use crate::domain::bulletin::Language;
+use crate::domain::calendar::Calendars;
+use crate::domain::fleet::named_speakers;
+use crate::domain::hours::{Hours, HoursStatement};
+use crate::domain::ids::{AreaCode, BulletinId, KeyId, ProgrammeId, ScheduleId, SpeakerId};
+use crate::domain::neighbours::{Spot, offsets};
+use crate::domain::programme::{Item, Programme, ProgrammeText};
+use crate::domain::schedule::{Schedule, ScheduleText};
+use crate::domain::script::{Approved, Cue, Script, Voice};
+use crate::domain::series::{History, Series, Version};
+use crate::domain::timetable::{Place, Profile, World};
+use crate::protocol::envelope::Envelope;
+
+/// The newest approved revisions of a bulletin that are looked at; older ones have long been replaced.
+const REVISIONS: usize = 4;
+const SPEAKERS_AT_ONCE: i64 = 1000;
+
+#[derive(Debug)]
+pub struct Material {
+    pub world: World,
+    pub areas: AreaTree,
+    pub calendars: Calendars,
+    pub speakers: BTreeMap<SpeakerId, SpeakerRow>,
+    pub voices: Voices,
+    pub certificates: BTreeMap<KeyId, CertificateRow>,
+    /// The signed approvals by bulletin and revision.
+    pub approvals: BTreeMap<(BulletinId, u32), Envelope>,
+    /// The signed lawful hours by area.
+    pub hours: BTreeMap<AreaCode, Envelope>,
+    /// Changes whenever a certificate or the lawful hours do.
+    pub statements: [u8; 32],
+    stagger: BTreeMap<SpeakerId, i64>,
+}
+
+/// The versions of every bulletin: by the name that programmes use, that one first.
+#[derive(Debug, Default)]
+pub struct Voices {
+    by_bulletin: BTreeMap<BulletinId, Vec<Voice>>,
+}
+
+impl Voices {
+    /// A programme with what there is for it now.
+    pub fn resolve(&self, programme: &Programme) -> Script {
+        let cue = |item: &Item| match item {
+            Item::Sound { kind, bulletin } => {
+                Cue::Sound { kind: *kind, voices: self.by_bulletin.get(bulletin).cloned().unwrap_or_default() }
+            }
+            Item::Pause { ms } => Cue::Pause { ms: *ms },
+            Item::Relay { source, ms } => Cue::Relay { source: source.clone(), ms: *ms },
+        };
+        Script { cues: programme.items.iter().map(cue).collect() }
+    }
+}
+
+impl Material {
+    pub async fn load(app: &App) -> Result<Self, PlanError> {
+        let certificates: BTreeMap<_, _> =
+            app.store.certificates().await?.into_iter().map(|row| (row.key.clone(), row)).collect();
+        let mut approvals = BTreeMap::new();
+        let mut approved: BTreeMap<BulletinId, Vec<Arc<Approved>>> = BTreeMap::new();
+        for row in app.store.approved_revisions().await? {
+            let known = approved.entry(row.bulletin.clone()).or_default();
+            if known.len() >= REVISIONS {
+                continue;
+            }
+            let Some((envelope, item)) = read_approved(&row, &certificates) else {
+                warn!(
+                    "the approval of bulletin {} revision {} does not verify; it is not planned",
+                    row.bulletin, row.revision
+                );
+                continue;
+            };
+            approvals.insert((row.bulletin.clone(), row.revision), envelope);
+            known.push(Arc::new(item));
+        }
+        let voices = voices(app.store.voices().await?, &approved);
+        let texts = app.store.calendars().await?;
+        let calendars = Calendars::new(&texts).unwrap_or_else(|error| {
+            warn!("calendars are left out: {error}");
+            Calendars::default()
+        });
+        let (areas, places, hours) = places(app).await?;
+        let world = World {
+            series: series(app.store.schedule_histories().await?, &calendars),
+            programmes: programmes(app.store.programme_histories().await?, &voices),
+            places,
+            edit_lock_ms: app.config.plan.edit_lock_ms(),
+        };
+        let mut speakers = BTreeMap::new();
+        let mut after = String::new();
+        loop {
+            let page = app.store.speakers(&after, SPEAKERS_AT_ONCE).await?;
+            let Some(last) = page.last() else { break };
+            after = last.id.to_string();
+            speakers.extend(page.into_iter().map(|row| (row.id.clone(), row)));
+        }
+        let spot = |row: &SpeakerRow| {
+            let (latitude, longitude) = row.traits.place?;
+            Some((row.id.clone(), Spot { latitude, longitude, step_with: row.traits.step_with.clone() }))
+        };
+        let plan = &app.config.plan;
+        let spots = speakers.values().filter_map(spot).collect();
+        let stagger = offsets(&spots, f64::from(plan.neighbour_m), i64::from(plan.stagger_ms));
+        let statements = fingerprint(certificates.values().map(|row| &row.envelope).chain(hours.values()));
+        Ok(Self { world, areas, calendars, speakers, voices, certificates, approvals, hours, statements, stagger })
+    }
+
+    pub fn areas_of(&self, speaker: &SpeakerRow) -> Vec<AreaCode> {
+        self.areas.path(&speaker.area).unwrap_or_default()
+    }
+
+    /// What every speaker is, as far as its timetable goes. `world` may be another than the stored one.
+    pub fn profiles(&self, world: &World) -> BTreeMap<SpeakerId, Profile> {
+        let named = named_speakers(world);
+        let profile = |row: &SpeakerRow| Profile {
+            areas: self.areas_of(row),
+            languages: row.traits.languages.clone(),
+            offset_ms: self.stagger.get(&row.id).copied().unwrap_or(0),
+            alone: named.contains(&row.id).then(|| row.id.clone()),
+        };
+        self.speakers.iter().map(|(id, row)| (id.clone(), profile(row))).collect()
+    }
+}
+
+fn fingerprint<'a>(envelopes: impl Iterator<Item = &'a Envelope>) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    for envelope in envelopes {
+        hasher.update(envelope.payload.as_bytes());
+        envelope.signatures.iter().for_each(|signature| hasher.update(signature.sig.as_bytes()));
+    }
+    hasher.finalize().into()
+}
+
+fn voices(
+    rows: Vec<(BulletinId, Language, Option<BulletinId>)>,
+    approved: &BTreeMap<BulletinId, Vec<Arc<Approved>>>,
+) -> Voices {
+    let voice = |bulletin: &BulletinId, language: &Language| Voice {
+        bulletin: bulletin.clone(),
+        language: language.clone(),
+        approved: approved.get(bulletin).cloned().unwrap_or_default(),
+    };
+    let mut by_bulletin: BTreeMap<BulletinId, Vec<Voice>> =
+        rows.iter().map(|(id, language, _)| (id.clone(), vec![voice(id, language)])).collect();
+    for (id, language, of) in &rows {
+        if let Some(versions) = of.as_ref().and_then(|of| by_bulletin.get_mut(of)) {
+            versions.push(voice(id, language));
+        }
+    }
+    Voices { by_bulletin }
+}
+
+/// The area tree with what areas say of themselves; hours that the authority did not sign are worth nothing.
+async fn places(app: &App) -> Result<(AreaTree, BTreeMap<AreaCode, Place>, BTreeMap<AreaCode, Envelope>), PlanError> {
+    let (mut places, mut hours, mut areas) = (BTreeMap::new(), BTreeMap::new(), vec![]);
+    for row in app.store.area_rows().await? {
+        let code = row.area.code.clone();
+        areas.push(row.area);
+        let read = row.hours.and_then(|envelope| {
+            let statement: HoursStatement = envelope.open(&app.site.authority).ok()?;
+            let good = statement.site == app.site.site && statement.area == code;
+            Some((Hours::new(&statement).ok().filter(|_| good)?, envelope))
+        });
+        let place = Place { own_first: row.own_first, hours: read.as_ref().map(|(hours, _)| hours.clone()) };
+        if let Some((_, envelope)) = read {
+            hours.insert(code.clone(), envelope);
+        }
+        if place != Place::default() {
+            places.insert(code, place);
+        }
+    }
+    Ok((AreaTree::new(areas), places, hours))
+}
+
+/// Versions as the domain has them: each takes effect no earlier than the one before it.
+fn history<A, B>(rows: Vec<VersionRow<A>>, mut read: impl FnMut(A) -> Option<B>) -> History<B> {
+    let mut history = History::default();
+    let mut earliest_ms = i64::MIN;
+    for row in rows {
+        earliest_ms = earliest_ms.max(row.effective_ms);
+        let value = row.value.and_then(&mut read).map(Arc::new);
+        history.versions.push(Version { made_ms: row.made_ms, effective_ms: earliest_ms, value });
+    }
+    history
+}
+
+pub fn one_series(id: &ScheduleId, rows: Vec<VersionRow<ScheduleText>>, calendars: &Calendars) -> Series {
+    let ended_ms = rows.last().filter(|row| row.ends_now && row.value.is_none()).map(|row| row.effective_ms);
+    let read = |text: ScheduleText| match Schedule::new(id.clone(), &text, calendars) {
+        Ok(schedule) => Some(schedule),
+        Err(error) => {
+            warn!("schedule {id} is left out: {error}");
+            None
+        }
+    };
+    Series { id: id.clone(), history: history(rows, read), ended_ms }
+}
+
+fn series(rows: Histories<ScheduleId, ScheduleText>, calendars: &Calendars) -> Vec<Arc<Series>> {
+    rows.into_iter().map(|(id, versions)| Arc::new(one_series(&id, versions, calendars))).collect()
+}
+
+pub fn one_programme(id: &ProgrammeId, rows: Vec<VersionRow<ProgrammeText>>, voices: &Voices) -> History<Script> {
+    history(rows, |text: ProgrammeText| text.check(id.as_str()).ok().map(|programme| voices.resolve(&programme)))
+}
+
+fn programmes(
+    rows: Histories<ProgrammeId, ProgrammeText>,
+    voices: &Voices,
+) -> BTreeMap<ProgrammeId, Arc<History<Script>>> {
+    let one = |(id, versions): (ProgrammeId, _)| {
+        let history = one_programme(&id, versions, voices);
+        (id, Arc::new(history))
+    };
+    rows.into_iter().map(one).collect()
+}
+
+/// Checks the approval's signature as a speaker would: a row that somebody edited by hand is worth nothing.
+fn read_approved(row: &RevisionRow, certificates: &BTreeMap<KeyId, CertificateRow>) -> Option<(Envelope, Approved)> {
+    let Intake::Ready(sound) = &row.intake else { return None };
+    let envelope = row.approval.clone()?;
+    let named = envelope.peek::<Approval>().ok()?.approver;
+    let approver: &Certificate = &certificates.get(&named)?.certificate;
+    let approval: Approval = envelope.open(&approver.key).ok()?;
+    let same = (&approval.bulletin, approval.revision, approval.media) == (&row.bulletin, row.revision, sound.media);
+    let approved = Approved {
+        approval,
+        approver: approver.clone(),
+        media: sound.media,
+        duration_ms: sound.duration_ms,
+        gain_db: sound.gain_db,
+    };
+    (same && approver.role == Role::Approver).then_some((envelope, approved))
+}
