@@ -7,6 +7,7 @@
 mod fleet;
 #[path = "../tests/it/harness.rs"]
 mod harness;
+mod planning;
 mod raw;
 
 use std::path::{Path, PathBuf};
@@ -26,6 +27,9 @@ fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let wants = |name: &str| wanted.is_empty() || wanted.iter().any(|word| word == name);
     let begun = Instant::now();
+    if wants("planning") {
+        planning::planning();
+    }
     if wants("decode") {
         decode();
     }
