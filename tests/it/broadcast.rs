@@ -86,3 +86,52 @@ fn what_is_withdrawn_on_the_air_falls_silent_and_is_accounted_for() {
         pole.heard().runs.iter().map(|run| run.samples.iter().filter(|s| s.abs() > 1e-4).count()).sum();
     assert!(sounding < 8 * 48_000, "it went on after it was withdrawn: {sounding} frames");
 }
+
+#[test]
+fn an_interrupted_programme_fades_out_waits_and_goes_on_where_it_was() {
+    let mut center = Center::new();
+    center.start();
+    center.furnish();
+    center.approved("dengue", "sot-xuat-huyet.mp3");
+    center.approved("water", "cat-nuoc.opus");
+    center.approved("tune", "nhac-hieu.wav");
+    let mut pole = Pole::add(&center, "a", "Cụm loa A", "24133", Sound::Dac { ppm: 0.0 });
+    pole.start();
+    // Eighteen seconds, and after seven of them three that are more urgent.
+    let start_ms = center.schedule_once("thuong", &["dengue", "water"], 9_000, &["66"]);
+    let urgent = chrono::DateTime::from_timestamp_millis(start_ms + 7_000).unwrap();
+    let text = format!(
+        "[programme.gap]\nitems = [\"tune\"]\n[schedule.gap]\nonce = \"{}\"\ntime_zone = \"UTC\"\npriority = \"priority\"\n\
+         targets = [\"66\"]\nprogramme = \"gap\"\n",
+        urgent.format("%Y-%m-%dT%H:%M:%S")
+    );
+    let path = center.dir.path().join("gap.toml");
+    std::fs::write(&path, text).unwrap();
+    let told = center.cli(["schedule", "import", path.to_str().unwrap()]);
+    assert!(told.contains("“thuong”") && told.contains("it pauses 3 s for “gap” and goes on"), "{told}");
+    let plays = wait_for("three records", 60, || {
+        let plays: Vec<_> = center.plays().into_iter().filter(|play| play["outcome"] == "played").collect();
+        (plays.len() == 3).then_some(plays)
+    });
+    let mut parts: Vec<_> = plays.iter().map(|play| play["occurrence"].as_str().unwrap()).collect();
+    parts.sort_unstable();
+    let first = format!("thuong@{start_ms}");
+    assert_eq!(parts, [format!("gap@{}", start_ms + 7_000), first.clone(), format!("{first}.2")]);
+    pole.stop();
+    let heard = pole.heard();
+    let (dengue, water) =
+        (decoded(&playlists().join("audio/sot-xuat-huyet.mp3")), decoded(&playlists().join("audio/cat-nuoc.opus")));
+    let seconds = |samples: &[f32], from: f64, to: f64| samples[(from * 48e3) as usize..(to * 48e3) as usize].to_vec();
+    let at_ms = |source: &[f32]| {
+        let (at_ns, correlation) = heard.find(source).unwrap();
+        assert!(correlation > 0.9, "correlation {correlation}\n{}", pole.log());
+        (at_ns - mono_ns_of(start_ms)) as f64 / 1e6
+    };
+    let expect =
+        |found_ms: f64, due_ms: f64| assert!((found_ms - due_ms).abs() < 20.0, "at {found_ms} ms, due at {due_ms} ms");
+    expect(at_ms(&seconds(&dengue, 0.0, 6.5)), 0.0);
+    expect(at_ms(&decoded(&playlists().join("audio/nhac-hieu.wav"))), 7_000.0);
+    // The rest of the first bulletin, once it has faded in again, and the second bulletin behind it.
+    expect(at_ms(&seconds(&dengue, 7.5, 9.0)), 10_100.0 + 500.0);
+    expect(at_ms(&water), 10_100.0 + dengue.len() as f64 / 48.0 - 7_000.0);
+}

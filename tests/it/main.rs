@@ -12,6 +12,7 @@ mod harness;
 mod hostile;
 mod lunar;
 mod offline;
+mod planner;
 mod properties;
 mod rules;
 mod store;

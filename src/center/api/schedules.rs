@@ -81,8 +81,8 @@ pub async fn put_programme(
     let known = app.store.programme_histories().await?.remove(&id).unwrap_or_default();
     let version = version(&app, &known, text, how.at_once, now_ms);
     let changed = known.last().is_none_or(|last| last.value != version.value);
-    let effective_ms = version.effective_ms;
-    let edit = Edit::Programme { id: &id, version: version.clone() };
+    let effective_ms = known.last().filter(|_| !changed).unwrap_or(&version).effective_ms;
+    let edit = Edit::Programme { id: &id, version: changed.then(|| version.clone()) };
     let findings = check::consider(&app, edit, now_ms).await?;
     if changed && !how.dry_run {
         app.store.put_programme(&id, &version).await?;
@@ -147,8 +147,8 @@ pub async fn put_schedule(
     let at_once = how.at_once || schedule.priority == Priority::Emergency;
     let version = version(&app, &known, text, at_once, now_ms);
     let changed = known.last().is_none_or(|last| last.value != version.value);
-    let effective_ms = version.effective_ms;
-    let edit = Edit::Schedule { id: &id, version: Box::new(version.clone()) };
+    let effective_ms = known.last().filter(|_| !changed).unwrap_or(&version).effective_ms;
+    let edit = Edit::Schedule { id: &id, version: changed.then(|| Box::new(version.clone())) };
     let findings = check::consider(&app, edit, now_ms).await?;
     if changed && !how.dry_run {
         app.store.put_schedule(&id, &version).await?;

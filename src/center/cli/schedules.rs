@@ -107,7 +107,7 @@ async fn programme_with(place: &Place, client: &Client, command: Programme) -> R
                         _ => Err("a programme comes as .toml, .m3u8 or .xspf".to_owned()),
                     };
                     let name = id.unwrap_or_else(|| stem(&file));
-                    BTreeMap::from([(name, programme.map_err(|e| format!("{}: {e}", file.display()))?)])
+                    BTreeMap::from([(name, programme.map_err(|e| one_line(&file, &e))?)])
                 }
             };
             let saved = put_programmes(client, &programmes, at_once).await?;
@@ -379,6 +379,12 @@ fn told(saved: &[Saved], done: &str) -> String {
     let mut lines = vec![done.to_owned()];
     lines.extend(findings(saved).iter().map(|finding| format!("! {}", text(&finding["en"]))));
     lines.join("\n")
+}
+
+/// What is wrong with a playlist, entry by entry, in the one line that an error has.
+fn one_line(file: &Path, error: &str) -> String {
+    let parts: Vec<&str> = error.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    format!("{}: {}", file.display(), parts.join("; "))
 }
 
 fn ending(path: &Path) -> &str {

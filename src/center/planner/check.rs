@@ -38,11 +38,11 @@ pub struct Finding {
     pub en: String,
 }
 
-/// A change that somebody thinks of making.
+/// A change that somebody thinks of making; without a version, what is to be told of it as it stands.
 #[derive(Debug)]
 pub enum Edit<'a> {
-    Schedule { id: &'a ScheduleId, version: Box<VersionRow<ScheduleText>> },
-    Programme { id: &'a ProgrammeId, version: VersionRow<ProgrammeText> },
+    Schedule { id: &'a ScheduleId, version: Option<Box<VersionRow<ScheduleText>>> },
+    Programme { id: &'a ProgrammeId, version: Option<VersionRow<ProgrammeText>> },
 }
 
 /// What would be so if `edit` were made. Nothing is changed.
@@ -54,8 +54,8 @@ pub async fn consider(app: &App, edit: Edit<'_>, now_ms: i64) -> Result<Vec<Find
     let about: BTreeSet<ScheduleId> = match edit {
         Edit::Schedule { id, version } => {
             let mut rows = app.store.schedule_histories().await?.remove(id).unwrap_or_default();
-            let effective_ms = version.effective_ms;
-            rows.push(*version);
+            rows.extend(version.map(|version| *version));
+            let effective_ms = rows.last().map_or(now_ms, |last| last.effective_ms);
             let series = one_series(id, rows, &material.calendars);
             own_findings(&series, now_ms, effective_ms, zone, &mut findings);
             world.series.retain(|known| known.id != *id);
@@ -65,7 +65,7 @@ pub async fn consider(app: &App, edit: Edit<'_>, now_ms: i64) -> Result<Vec<Find
         }
         Edit::Programme { id, version } => {
             let mut rows = app.store.programme_histories().await?.remove(id).unwrap_or_default();
-            rows.push(version);
+            rows.extend(version);
             world.programmes.insert(id.clone(), Arc::new(one_programme(id, rows, &material.voices)));
             let plays =
                 |series: &Series| newest(&series.history).is_some_and(|s| s.programmes().any(|known| known == id));

@@ -185,14 +185,13 @@ async fn places(app: &App) -> Result<(AreaTree, BTreeMap<AreaCode, Place>, BTree
     Ok((AreaTree::new(areas), places, hours))
 }
 
-/// Versions as the domain has them: each takes effect no earlier than the one before it.
+/// Versions as the domain has them: one that is overtaken before it took effect never rules.
 fn history<A, B>(rows: Vec<VersionRow<A>>, mut read: impl FnMut(A) -> Option<B>) -> History<B> {
     let mut history = History::default();
-    let mut earliest_ms = i64::MIN;
     for row in rows {
-        earliest_ms = earliest_ms.max(row.effective_ms);
+        history.versions.retain(|version: &Version<B>| version.effective_ms < row.effective_ms);
         let value = row.value.and_then(&mut read).map(Arc::new);
-        history.versions.push(Version { made_ms: row.made_ms, effective_ms: earliest_ms, value });
+        history.versions.push(Version { made_ms: row.made_ms, effective_ms: row.effective_ms, value });
     }
     history
 }

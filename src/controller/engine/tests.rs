@@ -604,3 +604,41 @@ fn hostile_messages_change_nothing() {
     board.pass(1_000, 100);
     assert!(board.plays.is_empty() && board.plan.is_none());
 }
+
+/// 03:15 in Vietnam, in the night after `T0_MS`.
+const NIGHT_MS: i64 = 1_795_032_900_000;
+
+#[test]
+fn nothing_wakes_a_commune_whatever_the_center_signs() {
+    // The first: nothing was ever said, so the built-in night holds. The second: the authority's hours do.
+    let cases: [(&[HoursStatement], &str); 2] = [(&[], "built in"), (&[hours(1, "05:00", "20:00")], "signed")];
+    for (hours, name) in cases {
+        let mut board = Board::new();
+        board.whole = true;
+        let evening_ms = T0_MS + 60_000;
+        let occurrences = vec![occurrence("s", evening_ms), occurrence("s", NIGHT_MS)];
+        board.offer(plan_with(1, T0_MS, occurrences, hours));
+        board.pass(NIGHT_MS - T0_MS + 120_000, 1_000);
+        assert_eq!(board.outcome("s", evening_ms), (Outcome::Played, None), "{name}");
+        assert_eq!(board.outcome("s", NIGHT_MS), (Outcome::Missed, Some(Reason::QuietHours)), "{name}");
+    }
+}
+
+#[test]
+fn lawful_hours_are_not_lifted_by_leaving_them_out_or_by_older_ones() {
+    let mut board = Board::new();
+    let refused = |board: &mut Board, number: u64, hours: &[HoursStatement]| {
+        board.offer(plan_with(number, T0_MS, vec![], hours));
+        board.engine.plan_refused.clone()
+    };
+    assert_eq!(refused(&mut board, 1, &[hours(2, "05:00", "21:00")]), None);
+    let elsewhere = HoursStatement { area: "01".parse().unwrap(), ..hours(9, "00:00", "24:00") };
+    for (number, offered) in [(2, vec![]), (3, vec![hours(1, "00:00", "24:00")]), (4, vec![elsewhere])] {
+        let told = refused(&mut board, number, &offered).unwrap_or_default();
+        assert!(told.contains("lawful hours of area 66"), "plan {number}: {told:?}");
+    }
+    // Not after a restart either; and what the authority says anew counts.
+    board.restart();
+    assert!(refused(&mut board, 5, &[]).is_some());
+    assert_eq!(refused(&mut board, 6, &[hours(3, "00:00", "24:00")]), None);
+}
