@@ -171,7 +171,9 @@ impl Script {
                             }
                             Err(denial) => {
                                 let bulletin = voice.bulletin.clone();
-                                composed.left_out.push(Why::NotApproved { bulletin, denial });
+                                let original = voices.first().is_some_and(|first| first.bulletin == bulletin);
+                                let version = (!original).then(|| voice.language.clone());
+                                composed.left_out.push(Why::NotApproved { bulletin, version, denial });
                             }
                         }
                     }

@@ -146,9 +146,18 @@ impl Why {
                 )
             }
             Self::NothingToPlay => Sentence::new("chương trình chưa có nội dung", "its programme is empty"),
-            Self::NotApproved { bulletin, denial: why } => {
-                let why = denial(*why);
-                Sentence::new(format!("bản tin {bulletin}: {}", why.vi), format!("bulletin {bulletin}: {}", why.en))
+            Self::NotApproved { bulletin, version, denial: why } => {
+                let (why, language) = (denial(*why), version.as_ref().map(|language| language_name(language.as_str())));
+                match language {
+                    None => Sentence::new(
+                        format!("bản tin {bulletin}: {}", why.vi),
+                        format!("bulletin {bulletin}: {}", why.en),
+                    ),
+                    Some(language) => Sentence::new(
+                        format!("bản tiếng {} của bản tin ({bulletin}): {}", language.vi, why.vi),
+                        format!("the {} version of a bulletin ({bulletin}): {}", language.en, why.en),
+                    ),
+                }
             }
             Self::DoesNotFit { bulletin } => Sentence::new(
                 format!("bản tin {bulletin} dài hơn thời gian còn lại của khung giờ"),

@@ -130,8 +130,13 @@ pub enum Why {
     Delayed { by: Option<OccurrenceId>, by_ms: i64 },
     /// The schedule names no programme, or an empty one.
     NothingToPlay,
-    /// This item has no approval that allows it there and then.
-    NotApproved { bulletin: BulletinId, denial: Denial },
+    /// This item has no approval that allows it there and then. `version` is its language where it is not the original.
+    NotApproved {
+        bulletin: BulletinId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<Language>,
+        denial: Denial,
+    },
     /// This item is longer than what is left of the slot.
     DoesNotFit { bulletin: BulletinId },
     /// This item would make the session longer than is lawful.

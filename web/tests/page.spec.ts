@@ -244,6 +244,7 @@ test.describe('what is shown', () => {
       pre_empted: true,
       decode_failed: true,
       withdrawn: true,
+      quiet_hours: true,
       slot_over: true,
       other: true,
       no_report: true,

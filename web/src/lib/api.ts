@@ -24,6 +24,7 @@ export type Reason =
   | 'pre_empted'
   | 'decode_failed'
   | 'withdrawn'
+  | 'quiet_hours'
   | 'slot_over'
   | 'other'
   | 'no_report';
