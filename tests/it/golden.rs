@@ -3,7 +3,7 @@
 //! A difference means that the format has changed. If that is meant, `LOAXA_BLESS=1` writes the files anew, and they are committed
 //! together with the change.
 
-use loaxa::domain::approval::{Approval, Certificate, Role};
+use loaxa::domain::approval::{Approval, Certificate, Denial, Role};
 use loaxa::domain::hours::HoursStatement;
 use loaxa::domain::ids::{MediaHash, OccurrenceId};
 use loaxa::domain::plan::{Plan, PlannedItem, PlannedOccurrence};
@@ -247,4 +247,48 @@ fn the_golden_plan_verifies_and_each_way_of_breaking_it_is_named() {
     let verified = trust::verify(&bytes(&bare), &anchor, Some(6), Some(NOW_MS)).unwrap();
     let occurrence = &verified.plan().occurrences[0];
     assert!(verified.permits(occurrence, &occurrence.items[0]).is_err());
+}
+
+#[test]
+fn only_a_real_emergency_passes_the_night_and_a_day_has_its_measure() {
+    let world = World::new();
+    let emergency = |role| Certificate { highest: Priority::Emergency, ..world.certificate(&world.dispatcher, role) };
+    // 03:15 in Vietnam, outside the signed hours.
+    let night_ms = NOW_MS + 32_900_000;
+    let verdict = |level: Priority, approved: Priority, start_ms: i64, length_ms: i64, times: i64| {
+        let mut plan = world.plan();
+        let base = plan.occurrences.remove(0);
+        plan.occurrences = (0..times)
+            .map(|turn| {
+                let start_ms = start_ms + turn * length_ms;
+                let items = vec![PlannedItem { duration_ms: length_ms, ..base.items[0].clone() }];
+                let id = OccurrenceId::new(&"s".parse().unwrap(), start_ms);
+                PlannedOccurrence { id, start_ms, end_ms: start_ms + length_ms, priority: level, items, ..base.clone() }
+            })
+            .collect();
+        let approver = Certificate { key: world.approver.public(), ..emergency(Role::Approver) };
+        let signed = SignedPlan {
+            plan: Envelope::sign(&plan, &world.dispatcher).unwrap(),
+            certificates: [emergency(Role::Dispatcher), approver]
+                .map(|certificate| Envelope::sign(&certificate, &world.authority).unwrap())
+                .into(),
+            approvals: vec![
+                Envelope::sign(&Approval { highest: approved, ..world.approval() }, &world.approver).unwrap(),
+            ],
+            hours: vec![Envelope::sign(&world.hours(), &world.authority).unwrap()],
+        };
+        let bytes = serde_json::to_vec(&signed).unwrap();
+        let verified = trust::verify(&bytes, &world.anchor(), None, Some(NOW_MS)).unwrap();
+        let last = verified.plan().occurrences.last().unwrap();
+        verified.permits(last, &last.items[0])
+    };
+    let minute = 60_000;
+    assert_eq!(verdict(Priority::Normal, Priority::Emergency, night_ms, minute, 1), Err(Denial::QuietHours));
+    assert_eq!(verdict(Priority::Emergency, Priority::Normal, night_ms, minute, 1), Err(Denial::PriorityTooHigh));
+    assert_eq!(verdict(Priority::Emergency, Priority::Emergency, night_ms, minute, 1), Ok(()));
+    // 12:00 on the next day: an hour at most, and four hours in all.
+    let noon_ms = NOW_MS + 64_400_000;
+    assert_eq!(verdict(Priority::Normal, Priority::Normal, noon_ms, 61 * minute, 1), Err(Denial::QuietHours));
+    assert_eq!(verdict(Priority::Normal, Priority::Normal, noon_ms, 60 * minute, 4), Ok(()));
+    assert_eq!(verdict(Priority::Normal, Priority::Normal, noon_ms, 60 * minute, 5), Err(Denial::QuietHours));
 }
