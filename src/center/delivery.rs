@@ -31,20 +31,24 @@ pub async fn publish_plans(app: Arc<App>, client: AsyncClient, mut connections: 
                 published.clear();
             }
         }
-        let plans = match app.store.newest_plans().await {
-            Ok(plans) => plans,
-            Err(error) => {
-                warn!("plans cannot be published: {error}");
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                app.publish_bell.notify_one();
+        let (mut sent, mut failed) = (0, None);
+        let newest = app.store.newest_numbers().await.unwrap_or_else(|error| {
+            failed = Some(error);
+            vec![]
+        });
+        for (speaker, number, _) in newest {
+            if published.get(&speaker) == Some(&number) {
                 continue;
             }
-        };
-        let mut sent = 0;
-        for plan in plans {
-            if published.get(&plan.speaker) == Some(&plan.number) {
-                continue;
-            }
+            // One at a time: all of them together may be more than fits into memory.
+            let plan = match app.store.newest_plan(&speaker).await {
+                Ok(Some(plan)) => plan,
+                Ok(None) => continue,
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
+            };
             let topic = topics::down(&app.site.site, &plan.speaker, Down::Plan);
             if client.publish(topic, QoS::AtLeastOnce, true, plan.body.into_bytes()).await.is_err() {
                 return;
@@ -54,6 +58,11 @@ pub async fn publish_plans(app: Arc<App>, client: AsyncClient, mut connections: 
         }
         if sent > 0 {
             info!("{sent} plans published");
+        }
+        if let Some(error) = failed {
+            warn!("plans cannot be published: {error}");
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            app.publish_bell.notify_one();
         }
     }
 }

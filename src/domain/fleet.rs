@@ -42,6 +42,12 @@ impl Fleet {
         self.tables.get(self.profiles.get(speaker)?)
     }
 
+    /// A speaker's profile with its timetable.
+    pub fn of(&self, speaker: &SpeakerId) -> Option<(Arc<Profile>, Arc<Timetable>)> {
+        let profile = self.profiles.get(speaker)?;
+        Some((profile.clone(), self.tables.get(profile)?.clone()))
+    }
+
     pub fn speakers(&self) -> impl Iterator<Item = (&SpeakerId, &Arc<Profile>)> {
         self.profiles.iter()
     }

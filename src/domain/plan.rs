@@ -136,6 +136,13 @@ struct OccurrenceText {
     part: Option<u16>,
 }
 
+impl PlanText {
+    /// The same for another speaker, so that what many have in common is written out once.
+    pub fn address(&mut self, speaker: SpeakerId, number: u64) {
+        (self.speaker, self.number) = (speaker, number);
+    }
+}
+
 impl From<Plan> for PlanText {
     fn from(plan: Plan) -> Self {
         let mut contents: Vec<ContentText> = vec![];

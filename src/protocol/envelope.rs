@@ -12,7 +12,7 @@ use super::keys::{SigningKey, key_id, verify};
 use crate::domain::approval::{Approval, Certificate, PublicKey};
 use crate::domain::hours::HoursStatement;
 use crate::domain::ids::KeyId;
-use crate::domain::plan::Plan;
+use crate::domain::plan::{Plan, PlanText};
 
 /// A statement that can be signed. Its type is part of what is signed, so one kind can never pass for another.
 pub trait Statement: Serialize + DeserializeOwned {
@@ -33,6 +33,11 @@ impl Statement for HoursStatement {
 
 impl Statement for Plan {
     const PAYLOAD_TYPE: &'static str = "application/vnd.loaxa.plan.v1+json";
+}
+
+/// A plan as it is written is that plan.
+impl Statement for PlanText {
+    const PAYLOAD_TYPE: &'static str = Plan::PAYLOAD_TYPE;
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

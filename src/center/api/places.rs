@@ -13,7 +13,7 @@ use super::Problem;
 use super::people::speaker_id;
 use crate::center::app::{App, Change, now_ms};
 use crate::center::exchange::ical;
-use crate::center::planner::{Material, check};
+use crate::center::planner::{self, Material, check};
 use crate::center::store::{SpeakerTraits, StoreError};
 use crate::domain::DAY_MS;
 use crate::domain::bulletin::Language;
@@ -178,7 +178,7 @@ pub async fn plan(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result
     let plan: Option<Plan> =
         newest.and_then(|row| serde_json::from_str::<SignedPlan>(&row.body).ok()?.plan.peek().ok());
     let now_ms = now_ms();
-    let fleet = check::current_fleet(&app, &Material::load(&app).await?, now_ms).await;
+    let fleet = planner::current_fleet(&app, &Material::load(&app).await?, now_ms).await;
     let ahead = |remark: &&Remark| remark.start_ms >= now_ms && remark.start_ms < now_ms + HORIZON_MS;
     let remarks = |table: &Arc<Timetable>| table.remarks.iter().filter(ahead).cloned().collect();
     let plan = plan.map(|plan| WrittenOut {
@@ -225,7 +225,7 @@ pub async fn why(
 pub async fn speaker_calendar(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Problem> {
     let row = app.store.speaker(&speaker_id(&id)?).await?;
     let now_ms = now_ms();
-    let fleet = check::current_fleet(&app, &Material::load(&app).await?, now_ms).await;
+    let fleet = planner::current_fleet(&app, &Material::load(&app).await?, now_ms).await;
     let tables: Vec<_> = fleet.timetable(&row.id).cloned().into_iter().collect();
     Ok(calendar(&app, &row.title, &row.title, &tables, now_ms))
 }
@@ -238,7 +238,7 @@ pub async fn area_calendar(State(app): State<Arc<App>>, Path(code): Path<String>
     let now_ms = now_ms();
     let material = Material::load(&app).await?;
     let area = material.areas.get(&code).ok_or_else(|| StoreError::NotFound(format!("area {code}")))?;
-    let fleet = check::current_fleet(&app, &material, now_ms).await;
+    let fleet = planner::current_fleet(&app, &material, now_ms).await;
     let inside = fleet.speakers().filter(|(_, profile)| profile.areas.contains(&code));
     let mut tables: Vec<Arc<Timetable>> = inside.filter_map(|(id, _)| fleet.timetable(id).cloned()).collect();
     tables.sort_by_key(Arc::as_ptr);

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::material::{Material, one_programme, one_series};
-use super::{PlanError, threads};
+use super::{PlanError, current_fleet, threads};
 use crate::center::app::App;
 use crate::center::store::VersionRow;
 use crate::domain::DAY_MS;
@@ -81,22 +81,6 @@ pub async fn consider(app: &App, edit: Edit<'_>, now_ms: i64) -> Result<Vec<Find
     });
     findings.sort_by(|a, b| (a.first_ms, &a.code, &a.schedule).cmp(&(b.first_ms, &b.code, &b.schedule)));
     Ok(findings)
-}
-
-/// Everybody's timetables as the store has them now. The planner's own memory is left to the planner.
-pub async fn current_fleet(app: &App, material: &Material, now_ms: i64) -> Fleet {
-    let known = app.planning.lock().await.as_ref().map(|planning| planning.fleet.clone());
-    tokio::task::block_in_place(|| {
-        let (world, window) = (material.world.clone(), super::window(now_ms));
-        let profiles = material.profiles(&world);
-        match known.filter(|fleet| fleet.window() == window) {
-            Some(mut fleet) => {
-                fleet.update(world, profiles, threads());
-                fleet
-            }
-            None => Fleet::new(world, window, profiles, threads()),
-        }
-    })
 }
 
 /// What plays on a speaker at an instant, and why.

@@ -11,7 +11,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
 use thiserror::Error;
 use tracing::{info, warn};
 
@@ -21,8 +20,8 @@ use crate::domain::DAY_MS;
 use crate::domain::approval::{Approval, Certificate, Role};
 use crate::domain::fleet::Fleet;
 use crate::domain::ids::{BulletinId, KeyId, MediaHash, SpeakerId};
-use crate::domain::plan::{HORIZON_MS, Plan, PlanFault, PlannedOccurrence};
-use crate::domain::timetable::{Piece, Timetable, Window};
+use crate::domain::plan::{HORIZON_MS, Plan, PlanFault, PlanText, PlannedOccurrence};
+use crate::domain::timetable::{Piece, Profile, Timetable, Window};
 use crate::protocol::envelope::{Envelope, EnvelopeError};
 use crate::protocol::keys::key_id;
 use crate::protocol::limits::PLAN_BYTES;
@@ -45,11 +44,13 @@ pub enum PlanError {
 /// What the planner remembers between two rounds.
 #[derive(Debug)]
 pub struct Planning {
-    pub fleet: Fleet,
+    fleet: Fleet,
     /// [`Material::statements`] then.
     statements: [u8; 32],
-    /// Number and time of making of each speaker's newest plan.
-    newest: BTreeMap<SpeakerId, (u64, i64)>,
+    /// Number and time of making of each speaker's newest plan, once they were read.
+    newest: Option<BTreeMap<SpeakerId, (u64, i64)>>,
+    /// Whose timetable has changed since plans were last made; `None` = nothing is known, the stored plans decide.
+    pending: Option<BTreeSet<SpeakerId>>,
 }
 
 /// A plan is made anew after this even if nothing changed, so that speakers always see nearly the whole horizon.
@@ -73,41 +74,59 @@ pub fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Brings the timetables up to date with the store. Gives the speakers that may need a new plan; `None` = all of them.
-fn refresh(planning: &mut Option<Planning>, material: &Material, now_ms: i64) -> Option<BTreeSet<SpeakerId>> {
+/// Brings the timetables up to date with the store, and notes whose have changed.
+fn refresh<'a>(known: &'a mut Option<Planning>, material: &Material, now_ms: i64) -> &'a mut Planning {
     let (window, world) = (window(now_ms), material.world.clone());
     let profiles = material.profiles(&world);
-    match planning {
-        Some(planning) if planning.fleet.window() == window => {
+    match known.take().filter(|planning| planning.fleet.window() == window) {
+        Some(mut planning) => {
             let changed = planning.fleet.update(world, profiles, threads());
-            let same = planning.statements == material.statements;
+            match &mut planning.pending {
+                Some(pending) if planning.statements == material.statements => pending.extend(changed),
+                pending => *pending = None,
+            }
             planning.statements = material.statements;
-            same.then_some(changed)
+            known.insert(planning)
         }
-        _ => {
-            let newest = planning.take().map_or_else(BTreeMap::new, |planning| planning.newest);
+        None => {
             let fleet = Fleet::new(world, window, profiles, threads());
-            *planning = Some(Planning { fleet, statements: material.statements, newest });
-            None
+            known.insert(Planning { fleet, statements: material.statements, newest: None, pending: None })
         }
     }
+}
+
+/// Everybody's timetables as the store has them now.
+pub async fn current_fleet(app: &App, material: &Material, now_ms: i64) -> Fleet {
+    let mut guard = app.planning.lock().await;
+    tokio::task::block_in_place(|| refresh(&mut guard, material, now_ms).fleet.clone())
+}
+
+/// A speaker that may need a new plan.
+struct Due<'a> {
+    speaker: &'a SpeakerRow,
+    profile: Arc<Profile>,
+    table: Arc<Timetable>,
+    /// The plan in the store, if the new one has to say something else than that.
+    stored: Option<PlanRow>,
+    number: u64,
 }
 
 /// Makes and stores the plans that have changed. Gives how many.
 pub async fn plan_all(app: &App, now_ms: i64) -> Result<usize, PlanError> {
     let material = Material::load(app).await?;
+    // Held only while the timetables are brought up to date: whoever asks what an edit would do does not wait for the plans.
     let mut guard = app.planning.lock().await;
-    let known = guard.is_some();
-    let changed = tokio::task::block_in_place(|| refresh(&mut guard, &material, now_ms));
-    let Some(planning) = guard.as_mut() else { return Ok(0) };
-    if !known {
-        let rows = app.store.newest_plans().await?;
-        planning.newest = rows.into_iter().map(|row| (row.speaker, (row.number, row.made_ms))).collect();
+    let planning = tokio::task::block_in_place(|| refresh(&mut guard, &material, now_ms));
+    if planning.newest.is_none() {
+        let numbers = app.store.newest_numbers().await?;
+        let newest = numbers.into_iter().map(|(speaker, number, made_ms)| (speaker, (number, made_ms)));
+        planning.newest = Some(newest.collect());
     }
-    let mut rows = vec![];
-    let mut made = 0;
+    let numbers = planning.newest.clone().unwrap_or_default();
+    let changed = planning.pending.replace(BTreeSet::new());
+    let mut due = vec![];
     for (id, speaker) in &material.speakers {
-        let newest = planning.newest.get(id).copied();
+        let newest = numbers.get(id).copied();
         // A center that was restored from an older copy must go beyond what the speaker has accepted since.
         let accepted = speaker.detail.as_ref().and_then(|detail| detail.plan).filter(|n| *n < HIGHEST_BELIEVED);
         let behind = accepted > newest.map(|(number, _)| number);
@@ -115,92 +134,135 @@ pub async fn plan_all(app: &App, now_ms: i64) -> Result<usize, PlanError> {
         if !behind && !old && changed.as_ref().is_some_and(|changed| !changed.contains(id)) {
             continue;
         }
-        let Some(table) = planning.fleet.timetable(id).cloned() else { continue };
-        // What is stored is looked at again where nothing is known to have changed: a restart must not renumber every plan.
-        let stored = if behind || old || changed.is_some() { None } else { app.store.newest_plan(id).await? };
+        let Some((profile, table)) = planning.fleet.of(id) else { continue };
         let number = accepted.max(newest.map(|(number, _)| number)).unwrap_or(0) + 1;
-        match plan_one(app, &material, &table, speaker, stored.as_ref(), number, now_ms) {
-            Ok(Some(row)) => {
-                planning.newest.insert(id.clone(), (row.number, row.made_ms));
-                rows.push(row);
-                made += 1;
+        // Where nothing is known to have changed the stored plan decides: a restart must not renumber every plan.
+        let compare = !behind && !old && changed.is_none();
+        due.push((compare, Due { speaker, profile, table, stored: None, number }));
+    }
+    drop(guard);
+    let made = make_and_store(app, &material, due, now_ms).await;
+    if made.is_err()
+        && let Some(planning) = app.planning.lock().await.as_mut()
+    {
+        // What was not stored is not known to be planned.
+        (planning.newest, planning.pending) = (None, None);
+    }
+    app.store.drop_old_plans(now_ms - KEEP_MS).await?;
+    made
+}
+
+async fn make_and_store(
+    app: &App,
+    material: &Material,
+    mut due: Vec<(bool, Due<'_>)>,
+    now_ms: i64,
+) -> Result<usize, PlanError> {
+    let mut made = 0;
+    while !due.is_empty() {
+        let mut batch: Vec<Due<'_>> = vec![];
+        for (compare, mut one) in due.drain(..due.len().min(PLANS_AT_ONCE)) {
+            if compare {
+                one.stored = app.store.newest_plan(&one.speaker.id).await?;
             }
-            Ok(None) => {}
-            // One speaker's trouble must not keep the others from their plans.
-            Err(error) => warn!("{error}"),
+            batch.push(one);
         }
-        if rows.len() >= PLANS_AT_ONCE {
-            store(app, planning, std::mem::take(&mut rows)).await?;
+        // Those of one profile beside each other, since they share what is worked out.
+        batch.sort_by(|a, b| a.profile.cmp(&b.profile));
+        let rows = tokio::task::block_in_place(|| make_all(app, material, &batch, now_ms));
+        if !rows.is_empty() {
+            app.store.add_plans(&rows).await?;
+            let mut guard = app.planning.lock().await;
+            if let Some(newest) = guard.as_mut().and_then(|planning| planning.newest.as_mut()) {
+                newest.extend(rows.iter().map(|row| (row.speaker.clone(), (row.number, row.made_ms))));
+            }
+            made += rows.len();
         }
     }
-    store(app, planning, rows).await?;
-    drop(guard);
-    app.store.drop_old_plans(now_ms - KEEP_MS).await?;
     Ok(made)
 }
 
-/// Plans that could not be stored are made again in the next round.
-async fn store(app: &App, planning: &mut Planning, rows: Vec<PlanRow>) -> Result<(), PlanError> {
-    if let Err(error) = app.store.add_plans(&rows).await {
-        planning.newest.retain(|id, _| !rows.iter().any(|row| row.speaker == *id));
-        return Err(error.into());
-    }
-    Ok(())
+/// Makes the plans of a batch on all threads. One speaker's trouble does not keep the others from their plans.
+fn make_all(app: &App, material: &Material, batch: &[Due<'_>], now_ms: i64) -> Vec<PlanRow> {
+    let make = |part: &[Due<'_>]| -> Vec<PlanRow> {
+        let mut shared: Option<(Arc<Profile>, Draft)> = None;
+        let mut rows = vec![];
+        for one in part {
+            match make_one(app, material, one, &mut shared, now_ms) {
+                Ok(row) => rows.extend(row),
+                Err(error) => warn!("{error}"),
+            }
+        }
+        rows
+    };
+    let share = batch.len().div_ceil(threads()).max(1);
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = batch.chunks(share).map(|part| scope.spawn(|| make(part))).collect();
+        workers.into_iter().filter_map(|worker| worker.join().ok()).flatten().collect()
+    })
 }
 
-fn plan_one(
+/// What the plans of one profile have in common.
+struct Draft {
+    plan: Plan,
+    text: PlanText,
+    statements: Statements,
+}
+
+fn make_one(
     app: &App,
     material: &Material,
-    table: &Timetable,
-    speaker: &SpeakerRow,
-    stored: Option<&PlanRow>,
-    number: u64,
+    due: &Due<'_>,
+    shared: &mut Option<(Arc<Profile>, Draft)>,
     now_ms: i64,
 ) -> Result<Option<PlanRow>, PlanError> {
+    let id = &due.speaker.id;
     // A plan that would be too large reaches less far ahead; a shorter plan that arrives beats a full one that does not.
     let mut horizon_ms = HORIZON_MS;
     loop {
-        match plan_within(app, material, table, speaker, stored, number, now_ms, horizon_ms) {
+        if shared.as_ref().is_none_or(|(profile, _)| *profile != due.profile) || horizon_ms < HORIZON_MS {
+            *shared = None;
+        }
+        let result = match shared {
+            Some((_, draft)) => sign(app, draft, due, now_ms),
+            None => draft(app, &due.table, id, now_ms, horizon_ms).and_then(|plan| {
+                let statements = statements(material, due.speaker, &plan);
+                let draft = Draft { text: PlanText::from(plan.clone()), plan, statements };
+                let (_, draft) = shared.insert((due.profile.clone(), draft));
+                sign(app, draft, due, now_ms)
+            }),
+        };
+        match result {
             Err(PlanError::TooLarge { .. } | PlanError::Unsound { fault: PlanFault::TooMany, .. })
                 if horizon_ms > DAY_MS / 2 =>
             {
-                warn!("the plan of {} is too large for {} days; trying half of that", speaker.id, horizon_ms / DAY_MS);
+                warn!("the plan of {id} is too large for {} days; trying half of that", horizon_ms / DAY_MS);
                 horizon_ms /= 2;
             }
-            result => return result,
+            result => {
+                if horizon_ms < HORIZON_MS {
+                    *shared = None;
+                }
+                return result;
+            }
         }
     }
 }
 
-#[allow(clippy::too_many_arguments, reason = "everything that a plan is made of")]
-fn plan_within(
-    app: &App,
-    material: &Material,
-    table: &Timetable,
-    speaker: &SpeakerRow,
-    stored: Option<&PlanRow>,
-    number: u64,
-    now_ms: i64,
-    horizon_ms: i64,
-) -> Result<Option<PlanRow>, PlanError> {
-    let mut plan = draft(app, table, &speaker.id, now_ms, horizon_ms)?;
-    let statements = statements(material, speaker, &plan);
-    if let Some(stored) = stored
-        && digest(&plan, &statements, now_ms, stored.until_ms.min(plan.until_ms))
-            == digest_of_stored(stored, now_ms, plan.until_ms)
-    {
+fn sign(app: &App, draft: &mut Draft, due: &Due<'_>, now_ms: i64) -> Result<Option<PlanRow>, PlanError> {
+    if due.stored.as_ref().is_some_and(|stored| says_the_same(stored, draft, now_ms)) {
         return Ok(None);
     }
-    plan.number = number;
-    let digest = digest(&plan, &statements, now_ms, plan.until_ms);
-    let until_ms = plan.until_ms;
-    let Statements { certificates, approvals, hours } = statements;
-    let signed = SignedPlan { plan: Envelope::sign(&plan, &app.dispatcher)?, certificates, approvals, hours };
+    let speaker = &due.speaker.id;
+    draft.text.address(speaker.clone(), due.number);
+    let Statements { certificates, approvals, hours } = draft.statements.clone();
+    let signed = SignedPlan { plan: Envelope::sign(&draft.text, &app.dispatcher)?, certificates, approvals, hours };
     let body = serde_json::to_string(&signed).map_err(|e| EnvelopeError::Damaged(e.to_string()))?;
     if body.len() > PLAN_BYTES {
-        return Err(PlanError::TooLarge { speaker: speaker.id.clone(), bytes: body.len() });
+        return Err(PlanError::TooLarge { speaker: speaker.clone(), bytes: body.len() });
     }
-    Ok(Some(PlanRow { speaker: speaker.id.clone(), number, made_ms: now_ms, until_ms, digest, body }))
+    let until_ms = draft.plan.until_ms;
+    Ok(Some(PlanRow { speaker: speaker.clone(), number: due.number, made_ms: now_ms, until_ms, body }))
 }
 
 /// What one speaker plays from now on, what is on the air included.
@@ -243,6 +305,7 @@ pub fn draft(
 }
 
 /// What a speaker needs to check a plan by.
+#[derive(Debug, Clone)]
 struct Statements {
     certificates: Vec<Envelope>,
     approvals: Vec<Envelope>,
@@ -269,47 +332,45 @@ fn statements(material: &Material, speaker: &SpeakerRow, plan: &Plan) -> Stateme
     Statements { certificates, approvals, hours }
 }
 
-/// A fingerprint of what a plan says for the time from `now_ms` to `until_ms`: two plans that agree there say the same to
-/// the listener.
-fn digest(plan: &Plan, statements: &Statements, now_ms: i64, until_ms: i64) -> String {
-    let occurrences: Vec<_> = plan.occurrences.iter().filter(|o| o.end_ms > now_ms && o.start_ms < until_ms).collect();
-    // Only the statements that these occurrences rest on: one that has served its turn changes nothing.
-    let used: BTreeSet<(&BulletinId, u32)> =
-        occurrences.iter().flat_map(|o| o.items.iter().map(|item| (&item.bulletin, item.revision))).collect();
-    let approvals: Vec<(Approval, &Envelope)> =
-        statements.approvals.iter().filter_map(|envelope| Some((envelope.peek().ok()?, envelope))).collect();
-    let is_used = |approval: &Approval| used.contains(&(&approval.bulletin, approval.revision));
-    let approvals: Vec<_> = approvals.iter().filter(|(approval, _)| is_used(approval)).collect();
-    let signers: BTreeSet<&KeyId> = approvals.iter().map(|(approval, _)| &approval.approver).collect();
-    let needed = |envelope: &&Envelope| {
-        envelope.peek::<Certificate>().is_ok_and(|c| c.role == Role::Dispatcher || signers.contains(&key_id(&c.key)))
+/// Whether a stored plan tells the listener the same as a new one, from now on and as far as both reach.
+fn says_the_same(stored: &PlanRow, draft: &Draft, now_ms: i64) -> bool {
+    let Ok(signed) = serde_json::from_str::<SignedPlan>(&stored.body) else { return false };
+    let Ok(old) = signed.plan.peek::<Plan>() else { return false };
+    let until_ms = old.until_ms.min(draft.plan.until_ms);
+    let ahead = |plan: &Plan| -> Vec<PlannedOccurrence> {
+        plan.occurrences.iter().filter(|o| o.end_ms > now_ms && o.start_ms < until_ms).cloned().collect()
     };
-    let certificates: Vec<_> = statements.certificates.iter().filter(needed).collect();
-    let approvals: Vec<_> = approvals.iter().map(|(_, envelope)| envelope).collect();
-    let mut hasher = Sha256::new();
-    for part in [
-        serde_json::to_vec(&occurrences),
-        serde_json::to_vec(&certificates),
-        serde_json::to_vec(&approvals),
-        serde_json::to_vec(&statements.hours),
-    ] {
-        hasher.update(part.unwrap_or_default());
-    }
-    hex::encode(hasher.finalize())
-}
-
-/// The fingerprint of a stored plan from `now_ms` on, as far as both it and a new one reach; a plan that cannot be read differs
-/// from everything.
-fn digest_of_stored(row: &PlanRow, now_ms: i64, until_ms: i64) -> String {
-    read_plan(row)
-        .map_or_else(String::new, |(plan, statements)| digest(&plan, &statements, now_ms, row.until_ms.min(until_ms)))
-}
-
-/// A stored plan with what it is checked by.
-fn read_plan(row: &PlanRow) -> Option<(Plan, Statements)> {
-    let signed: SignedPlan = serde_json::from_str(&row.body).ok()?;
-    let SignedPlan { plan, certificates, approvals, hours } = signed;
-    Some((plan.peek().ok()?, Statements { certificates, approvals, hours }))
+    let (before, now) = (ahead(&old), ahead(&draft.plan));
+    // Only the statements that these rest on: one that has served its turn changes nothing.
+    let used: BTreeSet<(&BulletinId, u32)> =
+        now.iter().flat_map(|o| o.items.iter().map(|item| (&item.bulletin, item.revision))).collect();
+    let needed = |certificates: &[Envelope], approvals: &[Envelope]| -> Vec<Envelope> {
+        let mut signers: BTreeSet<KeyId> = BTreeSet::new();
+        let mut kept: Vec<Envelope> = vec![];
+        for envelope in approvals {
+            if let Ok(approval) = envelope.peek::<Approval>()
+                && used.contains(&(&approval.bulletin, approval.revision))
+            {
+                signers.insert(approval.approver);
+                kept.push(envelope.clone());
+            }
+        }
+        kept.extend(
+            certificates
+                .iter()
+                .filter(|envelope| {
+                    envelope
+                        .peek::<Certificate>()
+                        .is_ok_and(|c| c.role == Role::Dispatcher || signers.contains(&key_id(&c.key)))
+                })
+                .cloned(),
+        );
+        kept
+    };
+    let new = &draft.statements;
+    before == now
+        && signed.hours == new.hours
+        && needed(&signed.certificates, &signed.approvals) == needed(&new.certificates, &new.approvals)
 }
 
 /// Plans at start, whenever the bell rings, and every few minutes.

@@ -13,7 +13,6 @@ pub struct PlanRow {
     pub number: u64,
     pub made_ms: i64,
     pub until_ms: i64,
-    pub digest: String,
     /// The signed plan's JSON, as published.
     pub body: String,
 }
@@ -29,36 +28,35 @@ impl Store {
     pub async fn add_plans(&self, plans: &[PlanRow]) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         for plan in plans {
-            sqlx::query(
-                "insert into plans (speaker, number, made_ms, until_ms, digest, body) values ($1, $2, $3, $4, $5, $6)",
-            )
-            .bind(plan.speaker.as_str())
-            .bind(plan.number as i64)
-            .bind(plan.made_ms)
-            .bind(plan.until_ms)
-            .bind(plan.digest.as_str())
-            .bind(plan.body.as_str())
-            .execute(&mut *tx)
-            .await?;
+            sqlx::query("insert into plans (speaker, number, made_ms, until_ms, body) values ($1, $2, $3, $4, $5)")
+                .bind(plan.speaker.as_str())
+                .bind(plan.number as i64)
+                .bind(plan.made_ms)
+                .bind(plan.until_ms)
+                .bind(plan.body.as_str())
+                .execute(&mut *tx)
+                .await?;
         }
         tx.commit().await?;
         Ok(())
     }
 
-    /// The newest plan of every speaker.
-    pub async fn newest_plans(&self) -> Result<Vec<PlanRow>, StoreError> {
+    /// Number and time of making of every speaker's newest plan; the plans themselves are read one by one.
+    pub async fn newest_numbers(&self) -> Result<Vec<(SpeakerId, u64, i64)>, StoreError> {
         let rows = sqlx::query(
-            "select speaker, number, made_ms, until_ms, digest, body from plans p \
+            "select speaker, number, made_ms from plans p \
              where number = (select max(number) from plans n where n.speaker = p.speaker) order by speaker",
         )
         .fetch_all(&self.pool)
         .await?;
-        rows.iter().map(plan).collect()
+        rows.iter()
+            .map(|row| Ok((parsed(row.try_get(0)?)?, row.try_get::<i64, _>(1)? as u64, row.try_get(2)?)))
+            .collect()
     }
 
     pub async fn newest_plan(&self, speaker: &SpeakerId) -> Result<Option<PlanRow>, StoreError> {
         let row = sqlx::query(
-            "select speaker, number, made_ms, until_ms, digest, body from plans where speaker = $1 order by number desc limit 1",
+            "select speaker, number, made_ms, until_ms, body from plans where speaker = $1 order by number desc limit 1",
         )
         .bind(speaker.as_str())
         .fetch_optional(&self.pool)
@@ -77,7 +75,7 @@ impl Store {
     /// One speaker's plans that were in force at any time from `from_ms`, oldest first: those made since, and the one before them.
     pub async fn plans_since(&self, speaker: &SpeakerId, from_ms: i64) -> Result<Vec<PlanRow>, StoreError> {
         let rows = sqlx::query(
-            "select speaker, number, made_ms, until_ms, digest, body from plans where speaker = $1 and made_ms >= \
+            "select speaker, number, made_ms, until_ms, body from plans where speaker = $1 and made_ms >= \
              coalesce((select max(made_ms) from plans where speaker = $1 and made_ms <= $2), 0) order by number",
         )
         .bind(speaker.as_str())
@@ -146,7 +144,6 @@ fn plan(row: &AnyRow) -> Result<PlanRow, StoreError> {
         number: row.try_get::<i64, _>(1)? as u64,
         made_ms: row.try_get(2)?,
         until_ms: row.try_get(3)?,
-        digest: row.try_get(4)?,
-        body: row.try_get(5)?,
+        body: row.try_get(4)?,
     })
 }

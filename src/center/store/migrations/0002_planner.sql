@@ -42,3 +42,6 @@ alter table speakers add column step_with text;
 
 -- The bulletin of which this is another language version.
 alter table bulletins add column version_of text;
+
+-- What a plan says is compared by itself now.
+alter table plans drop column digest;
