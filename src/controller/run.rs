@@ -16,6 +16,7 @@ use super::player::mixer::Player;
 use super::player::output::Target;
 use super::player::{Command, PlayerEvent, Summary};
 use super::store::Store;
+use crate::audio::RATE_HZ;
 
 /// How often the engine is woken with nothing to tell it.
 const TICK: Duration = Duration::from_millis(100);
@@ -162,6 +163,11 @@ impl Shell {
                 error!("the player does not take orders; {occurrence} is lost");
                 let summary = Summary { output_failed: true, ..Summary::default() };
                 return Some(Event::Player(PlayerEvent::Finished { occurrence, summary }));
+            }
+            Effect::Trim { occurrence, ms } => {
+                let frames = ms.max(0) as u64 * u64::from(RATE_HZ) / 1000;
+                self.player.send(Command::Trim { occurrence, frames });
+                Ok(())
             }
             Effect::Stop(occurrence) => {
                 self.player.send(Command::Stop(occurrence));

@@ -97,9 +97,10 @@ fn an_interrupted_programme_fades_out_waits_and_goes_on_where_it_was() {
     center.approved("tune", "nhac-hieu.wav");
     let mut pole = Pole::add(&center, "a", "Cụm loa A", "24133", Sound::Dac { ppm: 0.0 });
     pole.start();
-    // Eighteen seconds, and after seven of them three that are more urgent.
-    let start_ms = center.schedule_once("thuong", &["dengue", "water"], 9_000, &["66"]);
-    let urgent = chrono::DateTime::from_timestamp_millis(start_ms + 7_000).unwrap();
+    // Eighteen seconds, and after eight of them three that are more urgent: entered while the first are on the air.
+    let start_ms = center.schedule_once("thuong", &["dengue", "water"], 7_000, &["66"]);
+    wait_for("the play to be on the air", 30, || center.plays().into_iter().find(|play| play["outcome"] == "playing"));
+    let urgent = chrono::DateTime::from_timestamp_millis(start_ms + 8_000).unwrap();
     let text = format!(
         "[programme.gap]\nitems = [\"tune\"]\n[schedule.gap]\nonce = \"{}\"\ntime_zone = \"UTC\"\npriority = \"priority\"\n\
          targets = [\"66\"]\nprogramme = \"gap\"\n",
@@ -116,7 +117,7 @@ fn an_interrupted_programme_fades_out_waits_and_goes_on_where_it_was() {
     let mut parts: Vec<_> = plays.iter().map(|play| play["occurrence"].as_str().unwrap()).collect();
     parts.sort_unstable();
     let first = format!("thuong@{start_ms}");
-    assert_eq!(parts, [format!("gap@{}", start_ms + 7_000), first.clone(), format!("{first}.2")]);
+    assert_eq!(parts, [format!("gap@{}", start_ms + 8_000), first.clone(), format!("{first}.2")]);
     pole.stop();
     let heard = pole.heard();
     let (dengue, water) =
@@ -129,9 +130,8 @@ fn an_interrupted_programme_fades_out_waits_and_goes_on_where_it_was() {
     };
     let expect =
         |found_ms: f64, due_ms: f64| assert!((found_ms - due_ms).abs() < 20.0, "at {found_ms} ms, due at {due_ms} ms");
-    expect(at_ms(&seconds(&dengue, 0.0, 6.5)), 0.0);
-    expect(at_ms(&decoded(&playlists().join("audio/nhac-hieu.wav"))), 7_000.0);
-    // The rest of the first bulletin, once it has faded in again, and the second bulletin behind it.
-    expect(at_ms(&seconds(&dengue, 7.5, 9.0)), 10_100.0 + 500.0);
-    expect(at_ms(&water), 10_100.0 + dengue.len() as f64 / 48.0 - 7_000.0);
+    expect(at_ms(&seconds(&dengue, 0.0, 7.5)), 0.0);
+    expect(at_ms(&decoded(&playlists().join("audio/nhac-hieu.wav"))), 8_000.0);
+    // The second bulletin, behind the rest of the first.
+    expect(at_ms(&water), 11_100.0 + dengue.len() as f64 / 48.0 - 8_000.0);
 }

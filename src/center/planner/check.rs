@@ -184,7 +184,7 @@ fn fleet_findings(
                 }
                 count.times += 1;
             };
-        for remark in table.remarks.iter().filter(|remark| remark.start_ms >= now_ms) {
+        for remark in table.remarks.iter().filter(|remark| remark.end_ms > now_ms) {
             let Some(schedule) = schedule_of(&remark.occurrence) else { continue };
             let by = remark.why.by().and_then(schedule_of);
             reached.insert(schedule.clone());

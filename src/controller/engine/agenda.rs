@@ -11,7 +11,7 @@ use crate::controller::store::Play;
 use crate::domain::DAY_MS;
 use crate::domain::approval::Denial;
 use crate::domain::ids::{BulletinId, MediaHash, OccurrenceId};
-use crate::domain::plan::{MAX_WINDOW_MS, MediaRef, PlannedOccurrence};
+use crate::domain::plan::{MAX_WINDOW_MS, MediaRef, PlannedItem, PlannedOccurrence};
 use crate::domain::record::{Evidence, Outcome, PlaybackRecord, Reason};
 use crate::protocol::trust::VerifiedPlan;
 
@@ -53,11 +53,72 @@ struct Current {
     first_mono_ns: Option<i64>,
     /// The worst thing known about it so far.
     fault: Option<Reason>,
+    /// It was prepared for a time at which it does not play any more, and will be prepared again.
+    taken_back: bool,
+}
+
+impl Current {
+    /// Follows a new plan. An edit is for the next time; but where something else has the air from now on, or the slot, or a
+    /// bulletin in it, is gone, the sound has to end.
+    fn follow(&mut self, planned: &[PlannedOccurrence]) -> Option<Effect> {
+        let on_air = &self.entry.occurrence;
+        let Some(same) = planned.iter().find(|other| other.id == on_air.id) else {
+            self.fault = Some(Reason::Withdrawn);
+            return Some(Effect::Stop(on_air.id.clone()));
+        };
+        if self.first_mono_ns.is_none() && same.start_ms != on_air.start_ms {
+            // Not begun yet, and later now: it is taken back and will be prepared anew.
+            self.taken_back = true;
+            return Some(Effect::Stop(on_air.id.clone()));
+        }
+        // What was interrupted goes on in a later part of the same play.
+        let play = on_air.id.parts().map(|(schedule, nominal_ms, _)| (schedule, nominal_ms));
+        let is_part = |other: &&PlannedOccurrence| other.id.parts().map(|(s, ms, _)| (s, ms)) == play;
+        let held = |bulletin: &BulletinId| {
+            planned.iter().filter(is_part).any(|other| other.items.iter().any(|item| item.bulletin == *bulletin))
+        };
+        let complete = on_air.items.iter().all(|item| held(&item.bulletin));
+        if same.start_ms == on_air.start_ms && begins(&on_air.items, &same.items) {
+            let (sooner_ms, later_ms) = (same.content_end_ms(), on_air.content_end_ms());
+            if sooner_ms >= later_ms {
+                return None;
+            }
+            if !complete {
+                self.fault = Some(Reason::Withdrawn);
+            }
+            let (occurrence, ms) = (on_air.id.clone(), sooner_ms - on_air.start_ms);
+            self.entry.occurrence = same.clone();
+            return Some(Effect::Trim { occurrence, ms });
+        }
+        if !complete {
+            self.fault = Some(Reason::Withdrawn);
+            return Some(Effect::Stop(on_air.id.clone()));
+        }
+        // It may go on as it was, but not into what else has the air now.
+        let (from_ms, until_ms) = (on_air.start_ms, on_air.content_end_ms());
+        let others = planned.iter().filter(|other| other.id != on_air.id);
+        let next_ms = others.map(|other| other.start_ms).filter(|ms| (from_ms..until_ms).contains(ms)).min()?;
+        self.fault = Some(Reason::PreEmpted);
+        Some(Effect::Trim { occurrence: on_air.id.clone(), ms: next_ms - from_ms })
+    }
+}
+
+/// Whether `first` are the items that `all` begin with, the last of them perhaps cut short.
+fn begins(all: &[PlannedItem], first: &[PlannedItem]) -> bool {
+    let alike = |a: &PlannedItem, b: &PlannedItem| {
+        let place = |item: &PlannedItem| (item.revision, item.media, item.at_ms, item.skip_ms);
+        a.bulletin == b.bulletin && place(a) == place(b)
+    };
+    let last = first.len().saturating_sub(1);
+    first.len() <= all.len()
+        && all.iter().zip(first).enumerate().all(|(index, (a, b))| {
+            alike(a, b) && (a.duration_ms == b.duration_ms || (index == last && b.duration_ms < a.duration_ms))
+        })
 }
 
 impl Agenda {
-    /// Takes a new plan's occurrences, keeping those older ones that it does not speak for. Gives those that must stop.
-    pub fn replace(&mut self, plan: &Arc<VerifiedPlan>) -> Vec<OccurrenceId> {
+    /// Takes a new plan's occurrences, keeping those older ones that it does not speak for. Gives what becomes of those that are on.
+    pub fn replace(&mut self, plan: &Arc<VerifiedPlan>) -> Vec<Effect> {
         let new = plan.plan();
         self.entries.retain(|entry| !new.speaks_for(entry.occurrence.start_ms, entry.occurrence.end_ms));
         self.entries.extend(new.occurrences.iter().map(|occurrence| Entry {
@@ -65,22 +126,11 @@ impl Agenda {
             plan: plan.clone(),
             checked: false,
         }));
-        let mut stopped = vec![];
-        for current in &mut self.on {
+        let spoken_for = |current: &&mut Current| {
             let on_air = &current.entry.occurrence;
-            // An edit is for the next time. Only where the slot, or a bulletin in it, is gone does the sound have to end.
-            let holds = |other: &PlannedOccurrence, bulletin: &BulletinId| {
-                other.items.iter().any(|item| item.bulletin == *bulletin)
-            };
-            let same = |other: &PlannedOccurrence| {
-                other.id == on_air.id && on_air.items.iter().all(|item| holds(other, &item.bulletin))
-            };
-            if new.speaks_for(on_air.start_ms, on_air.end_ms) && !new.occurrences.iter().any(same) {
-                stopped.push(on_air.id.clone());
-                current.fault = Some(Reason::Withdrawn);
-            }
-        }
-        stopped
+            new.speaks_for(on_air.start_ms, on_air.end_ms)
+        };
+        self.on.iter_mut().filter(spoken_for).filter_map(|current| current.follow(&new.occurrences)).collect()
     }
 
     fn find(&mut self, id: &OccurrenceId) -> Option<&mut Current> {
@@ -90,6 +140,10 @@ impl Agenda {
     fn take(&mut self, id: &OccurrenceId) -> Option<Current> {
         let index = self.on.iter().position(|current| current.entry.occurrence.id == *id)?;
         Some(self.on.remove(index))
+    }
+
+    fn is_taken_back(&self, id: &OccurrenceId) -> bool {
+        self.on.iter().any(|current| current.taken_back && current.entry.occurrence.id == *id)
     }
 
     pub fn playing(&self) -> Option<&OccurrenceId> {
@@ -141,7 +195,11 @@ impl Engine {
                 break;
             }
             if self.plays.contains_key(&occurrence.id) {
-                self.agenda.entries.remove(index);
+                if self.agenda.is_taken_back(&occurrence.id) {
+                    index += 1;
+                } else {
+                    self.agenda.entries.remove(index);
+                }
                 continue;
             }
             if !entry.checked {
@@ -261,7 +319,7 @@ impl Engine {
         effects.push(Effect::SavePlay(Box::new(play.clone())));
         effects.push(Effect::Play(session));
         self.plays.insert(play.record.occurrence.clone(), play);
-        self.agenda.on.push(Current { entry, first_mono_ns: None, fault });
+        self.agenda.on.push(Current { entry, first_mono_ns: None, fault, taken_back: false });
     }
 
     pub(super) fn sounding(&mut self, now: Now, id: &OccurrenceId, first_mono_ns: i64, effects: &mut Vec<Effect>) {
@@ -280,6 +338,12 @@ impl Engine {
     /// Writes the final account of what the player has finished.
     pub(super) fn finished(&mut self, now: Now, id: &OccurrenceId, summary: &Summary, effects: &mut Vec<Effect>) {
         let Some(current) = self.agenda.take(id) else { return };
+        if current.taken_back && summary.heard_frames == 0 {
+            // As if it had never been prepared.
+            self.plays.remove(id);
+            effects.push(Effect::DropPlay(id.clone()));
+            return;
+        }
         let Some(play) = self.plays.get(id) else { return };
         let mut record = play.record.clone();
         let frames_to_ms = |frames: u64| (frames * 1000 / u64::from(RATE_HZ)) as i64;

@@ -91,6 +91,11 @@ pub enum Effect {
     KeepMedia(Vec<MediaHash>),
     Play(Session),
     Stop(OccurrenceId),
+    /// Ends what is on so many ms after its start.
+    Trim {
+        occurrence: OccurrenceId,
+        ms: i64,
+    },
 }
 
 /// What the configuration says to the engine.
@@ -301,7 +306,7 @@ impl Engine {
     /// Takes a verified plan into use.
     fn adopt(&mut self, plan: VerifiedPlan, effects: &mut Vec<Effect>) {
         let plan = Arc::new(plan);
-        effects.extend(self.agenda.replace(&plan).into_iter().map(Effect::Stop));
+        effects.extend(self.agenda.replace(&plan));
         let media = self.agenda.media();
         self.library.need(media, effects);
         effects.push(Effect::KeepMedia(self.library.needed()));

@@ -642,3 +642,38 @@ fn lawful_hours_are_not_lifted_by_leaving_them_out_or_by_older_ones() {
     assert!(refused(&mut board, 5, &[]).is_some());
     assert_eq!(refused(&mut board, 6, &[hours(3, "00:00", "24:00")]), None);
 }
+
+#[test]
+fn what_is_on_the_air_gives_way_where_a_new_plan_says_so() {
+    let mut board = Board::new();
+    (board.whole, board.player_works) = (true, false);
+    let start_ms = T0_MS + 60_000;
+    let item = |at_ms: i64, skip_ms: i64, duration_ms: i64| PlannedItem {
+        at_ms,
+        skip_ms,
+        duration_ms,
+        ..occurrence("s", start_ms).items[0].clone()
+    };
+    let with = |id: OccurrenceId, start_ms: i64, items: Vec<PlannedItem>| {
+        let end_ms = start_ms + items.iter().map(|item| item.at_ms + item.duration_ms).max().unwrap();
+        PlannedOccurrence { id, start_ms, end_ms, items, ..occurrence("s", start_ms) }
+    };
+    let id = occurrence("s", start_ms).id;
+    let whole = with(id.clone(), start_ms, vec![item(0, 0, 10_000), item(10_000, 0, 10_000)]);
+    board.offer(plan(1, T0_MS, vec![whole.clone()]));
+    board.pass(61_000, 100);
+    board.on(Event::Player(PlayerEvent::Sounding { occurrence: id.clone(), first_mono_ns: mono_ns(start_ms) }));
+    // Something urgent from the sixth second on; the rest follows it as a second part.
+    let (urgent, rest) =
+        (occurrence("urgent", start_ms + 6_000), OccurrenceId::part(&"s".parse().unwrap(), start_ms, 2));
+    let first = with(id.clone(), start_ms, vec![item(0, 0, 6_000)]);
+    let second = with(rest, start_ms + 16_000, vec![item(0, 6_000, 4_000), item(4_000, 0, 10_000)]);
+    let payload = plan(2, board.now_ms, vec![first, urgent.clone(), second]);
+    let effects = board.engine.on(now(board.now_ms, true), Event::Message { topic: down(Down::Plan), payload });
+    assert!(effects.contains(&Effect::Trim { occurrence: id.clone(), ms: 6_000 }), "{effects:?}");
+    // A plan that moves it elsewhere cannot take back what has sounded, but the urgent one still has the air.
+    let later = with(id.clone(), start_ms + 60_000, whole.items.clone());
+    let payload = plan(3, board.now_ms, vec![urgent, later]);
+    let effects = board.engine.on(now(board.now_ms, true), Event::Message { topic: down(Down::Plan), payload });
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Stop(_))), "it is trimmed already: {effects:?}");
+}

@@ -103,6 +103,7 @@ impl<R: FnMut(PlayerEvent)> Mixer<R> {
             match commands.recv_timeout(TURN) {
                 Ok(Command::Play(session)) => self.play(session),
                 Ok(Command::Stop(occurrence)) => self.stop(&occurrence),
+                Ok(Command::Trim { occurrence, frames }) => self.trim(&occurrence, frames),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -186,6 +187,17 @@ impl<R: FnMut(PlayerEvent)> Mixer<R> {
         }
     }
 
+    fn trim(&mut self, occurrence: &OccurrenceId, frames: u64) {
+        let Some(running) = self.sessions.iter_mut().find(|running| running.session.occurrence == *occurrence) else {
+            return;
+        };
+        running.session.trim(frames);
+        let order = Order::Trim { id: running.id, frames };
+        if let Some((_, rings)) = &mut self.output {
+            let _ = rings.orders.push(order);
+        }
+    }
+
     /// The device went away in the middle: what was heard until then is not known to the sample, so only that it began is claimed.
     fn fail_session(&mut self) {
         for running in std::mem::take(&mut self.sessions) {
@@ -234,6 +246,14 @@ impl SessionItem {
 }
 
 impl Session {
+    /// Ends at `frames` what would end later.
+    fn trim(&mut self, frames: u64) {
+        self.frames = self.frames.min(frames);
+        for item in &mut self.items {
+            item.frames = item.frames.min(frames.saturating_sub(item.at_frame));
+        }
+    }
+
     /// Frames that ought to sound, gaps aside.
     pub fn content_frames(&self) -> u64 {
         self.items.iter().map(|item| item.frames).sum()

@@ -43,6 +43,11 @@ pub enum Command {
     Play(Session),
     /// Ends the named session early, if it is still the one playing.
     Stop(OccurrenceId),
+    /// Has it fade out and end at this frame of its time line: something else begins there.
+    Trim {
+        occurrence: OccurrenceId,
+        frames: u64,
+    },
 }
 
 /// What happened.

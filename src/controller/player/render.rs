@@ -13,6 +13,8 @@ const NS_PER_FRAME: f64 = 1e9 / RATE_HZ as f64;
 /// Errors beyond this are jumps, not drift: 2 ms.
 const JUMP_FRAMES: f64 = 96.0;
 const SLIP_FRAMES: f64 = 0.6;
+/// How long a trimmed session takes to fade out.
+const FADE_FRAMES: u64 = RATE_HZ as u64 * 4 / 10;
 /// Weight of a new error in the running mean.
 const SMOOTHING: f64 = 0.05;
 
@@ -35,6 +37,11 @@ pub struct Cue {
 pub enum Order {
     Play(Cue),
     Stop(u64),
+    /// Fades out and ends at this frame of the time line.
+    Trim {
+        id: u64,
+        frames: u64,
+    },
 }
 
 /// What the mixer learns from the output.
@@ -67,6 +74,8 @@ struct Playing {
     last: f32,
     /// Index in the current buffer of the first frame ever heard.
     first_heard: Option<usize>,
+    /// From here on it fades out.
+    fade_from: u64,
     totals: Totals,
 }
 
@@ -81,7 +90,16 @@ impl Playing {
             dry: false,
             last: 0.0,
             first_heard: None,
+            fade_from: u64::MAX,
             totals: Totals::default(),
+        }
+    }
+
+    /// Ends it sooner, and softly as far as there is time.
+    fn trim(&mut self, frames: u64) {
+        if frames < self.cue.frames {
+            self.cue.frames = frames;
+            self.fade_from = frames.saturating_sub(FADE_FRAMES).max(self.position);
         }
     }
 
@@ -131,6 +149,13 @@ impl Playing {
             out[lead..lead + a.len()].copy_from_slice(a);
             out[lead + a.len()..lead + ready].copy_from_slice(b);
             chunk.commit_all();
+        }
+        if self.position + end as u64 > self.fade_from {
+            for (sample, at) in out[..end].iter_mut().zip(self.position..) {
+                let left = self.cue.frames.saturating_sub(at) as f32;
+                let whole = self.cue.frames.saturating_sub(self.fade_from).max(1) as f32;
+                *sample *= (left / whole).min(1.0);
+            }
         }
         self.last = if end > 0 { out[end - 1] } else { self.last };
         self.taken_to += ready as u64;
@@ -244,6 +269,13 @@ impl Renderer {
                 }
                 Order::Stop(id) if self.next.as_ref().is_some_and(|next| next.id == id) => self.drop_next(),
                 Order::Stop(_) => {}
+                Order::Trim { id, frames } => {
+                    if let Some(playing) = self.playing.as_mut().filter(|playing| playing.cue.id == id) {
+                        playing.trim(frames);
+                    } else if let Some(next) = self.next.as_mut().filter(|next| next.id == id) {
+                        next.frames = next.frames.min(frames);
+                    }
+                }
             }
         }
     }
