@@ -76,6 +76,8 @@ impl Hours {
                 return Err(wrong("windows", &shown, problem));
             };
             if from >= to {
+                let problem =
+                    "it ends before it begins; write a night in two parts, such as \"22:00-24:00\" and \"00:00-05:00\"";
                 return Err(wrong("windows", &shown, problem));
             }
             windows.push((from, to));

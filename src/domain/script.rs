@@ -135,7 +135,10 @@ impl Script {
         let longest = |voice: &Voice| voice.approved.iter().map(|approved| approved.duration_ms).max().unwrap_or(0);
         let of = |cue: &Cue| match cue {
             Cue::Sound { kind: SoundKind::Filler, .. } => 0,
-            Cue::Sound { voices, .. } => chosen(voices, languages).map(longest).sum(),
+            Cue::Sound { voices, .. } => {
+                let theirs: i64 = chosen(voices, languages).map(longest).sum();
+                theirs.max(voices.first().map_or(0, longest))
+            }
             Cue::Pause { ms } => *ms,
             Cue::Relay { .. } => 0,
         };
@@ -162,13 +165,10 @@ impl Script {
                 }
                 Cue::Sound { kind, voices } => {
                     missing_versions(voices, occasion.languages, &mut composed.left_out);
+                    let mut taken = vec![];
                     for voice in chosen(voices, occasion.languages) {
                         match voice.allowed(occasion, end_ms, &mut composed) {
-                            Ok(approved) => {
-                                let until_ms = approved.approval.valid_until_ms.min(approved.approver.valid_until_ms);
-                                good_until_ms = good_until_ms.min(until_ms);
-                                steps.push(Step::Sound(Sound { kind: *kind, approved }));
-                            }
+                            Ok(approved) => taken.push(approved),
                             Err(denial) => {
                                 let bulletin = voice.bulletin.clone();
                                 let original = voices.first().is_some_and(|first| first.bulletin == bulletin);
@@ -176,6 +176,17 @@ impl Script {
                                 composed.left_out.push(Why::NotApproved { bulletin, version, denial });
                             }
                         }
+                    }
+                    // Better in another language than not at all.
+                    if taken.is_empty()
+                        && let Some(first) = voices.first()
+                    {
+                        taken.extend(first.allowed(occasion, end_ms, &mut composed).ok());
+                    }
+                    for approved in taken {
+                        let until_ms = approved.approval.valid_until_ms.min(approved.approver.valid_until_ms);
+                        good_until_ms = good_until_ms.min(until_ms);
+                        steps.push(Step::Sound(Sound { kind: *kind, approved }));
                     }
                 }
             }
@@ -262,9 +273,10 @@ impl Script {
                 Step::Pause(ms) if taken => at_ms += ms,
                 Step::Sound(sound) if sound.kind == SoundKind::Filler && occasion.fill && !filled => {
                     filled = true;
-                    for sound in fillers.iter().cycle() {
+                    let most = MAX_ITEMS.saturating_sub(steps.len());
+                    for sound in fillers.iter().cycle().take(most) {
                         let length_ms = length(sound).min(room_ms);
-                        if length_ms < SHORTEST_FILLER_MS.min(length(sound)) || parts.len() >= MAX_ITEMS / 2 {
+                        if length_ms < SHORTEST_FILLER_MS.min(length(sound)) {
                             break;
                         }
                         parts.push(Part { kind: sound.kind, approved: sound.approved.clone(), at_ms, length_ms });
@@ -289,7 +301,8 @@ fn is_wordless(language: &Language) -> bool {
     language.as_str() == "zxx"
 }
 
-/// The versions that residents of these languages get: each of theirs in order, or the programme's own where there is none of them.
+/// The versions that residents of these languages get: each of theirs in order, or the programme's own where there is none of them (or,
+/// as [`Script::compose`] sees to, none that may sound).
 fn chosen<'a>(voices: &'a [Voice], languages: &'a [Language]) -> impl Iterator<Item = &'a Voice> {
     let own = |language: &'a Language| voices.iter().find(move |voice| voice.language == *language);
     let wordless = voices.first().is_some_and(|voice| is_wordless(&voice.language));

@@ -40,8 +40,8 @@ impl Default for World {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Place {
     pub hours: Option<Hours>,
-    /// Among *priority* bulletins, this unit's own go before those from above.
-    pub own_first: bool,
+    /// Among *priority* bulletins, whether this unit's own go before those from above; as the unit above it says where absent.
+    pub own_first: Option<bool>,
 }
 
 /// What a speaker is, as far as its timetable depends on it.
@@ -284,7 +284,7 @@ fn place(world: &World, profile: &Profile, window: Window) -> (Openings, bool) {
     let hours: Vec<_> = places.iter().filter_map(|place| place.hours.clone()).collect();
     let openings = Openings::new(&hours, window.from_ms - DAY_MS, window.until_ms + 2 * DAY_MS);
     // The commune's own word, or that of the nearest unit above it that has one.
-    let own_first = places.last().is_some_and(|place| place.own_first);
+    let own_first = places.iter().rev().find_map(|place| place.own_first).unwrap_or(false);
     (openings, own_first)
 }
 

@@ -32,7 +32,7 @@ impl Statement for HoursStatement {
 }
 
 impl Statement for Plan {
-    const PAYLOAD_TYPE: &'static str = "application/vnd.loaxa.plan.v1+json";
+    const PAYLOAD_TYPE: &'static str = "application/vnd.loaxa.plan.v2+json";
 }
 
 /// A plan as it is written is that plan.

@@ -26,7 +26,7 @@ pub use bulletins::{BulletinView, RevisionView, SoundView};
 pub use error::Problem;
 pub use people::{AreaView, SpeakerCreated, SpeakerView};
 pub use places::Traits;
-pub use schedules::{ProgrammeView, Saved, ScheduleView};
+pub use schedules::{Playlist, ProgrammeView, Saved, ScheduleView};
 
 /// Most items on one page of a list.
 const PAGE: i64 = 500;
@@ -69,6 +69,7 @@ const JSON_BYTES: usize = 1024 * 1024;
         schedules::delete_programme,
         schedules::schedules,
         schedules::put_schedule,
+        schedules::put_playlist,
         schedules::delete_schedule,
         schedules::calendars,
         schedules::put_calendar,
@@ -102,6 +103,7 @@ pub fn router(app: Arc<App>, stop: watch::Receiver<bool>) -> Router {
         .route("/programmes/{id}", put(schedules::put_programme).delete(schedules::delete_programme))
         .route("/schedules", get(schedules::schedules))
         .route("/schedules/{id}", put(schedules::put_schedule).delete(schedules::delete_schedule))
+        .route("/playlists", post(schedules::put_playlist))
         .route("/calendars", get(schedules::calendars))
         .route("/calendars/{id}", put(schedules::put_calendar).delete(schedules::delete_calendar))
         .route("/plays", get(plays::list))

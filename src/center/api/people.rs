@@ -14,10 +14,11 @@ use crate::center::app::{App, Change, now_ms};
 use crate::center::broker::CENTER_USER;
 use crate::center::datadir::random_text;
 use crate::center::plays::{Play, plays};
-use crate::center::store::SpeakerRow;
+use crate::center::store::{AreaRow, SpeakerRow};
 use crate::domain::DAY_MS;
 use crate::domain::approval::{Certificate, Role, key_text};
 use crate::domain::area::{Area, AreaTree};
+use crate::domain::hours::HoursStatement;
 use crate::domain::ids::{AreaCode, SpeakerId};
 use crate::domain::plan::Plan;
 use crate::protocol::envelope::Envelope;
@@ -82,18 +83,29 @@ pub struct AreaView {
     pub title: String,
     /// The unit above; the top of the tree where absent in a request.
     pub parent: Option<String>,
+    /// Windows of its own lawful hours, such as 05:00-06:30; told, not taken.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hours: Vec<String>,
+    /// Whether its own priority bulletins go first, where it has said so; told, not taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_first: Option<bool>,
 }
 
 /// Areas, in order of code
 #[utoipa::path(get, path = "/api/v1/areas", responses((status = 200, body = [AreaView])))]
 pub async fn areas(State(app): State<Arc<App>>) -> Result<Json<Vec<AreaView>>, Problem> {
-    let tree = app.store.areas().await?;
-    let view = |area: &Area| AreaView {
-        code: area.code.to_string(),
-        title: area.title.clone(),
-        parent: area.parent.as_ref().map(AreaCode::to_string),
+    let view = |row: AreaRow| {
+        let hours = row.hours.and_then(|envelope| envelope.open::<HoursStatement>(&app.site.authority).ok());
+        let windows = hours.map(|hours| hours.windows).unwrap_or_default();
+        AreaView {
+            code: row.area.code.to_string(),
+            title: row.area.title,
+            parent: row.area.parent.as_ref().map(AreaCode::to_string),
+            hours: windows.iter().map(|(from, to)| format!("{from}-{to}")).collect(),
+            own_first: row.own_first,
+        }
     };
-    Ok(Json(tree.iter().map(view).collect()))
+    Ok(Json(app.store.area_rows().await?.into_iter().map(view).collect()))
 }
 
 /// Add an area

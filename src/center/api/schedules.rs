@@ -1,6 +1,6 @@
 //! Programmes, schedules and calendars: edits, and what an edit would do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::Json;
@@ -11,8 +11,9 @@ use utoipa::ToSchema;
 
 use super::Problem;
 use crate::center::app::{App, Change, now_ms};
-use crate::center::planner::check::{self, Edit, Finding};
+use crate::center::planner::check::{self, Edits, Finding};
 use crate::center::store::VersionRow;
+use crate::domain::DAY_MS;
 use crate::domain::calendar::{CalendarText, Calendars};
 use crate::domain::ids::{CalendarId, ProgrammeId, ScheduleId};
 use crate::domain::priority::Priority;
@@ -69,26 +70,8 @@ pub async fn put_programme(
     Query(how): Query<How>,
     Json(text): Json<ProgrammeText>,
 ) -> Result<Json<Saved>, Problem> {
-    let programme = text.check(&id).map_err(Problem::bad_request)?;
-    for item in programme.bulletins() {
-        app.store.bulletin(item).await.map_err(|_| {
-            Problem::bad_request(format!(
-                "programme {id}: bulletin {item} is not here; add it first: loaxa bulletin add FILE --id {item} ..."
-            ))
-        })?;
-    }
-    let (id, text, now_ms) = (programme.id.clone(), programme.text(), now_ms());
-    let known = app.store.programme_histories().await?.remove(&id).unwrap_or_default();
-    let version = version(&app, &known, text, how.at_once, now_ms);
-    let changed = known.last().is_none_or(|last| last.value != version.value);
-    let effective_ms = known.last().filter(|_| !changed).unwrap_or(&version).effective_ms;
-    let edit = Edit::Programme { id: &id, version: changed.then(|| version.clone()) };
-    let findings = check::consider(&app, edit, now_ms).await?;
-    if changed && !how.dry_run {
-        app.store.put_programme(&id, &version).await?;
-        edited(&app);
-    }
-    Ok(Json(Saved { effective_ms, changed: changed && !how.dry_run, findings }))
+    let one = Playlist { programme: BTreeMap::from([(id, text)]), ..Playlist::default() };
+    Ok(Json(save(&app, &one, &how).await?))
 }
 
 /// Remove a programme that no schedule plays
@@ -101,8 +84,10 @@ pub async fn delete_programme(State(app): State<Arc<App>>, Path(id): Path<String
     }
     let calendars = calendars_of(&app).await?;
     for (schedule, text) in app.store.schedules().await? {
-        let plays = Schedule::new(schedule.clone(), &text, &calendars).is_ok_and(|s| s.programmes().any(|p| *p == id));
-        if plays {
+        let Ok(read) = Schedule::new(schedule.clone(), &text, &calendars) else { continue };
+        // What has played for the last time does not count.
+        let to_come = || !read.rule.starts(now_ms() - DAY_MS, now_ms() + 400 * DAY_MS, 1).is_empty();
+        if read.programmes().any(|programme| *programme == id) && to_come() {
             return Err(Problem::conflict(format!("schedule {schedule} still plays it")));
         }
     }
@@ -138,65 +123,147 @@ pub async fn put_schedule(
     Query(how): Query<How>,
     Json(text): Json<ScheduleText>,
 ) -> Result<Json<Saved>, Problem> {
-    let id: ScheduleId = id.parse().map_err(|e| Problem::bad_request(format!("{e}")))?;
-    let calendars = calendars_of(&app).await?;
-    let schedule = Schedule::new(id.clone(), &text, &calendars).map_err(|e| Problem::bad_request(e.to_string()))?;
-    check_references(&app, &schedule).await?;
-    let now_ms = now_ms();
-    let known = app.store.schedule_histories().await?.remove(&id).unwrap_or_default();
-    let at_once = how.at_once || schedule.priority == Priority::Emergency;
-    let version = version(&app, &known, text, at_once, now_ms);
-    let changed = known.last().is_none_or(|last| last.value != version.value);
-    let effective_ms = known.last().filter(|_| !changed).unwrap_or(&version).effective_ms;
-    let edit = Edit::Schedule { id: &id, version: changed.then(|| Box::new(version.clone())) };
-    let findings = check::consider(&app, edit, now_ms).await?;
-    if changed && !how.dry_run {
-        app.store.put_schedule(&id, &version).await?;
-        edited(&app);
-    }
-    Ok(Json(Saved { effective_ms, changed: changed && !how.dry_run, findings }))
+    let one = Playlist { schedule: BTreeMap::from([(id, text)]), ..Playlist::default() };
+    Ok(Json(save(&app, &one, &how).await?))
 }
 
-/// Whether everything that a schedule names is there.
-async fn check_references(app: &App, schedule: &Schedule) -> Result<(), Problem> {
-    if schedule.targets.is_empty() {
-        return Err(Problem::bad_request("targets is empty: name area codes or \"speaker:ID\""));
+/// Calendars, programmes and schedules that belong together, by name.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Playlist {
+    pub calendar: BTreeMap<String, CalendarText>,
+    pub programme: BTreeMap<String, ProgrammeText>,
+    pub schedule: BTreeMap<String, ScheduleText>,
+}
+
+/// Add or change many at once; all is found sound before anything is changed
+#[utoipa::path(post, path = "/api/v1/playlists", request_body = Playlist,
+    params(("at_once" = Option<bool>, Query), ("dry_run" = Option<bool>, Query)),
+    responses((status = 200, body = Saved), (status = 400, body = Problem)))]
+pub async fn put_playlist(
+    State(app): State<Arc<App>>,
+    Query(how): Query<How>,
+    Json(text): Json<Playlist>,
+) -> Result<Json<Saved>, Problem> {
+    Ok(Json(save(&app, &text, &how).await?))
+}
+
+/// Checks everything, tells what it does, and keeps it.
+async fn save(app: &App, text: &Playlist, how: &How) -> Result<Saved, Problem> {
+    let now_ms = now_ms();
+    let mut edits = Edits::default();
+    for (name, calendar) in &text.calendar {
+        let id = name.parse().map_err(|e| Problem::bad_request(format!("[calendar.{name}]: {e}")))?;
+        edits.calendars.insert(id, calendar.clone());
     }
-    let areas = app.store.areas().await?;
+    let mut calendars = app.store.calendars().await?;
+    let new_calendars: Vec<_> = edits
+        .calendars
+        .iter()
+        .filter(|(id, text)| calendars.get(*id) != Some(*text))
+        .map(|(id, _)| id.clone())
+        .collect();
+    calendars.extend(edits.calendars.clone());
+    let calendars = Calendars::new(&calendars).map_err(Problem::bad_request)?;
+    let mut known_programmes: BTreeSet<ProgrammeId> = app.store.programmes().await?.into_keys().collect();
+    let histories = app.store.programme_histories().await?;
+    let (mut effective_ms, mut changed) = (now_ms, !new_calendars.is_empty());
+    for (name, text) in &text.programme {
+        let programme = text.check(name).map_err(Problem::bad_request)?;
+        for item in programme.bulletins() {
+            app.store.bulletin(item).await.map_err(|_| {
+                Problem::bad_request(format!(
+                    "programme {name}: bulletin {item} is not here; add it first: loaxa bulletin add FILE --id {item} ..."
+                ))
+            })?;
+        }
+        let known = histories.get(&programme.id).map_or(&[][..], Vec::as_slice);
+        let version = next_version(app, known, programme.text(), how.at_once, now_ms);
+        effective_ms = effective_ms.max(version.as_ref().or(known.last()).map_or(now_ms, |v| v.effective_ms));
+        changed |= version.is_some();
+        known_programmes.insert(programme.id.clone());
+        edits.programmes.insert(programme.id, version);
+    }
+    let histories = app.store.schedule_histories().await?;
+    for (name, text) in &text.schedule {
+        let named = |e: &dyn std::fmt::Display| Problem::bad_request(format!("[schedule.{name}]: {e}"));
+        let id: ScheduleId = name.parse().map_err(|e| named(&e))?;
+        let schedule = Schedule::new(id.clone(), text, &calendars).map_err(|e| named(&e))?;
+        check_references(app, &schedule, &known_programmes).await.map_err(|e| named(&e))?;
+        let known = histories.get(&id).map_or(&[][..], Vec::as_slice);
+        let at_once = how.at_once || schedule.priority == Priority::Emergency;
+        let version = next_version(app, known, text.clone(), at_once, now_ms);
+        effective_ms = effective_ms.max(version.as_ref().or(known.last()).map_or(now_ms, |v| v.effective_ms));
+        changed |= version.is_some();
+        edits.schedules.insert(id, version);
+    }
+    let (programmes, schedules) = (edits.programmes.clone(), edits.schedules.clone());
+    let findings = check::consider(app, edits, now_ms).await?;
+    if changed && !how.dry_run {
+        for id in new_calendars {
+            app.store.put_calendar(&id, &text.calendar[id.as_str()], now_ms).await?;
+        }
+        for (id, version) in programmes {
+            if let Some(version) = version {
+                app.store.put_programme(&id, &version).await?;
+            }
+        }
+        for (id, version) in schedules {
+            if let Some(version) = version {
+                app.store.put_schedule(&id, &version).await?;
+            }
+        }
+        edited(app);
+    }
+    Ok(Saved { effective_ms, changed: changed && !how.dry_run, findings })
+}
+
+/// Whether everything that a schedule names is there, or comes with it.
+async fn check_references(app: &App, schedule: &Schedule, programmes: &BTreeSet<ProgrammeId>) -> Result<(), String> {
+    if schedule.targets.is_empty() {
+        return Err("targets is empty: name area codes or \"speaker:ID\", such as targets = [\"24133\"]".into());
+    }
+    let areas = app.store.areas().await.map_err(|e| e.to_string())?;
     for target in &schedule.targets {
         match target {
             Target::Area(code) => {
-                areas.path(code).map_err(|e| Problem::bad_request(format!("targets: {e}")))?;
+                areas.path(code).map_err(|e| format!("targets: {e}"))?;
             }
             Target::Speaker(speaker) => {
-                app.store.speaker(speaker).await.map_err(|e| Problem::bad_request(format!("targets: {e}")))?;
+                app.store.speaker(speaker).await.map_err(|e| format!("targets: {e}"))?;
             }
         }
     }
     if let Some(owner) = &schedule.owner {
-        areas.path(owner).map_err(|e| Problem::bad_request(format!("area: {e}")))?;
+        areas.path(owner).map_err(|e| format!("area: {e}"))?;
     }
     if schedule.programme.is_none() {
-        return Err(Problem::bad_request("programme is missing: name what is to be played"));
+        return Err("programme is missing: name what is to be played, such as programme = \"buoi-sang\"".into());
     }
-    let known = app.store.programmes().await?;
-    match schedule.programmes().find(|id| !known.contains_key(*id)) {
-        Some(missing) => Err(Problem::bad_request(format!("programme {missing} is not here; add it first"))),
+    match schedule.programmes().find(|id| !programmes.contains(*id)) {
+        Some(missing) => Err(format!("programme {missing} is not here; add it first, or in the same file")),
         None => Ok(()),
     }
 }
 
-/// The next version of something. What is new may begin at once; a change waits until what is about to play is over.
-fn version<T: Clone + PartialEq>(
+/// The next version of something, unless it is just the same. What is new may begin at once; a change waits until what is about to
+/// play is over.
+fn next_version<T: PartialEq>(
     app: &App,
     known: &[VersionRow<T>],
     value: T,
     at_once: bool,
     now_ms: i64,
-) -> VersionRow<T> {
-    let is_new = known.last().is_none_or(|last| last.value.is_none() && last.effective_ms <= now_ms);
+) -> Option<VersionRow<T>> {
+    let value = Some(value);
+    let last = known.last();
+    let pending = last.is_some_and(|last| last.effective_ms > now_ms);
+    if last.is_some_and(|last| last.value == value) && !(pending && at_once) {
+        return None;
+    }
+    let is_new = last.is_none_or(|last| last.value.is_none() && last.effective_ms <= now_ms);
     let lock_ms = if at_once || is_new { 0 } else { app.config.plan.edit_lock_ms() };
-    VersionRow { made_ms: now_ms, effective_ms: now_ms + lock_ms, value: Some(value), ends_now: false }
+    Some(VersionRow { made_ms: now_ms, effective_ms: now_ms + lock_ms, value, ends_now: false })
 }
 
 /// Remove a schedule; with at_once what is on the air ends too
@@ -209,10 +276,12 @@ pub async fn delete_schedule(
 ) -> Result<Json<Saved>, Problem> {
     let id: ScheduleId = id.parse().map_err(|e| Problem::bad_request(format!("{e}")))?;
     let known = app.store.schedule_histories().await?.remove(&id).unwrap_or_default();
-    if known.last().is_none_or(|last| last.value.is_none()) {
+    let now_ms = now_ms();
+    // A removal that waits for the edit lock can still be hastened.
+    let gone = |last: &VersionRow<ScheduleText>| last.value.is_none() && !(how.at_once && last.effective_ms > now_ms);
+    if known.last().is_none_or(gone) {
         return Err(Problem::not_found(format!("schedule {id} is not in the store")));
     }
-    let now_ms = now_ms();
     let lock_ms = if how.at_once { 0 } else { app.config.plan.edit_lock_ms() };
     let effective_ms = now_ms + lock_ms;
     let version = VersionRow { made_ms: now_ms, effective_ms, value: None, ends_now: how.at_once };
@@ -246,19 +315,17 @@ pub async fn calendars(State(app): State<Arc<App>>) -> Result<Json<Vec<CalendarV
     Ok(Json(calendars.into_iter().map(|(id, calendar)| CalendarView { id: id.to_string(), calendar }).collect()))
 }
 
-/// Add or change a calendar
+/// Add or change a calendar; it counts at once
 #[utoipa::path(put, path = "/api/v1/calendars/{id}", request_body = CalendarText,
-    responses((status = 204), (status = 400, body = Problem)))]
+    params(("dry_run" = Option<bool>, Query)), responses((status = 200, body = Saved), (status = 400, body = Problem)))]
 pub async fn put_calendar(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
+    Query(how): Query<How>,
     Json(text): Json<CalendarText>,
-) -> Result<StatusCode, Problem> {
-    let id: CalendarId = id.parse().map_err(|e| Problem::bad_request(format!("{e}")))?;
-    Calendars::new(&BTreeMap::from([(id.clone(), text.clone())])).map_err(Problem::bad_request)?;
-    app.store.put_calendar(&id, &text, now_ms()).await?;
-    edited(&app);
-    Ok(StatusCode::NO_CONTENT)
+) -> Result<Json<Saved>, Problem> {
+    let one = Playlist { calendar: BTreeMap::from([(id, text)]), ..Playlist::default() };
+    Ok(Json(save(&app, &one, &how).await?))
 }
 
 /// Remove a calendar that no schedule names
@@ -267,8 +334,7 @@ pub async fn delete_calendar(State(app): State<Arc<App>>, Path(id): Path<String>
     let id: CalendarId = id.parse().map_err(|e| Problem::bad_request(format!("{e}")))?;
     let name = format!("calendar:{id}");
     for (schedule, text) in app.store.schedules().await? {
-        let instead = text.instead_on.iter().flat_map(|instead| &instead.on);
-        if text.only_on.iter().chain(&text.not_on).chain(instead).any(|days| *days == name) {
+        if text.days().any(|days| *days == name) {
             return Err(Problem::conflict(format!("schedule {schedule} still names it")));
         }
     }

@@ -173,19 +173,24 @@ fn describe(shown_plan: &Value, zone: Tz) -> String {
 
 /// One line for everything that is left out for the same reason, with the first time and how often.
 fn describe_left_out(left_out: &[Value], zone: Tz) -> Vec<String> {
-    let mut groups: Vec<((String, String), i64, usize)> = vec![];
+    let mut groups: Vec<((&str, String, String), i64, usize)> = vec![];
     for row in left_out {
         let why: Option<Why> = serde_json::from_value(row.clone()).ok();
         let schedule = |id: &OccurrenceId| id.parts().map_or_else(String::new, |(schedule, ..)| schedule.to_string());
+        let silent = why.as_ref().is_none_or(Why::silences);
         let why = why.map_or_else(|| text(&row["why"]), |why| why.clause(&schedule).en);
-        let key = (text(&row["title"]), why);
+        let key = (if silent { "left out" } else { "note" }, text(&row["title"]), why);
         match groups.iter_mut().find(|(known, ..)| *known == key) {
             Some((_, _, times)) => *times += 1,
             None => groups.push((key, row["start_ms"].as_i64().unwrap_or(0), 1)),
         }
     }
-    let line = |((title, why), first_ms, times): &((String, String), i64, usize)| {
-        format!("left out: {title} — {why} (first at {}, {times} times)", shown(*first_ms, zone))
+    let line = |((kind, title, why), first_ms, times): &((&str, String, String), i64, usize)| {
+        format!(
+            "{kind}: {title} — {why} (first at {}, {times} {})",
+            shown(*first_ms, zone),
+            if *times == 1 { "time" } else { "times" }
+        )
     };
     groups.iter().map(line).collect()
 }

@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 
 use super::plans::text;
 use super::{Place, table};
-use crate::center::api::{BulletinView, ProgrammeView, Saved, ScheduleView};
+use crate::center::api::{BulletinView, Playlist, ProgrammeView, Saved, ScheduleView};
 use crate::center::app::now_ms;
 use crate::center::client::Client;
 use crate::center::exchange::{self, Sound};
 use crate::center::schedule_file::ScheduleFile;
-use crate::domain::calendar::{CalendarText, Calendars};
+use crate::domain::calendar::CalendarText;
 use crate::domain::ids::CalendarId;
 use crate::domain::programme::ProgrammeText;
 use crate::domain::schedule::ScheduleText;
@@ -110,10 +110,12 @@ async fn programme_with(place: &Place, client: &Client, command: Programme) -> R
                     BTreeMap::from([(name, programme.map_err(|e| one_line(&file, &e))?)])
                 }
             };
-            let saved = put_programmes(client, &programmes, at_once).await?;
-            let names: Vec<_> = programmes.keys().collect();
-            place.answer(&json!({ "programmes": names, "findings": findings(&saved) }), |_| {
-                told(&saved, &format!("{} programmes", names.len()))
+            let names: Vec<_> = programmes.keys().cloned().collect();
+            let saved =
+                put(client, &Playlist { programme: programmes, ..Default::default() }, &format!("?at_once={at_once}"))
+                    .await?;
+            place.answer(&json!({ "programmes": names, "findings": saved.findings }), |_| {
+                told(&saved, &many(names.len(), "programme"))
             })
         }
         Programme::Export { id, file } => {
@@ -175,30 +177,16 @@ pub async fn schedule(place: &Place, command: Schedule) -> Result<(), String> {
 async fn schedule_with(place: &Place, client: &Client, command: Schedule) -> Result<(), String> {
     match command {
         Schedule::Import { file, at_once } => {
-            let file = ScheduleFile::read(&file)?;
-            // All is read and found sound before anything is changed.
-            check(client, &file).await?;
-            put_calendars(client, &file).await?;
-            let mut saved = put_programmes(client, &file.programme, at_once).await?;
-            for (id, schedule) in &file.schedule {
-                let path = format!("/schedules/{id}?at_once={at_once}");
-                let one = client.send::<Saved>(Method::PUT, &path, &json!(schedule)).await;
-                saved.push(one.map_err(|e| format!("[schedule.{id}]: {e}"))?);
-            }
+            let file = playlist(&file)?;
             let (programmes, schedules) = (file.programme.len(), file.schedule.len());
-            let made = json!({ "programmes": programmes, "schedules": schedules, "findings": findings(&saved) });
-            place.answer(&made, |_| told(&saved, &format!("{programmes} programmes, {schedules} schedules")))
+            let saved = put(client, &file, &format!("?at_once={at_once}")).await?;
+            let made = json!({ "programmes": programmes, "schedules": schedules, "findings": saved.findings });
+            let done = format!("{}, {}", many(programmes, "programme"), many(schedules, "schedule"));
+            place.answer(&made, |_| told(&saved, &done))
         }
         Schedule::Check { file } => {
-            let file = ScheduleFile::read(&file)?;
-            check(client, &file).await?;
-            let mut saved = vec![];
-            for (id, schedule) in &file.schedule {
-                let path = format!("/schedules/{id}?dry_run=true");
-                let one = client.send::<Saved>(Method::PUT, &path, &json!(schedule)).await;
-                saved.push(one.map_err(|e| format!("[schedule.{id}]: {e}"))?);
-            }
-            place.answer(&json!({ "findings": findings(&saved) }), |_| told(&saved, "nothing was changed"))
+            let saved = put(client, &playlist(&file)?, "?dry_run=true").await?;
+            place.answer(&json!({ "findings": saved.findings }), |_| told(&saved, "nothing was changed"))
         }
         Schedule::Now { programme, targets, priority, in_s } => {
             let center: Value = client.get("/center").await?;
@@ -206,8 +194,10 @@ async fn schedule_with(place: &Place, client: &Client, command: Schedule) -> Res
             let start_ms = now_ms() + i64::from(in_s) * 1000;
             let start = chrono::DateTime::from_timestamp_millis(start_ms).ok_or("the clock is out of range")?;
             let start = start.with_timezone(&zone);
+            let list: Vec<ProgrammeView> = client.get("/programmes").await?;
+            let title = list.into_iter().find(|known| known.id == programme).map(|known| known.title);
             let rule = ScheduleText {
-                title: String::new(),
+                title: title.unwrap_or_default(),
                 once: Some(start.format("%Y-%m-%dT%H:%M:%S").to_string()),
                 time_zone: Some(zone.to_string()),
                 priority: Some(priority),
@@ -216,11 +206,13 @@ async fn schedule_with(place: &Place, client: &Client, command: Schedule) -> Res
                 ..Default::default()
             };
             let id =
-                format!("now-{}-{}", programme.chars().take(40).collect::<String>(), start.format("%Y%m%d-%H%M%S"));
+                format!("now-{}-{}", programme.chars().take(40).collect::<String>(), start.format("%Y%m%d-%H%M%S%3f"));
             let saved: Saved = client.send(Method::PUT, &format!("/schedules/{id}"), &json!(rule)).await?;
-            let shown = format!("{programme} plays at {}", start.format("%H:%M:%S"));
+            let silenced = saved.findings.iter().any(|finding| finding.schedule == id && finding.code == "quiet_hours");
+            let verb = if silenced { "would play" } else { "plays" };
+            let shown = format!("{programme} {verb} at {}", start.format("%H:%M:%S"));
             let made = json!({ "schedule": id, "start_ms": start_ms, "findings": saved.findings });
-            place.answer(&made, |_| told(&[saved], &shown))
+            place.answer(&made, |_| told(&saved, &shown))
         }
         Schedule::List => {
             let list: Vec<ScheduleView> = client.get("/schedules").await?;
@@ -276,10 +268,11 @@ pub async fn calendar(place: &Place, command: Calendar) -> Result<(), String> {
     match command {
         Calendar::Import { file } => {
             let file = ScheduleFile::read(&file)?;
-            Calendars::new(&file.calendar_texts()?)?;
-            put_calendars(&client, &file).await?;
+            let file = Playlist { calendar: file.calendar, ..Default::default() };
+            let saved = put(&client, &file, "").await?;
             let names: Vec<_> = file.calendar.keys().collect();
-            place.answer(&json!({ "calendars": names }), |_| format!("{} calendars", names.len()))?;
+            let made = json!({ "calendars": names, "findings": saved.findings });
+            place.answer(&made, |_| told(&saved, &many(names.len(), "calendar")))?;
         }
         Calendar::List => {
             let list = calendars(&client).await?;
@@ -299,12 +292,14 @@ pub async fn calendar(place: &Place, command: Calendar) -> Result<(), String> {
     client.close().await
 }
 
-/// Reads every rule with the calendars that there will be.
-async fn check(client: &Client, file: &ScheduleFile) -> Result<(), String> {
-    let mut all = calendars(client).await?;
-    all.extend(file.calendar_texts()?);
-    file.schedules(&Calendars::new(&all)?)?;
-    file.programme.iter().try_for_each(|(name, text)| text.check(name).map(|_| ()))
+/// A playlist file without its bulletins, which have their own command.
+fn playlist(path: &Path) -> Result<Playlist, String> {
+    let ScheduleFile { calendar, programme, schedule, .. } = ScheduleFile::read(path)?;
+    Ok(Playlist { calendar, programme, schedule })
+}
+
+async fn put(client: &Client, playlist: &Playlist, how: &str) -> Result<Saved, String> {
+    client.send(Method::POST, &format!("/playlists{how}"), &json!(playlist)).await
 }
 
 async fn calendars(client: &Client) -> Result<BTreeMap<CalendarId, CalendarText>, String> {
@@ -317,27 +312,6 @@ async fn calendars(client: &Client) -> Result<BTreeMap<CalendarId, CalendarText>
         Ok((id, serde_json::from_value(row).map_err(|e| e.to_string())?))
     };
     list.into_iter().map(one).collect()
-}
-
-async fn put_calendars(client: &Client, file: &ScheduleFile) -> Result<(), String> {
-    for (id, calendar) in &file.calendar {
-        let sent = client.send::<Value>(Method::PUT, &format!("/calendars/{id}"), &json!(calendar)).await;
-        sent.map_err(|e| format!("[calendar.{id}]: {e}"))?;
-    }
-    Ok(())
-}
-
-async fn put_programmes(
-    client: &Client,
-    programmes: &BTreeMap<String, ProgrammeText>,
-    at_once: bool,
-) -> Result<Vec<Saved>, String> {
-    let mut saved = vec![];
-    for (id, programme) in programmes {
-        let path = format!("/programmes/{id}?at_once={at_once}");
-        saved.push(client.send::<Saved>(Method::PUT, &path, &json!(programme)).await?);
-    }
-    Ok(saved)
 }
 
 /// Every bulletin as other players' playlists name it.
@@ -364,21 +338,14 @@ async fn known_bulletins(client: &Client) -> Result<BTreeMap<String, Sound>, Str
     }
 }
 
-fn findings(saved: &[Saved]) -> Vec<Value> {
-    let mut all: Vec<Value> = vec![];
-    for finding in saved.iter().flat_map(|saved| &saved.findings).map(|finding| json!(finding)) {
-        if !all.contains(&finding) {
-            all.push(finding);
-        }
-    }
-    all
+/// What was done, and what is worth knowing about it.
+fn told(saved: &Saved, done: &str) -> String {
+    let notes = saved.findings.iter().map(|finding| format!("! {}", finding.en));
+    std::iter::once(done.to_owned()).chain(notes).collect::<Vec<_>>().join("\n")
 }
 
-/// What was done, and what is worth knowing about it.
-fn told(saved: &[Saved], done: &str) -> String {
-    let mut lines = vec![done.to_owned()];
-    lines.extend(findings(saved).iter().map(|finding| format!("! {}", text(&finding["en"]))));
-    lines.join("\n")
+fn many(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 /// What is wrong with a playlist, entry by entry, in the one line that an error has.

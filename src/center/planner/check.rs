@@ -12,8 +12,9 @@ use super::{PlanError, current_fleet, threads};
 use crate::center::app::App;
 use crate::center::store::VersionRow;
 use crate::domain::DAY_MS;
+use crate::domain::calendar::{CalendarText, Calendars};
 use crate::domain::fleet::Fleet;
-use crate::domain::ids::{BulletinId, OccurrenceId, ProgrammeId, ScheduleId, SpeakerId};
+use crate::domain::ids::{BulletinId, CalendarId, OccurrenceId, ProgrammeId, ScheduleId, SpeakerId};
 use crate::domain::programme::{ProgrammeText, SoundKind};
 use crate::domain::schedule::rule::When;
 use crate::domain::schedule::{MAX_STARTS, Schedule, ScheduleText};
@@ -38,40 +39,53 @@ pub struct Finding {
     pub en: String,
 }
 
-/// A change that somebody thinks of making; without a version, what is to be told of it as it stands.
-#[derive(Debug)]
-pub enum Edit<'a> {
-    Schedule { id: &'a ScheduleId, version: Option<Box<VersionRow<ScheduleText>>> },
-    Programme { id: &'a ProgrammeId, version: Option<VersionRow<ProgrammeText>> },
+/// Changes that somebody thinks of making, all together; without a version, what is to be told of something as it stands.
+#[derive(Debug, Default)]
+pub struct Edits {
+    pub calendars: BTreeMap<CalendarId, CalendarText>,
+    pub programmes: BTreeMap<ProgrammeId, Option<VersionRow<ProgrammeText>>>,
+    pub schedules: BTreeMap<ScheduleId, Option<VersionRow<ScheduleText>>>,
 }
 
-/// What would be so if `edit` were made. Nothing is changed.
-pub async fn consider(app: &App, edit: Edit<'_>, now_ms: i64) -> Result<Vec<Finding>, PlanError> {
+/// What would be so if `edits` were made. Nothing is changed.
+pub async fn consider(app: &App, edits: Edits, now_ms: i64) -> Result<Vec<Finding>, PlanError> {
     let material = Material::load(app).await?;
     let zone = app.site.time_zone.parse().unwrap_or(chrono_tz::UTC);
     let mut world = material.world.clone();
     let mut findings = vec![];
-    let about: BTreeSet<ScheduleId> = match edit {
-        Edit::Schedule { id, version } => {
-            let mut rows = app.store.schedule_histories().await?.remove(id).unwrap_or_default();
-            rows.extend(version.map(|version| *version));
-            let effective_ms = rows.last().map_or(now_ms, |last| last.effective_ms);
-            let series = one_series(id, rows, &material.calendars);
-            own_findings(&series, now_ms, effective_ms, zone, &mut findings);
-            world.series.retain(|known| known.id != *id);
-            let place = world.series.partition_point(|known| known.id < *id);
-            world.series.insert(place, Arc::new(series));
-            BTreeSet::from([id.clone()])
-        }
-        Edit::Programme { id, version } => {
-            let mut rows = app.store.programme_histories().await?.remove(id).unwrap_or_default();
-            rows.extend(version);
-            world.programmes.insert(id.clone(), Arc::new(one_programme(id, rows, &material.voices)));
-            let plays =
-                |series: &Series| newest(&series.history).is_some_and(|s| s.programmes().any(|known| known == id));
-            world.series.iter().filter(|series| plays(series)).map(|series| series.id.clone()).collect()
-        }
+    let edited: BTreeSet<ScheduleId> = edits.schedules.keys().cloned().collect();
+    let mut about = edited.clone();
+    let mut schedules = app.store.schedule_histories().await?;
+    let calendars = if edits.calendars.is_empty() {
+        material.calendars.clone()
+    } else {
+        let mut texts = app.store.calendars().await?;
+        about.extend(schedules.iter().filter(|(_, rows)| names_any(rows, &edits.calendars)).map(|(id, _)| id.clone()));
+        texts.extend(edits.calendars);
+        Calendars::new(&texts).unwrap_or_else(|_| material.calendars.clone())
     };
+    let mut programmes = app.store.programme_histories().await?;
+    for (id, version) in edits.programmes {
+        let mut rows = programmes.remove(&id).unwrap_or_default();
+        rows.extend(version);
+        world.programmes.insert(id.clone(), Arc::new(one_programme(&id, rows, &material.voices)));
+        let plays = |series: &Series| newest(&series.history).is_some_and(|s| s.programmes().any(|known| *known == id));
+        about.extend(world.series.iter().filter(|series| plays(series)).map(|series| series.id.clone()));
+    }
+    for (id, version) in edits.schedules {
+        schedules.entry(id).or_default().extend(version);
+    }
+    for id in &about {
+        let rows = schedules.remove(id).unwrap_or_default();
+        let effective_ms = rows.last().map_or(now_ms, |last| last.effective_ms);
+        let series = one_series(id, rows, &calendars);
+        if edited.contains(id) {
+            own_findings(&series, now_ms, effective_ms, zone, &mut findings);
+        }
+        world.series.retain(|known| known.id != *id);
+        let place = world.series.partition_point(|known| known.id < *id);
+        world.series.insert(place, Arc::new(series));
+    }
     let guard_ms = i64::from(app.config.plan.repeat_guard_min) * 60_000;
     let mut fleet = current_fleet(app, &material, now_ms).await;
     tokio::task::block_in_place(|| {
@@ -81,6 +95,15 @@ pub async fn consider(app: &App, edit: Edit<'_>, now_ms: i64) -> Result<Vec<Find
     });
     findings.sort_by(|a, b| (a.first_ms, &a.code, &a.schedule).cmp(&(b.first_ms, &b.code, &b.schedule)));
     Ok(findings)
+}
+
+/// Whether a schedule names one of these calendars; `vn` stands in for the public holidays.
+fn names_any(rows: &[VersionRow<ScheduleText>], calendars: &BTreeMap<CalendarId, CalendarText>) -> bool {
+    let Some(text) = rows.last().and_then(|row| row.value.as_ref()) else { return false };
+    let named = |days: &String| {
+        calendars.keys().any(|id| *days == format!("calendar:{id}") || (id.as_str() == "vn" && days == "holidays:vn"))
+    };
+    text.days().any(named)
 }
 
 /// What plays on a speaker at an instant, and why.
@@ -107,6 +130,7 @@ fn newest(history: &History<Schedule>) -> Option<&Schedule> {
 /// What can be said of a schedule by itself.
 fn own_findings(series: &Series, now_ms: i64, effective_ms: i64, zone: Tz, findings: &mut Vec<Finding>) {
     let Some(schedule) = newest(&series.history) else { return };
+    let title = &schedule.title;
     let mut tell = |code: &str, first_ms: Option<i64>, times: usize, vi: String, en: String| {
         let (schedule, title) = (series.id.to_string(), schedule.title.clone());
         findings.push(Finding { code: code.into(), schedule, title, first_ms, times, speakers: 0, vi, en });
@@ -116,23 +140,27 @@ fn own_findings(series: &Series, now_ms: i64, effective_ms: i64, zone: Tz, findi
             When::Day(day) => day.format("%d/%m/%Y").to_string(),
             When::Instant(time) => time.format("%H:%M %d/%m/%Y").to_string(),
         };
-        let vi = format!("Ngoại lệ {when} không trúng lượt phát nào của lịch này");
-        tell("idle_exception", None, 1, vi, format!("The exception for {when} means no play of this schedule"));
+        let vi = format!("«{title}»: ngoại lệ {when} không trúng lượt phát nào");
+        tell("idle_exception", None, 1, vi, format!("“{title}”: the exception for {when} means no play of it"));
     }
     if schedule.rule.starts(effective_ms, now_ms + 400 * DAY_MS, 1).is_empty() {
-        let vi = "Lịch này không có lượt phát nào trong 400 ngày tới";
-        tell("never_plays", None, 0, vi.into(), "This schedule has no play in the coming 400 days".into());
+        let vi = format!("«{title}» không có lượt phát nào trong 400 ngày tới");
+        tell("never_plays", None, 0, vi, format!("“{title}” has no play in the coming 400 days"));
     }
     let before = series.history.versions.iter().rev().nth(1).and_then(|version| version.value.as_deref());
     if let Some(before) = before.filter(|_| effective_ms > now_ms) {
         let kept = before.rule.starts(now_ms, effective_ms, MAX_STARTS);
         if let Some(first) = kept.first() {
             let until = clock(effective_ms, now_ms, zone);
-            let vi = format!("Sắp đến giờ: các lượt phát trước {until} giữ nguyên như cũ");
-            let en = format!("It is about to play: what starts before {until} stays as it was");
+            let vi = format!("«{title}» sắp đến giờ: các lượt phát trước {until} giữ nguyên như cũ");
+            let en = format!("“{title}” is about to play: what starts before {until} stays as it was");
             tell("locked", Some(first.start_ms), kept.len(), vi, en);
         }
     }
+}
+
+fn many(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 /// Findings of one kind, as they are being counted.
@@ -231,7 +259,7 @@ fn fleet_findings(
             times,
             speakers,
             vi: format!("«{title}» lúc {first}: {vi} ({times} lượt, {speakers} cụm loa)"),
-            en: format!("“{title}” at {first}: {en} ({times} times, {speakers} speakers)"),
+            en: format!("“{title}” at {first}: {en} ({}, {})", many(times, "time"), many(speakers, "speaker")),
             schedule,
             title,
         });
@@ -249,8 +277,8 @@ fn fleet_findings(
             first_ms: None,
             times: 0,
             speakers: 0,
-            vi: "Chưa có cụm loa nào ở nơi nhận lịch này".into(),
-            en: "There is no speaker yet where this schedule goes".into(),
+            vi: format!("«{}»: chưa có cụm loa nào ở nơi nhận lịch này", titles.get(id).copied().unwrap_or_default()),
+            en: format!("“{}”: there is no speaker yet where it goes", titles.get(id).copied().unwrap_or_default()),
         });
     }
 }

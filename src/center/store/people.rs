@@ -43,7 +43,7 @@ pub struct AreaRow {
     pub area: Area,
     /// The lawful hours as the authority signed them.
     pub hours: Option<Envelope>,
-    pub own_first: bool,
+    pub own_first: Option<bool>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -80,7 +80,7 @@ impl Store {
             Ok(AreaRow {
                 area: Area { code, parent, title: row.try_get(2)? },
                 hours: hours.map(|hours| from_json(&hours)).transpose()?,
-                own_first: row.try_get::<i64, _>(4)? != 0,
+                own_first: row.try_get::<Option<i64>, _>(4)?.map(|first| first != 0),
             })
         };
         rows.iter().map(area).collect()

@@ -95,6 +95,14 @@ pub struct ScheduleText {
     pub programme: Option<String>,
 }
 
+impl ScheduleText {
+    /// All days that it names.
+    pub fn days(&self) -> impl Iterator<Item = &String> {
+        let instead = self.instead_on.iter().flat_map(|instead| &instead.on);
+        self.only_on.iter().chain(&self.not_on).chain(instead)
+    }
+}
+
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "center", derive(utoipa::ToSchema))]

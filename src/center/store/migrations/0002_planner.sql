@@ -31,7 +31,8 @@ create table calendars (id text primary key, body text not null, changed_ms bigi
 
 -- The lawful hours as the authority signed them.
 alter table areas add column hours text;
-alter table areas add column own_first bigint not null default 0;
+-- Whether its own priority bulletins go first; null = as the unit above it says.
+alter table areas add column own_first bigint;
 
 -- Of the residents, in order: JSON.
 alter table speakers add column languages text not null default '[]';
