@@ -67,6 +67,7 @@ pub fn deliver(speakers: usize) -> Fanout {
             speaker: id.parse().unwrap(),
             areas: vec!["66".parse().unwrap()],
             authority,
+            hours: Default::default(),
         };
         runtime.spawn(controller(anchor, (host.to_owned(), port.parse().unwrap()), password, fleet.clone()));
     }

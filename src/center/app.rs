@@ -140,6 +140,11 @@ async fn prepare(store: &Store, site: &Site) -> Result<(), StoreError> {
         Ok(()) | Err(StoreError::Exists(_)) => {}
         Err(error) => return Err(error),
     }
+    let rows = store.area_rows().await?;
+    if let (Some(hours), true) = (&site.hours, rows.iter().any(|row| row.area.code == site.area && row.hours.is_none()))
+    {
+        store.set_hours(&site.area, hours).await?;
+    }
     let certificate: Certificate = site
         .dispatcher
         .open(&site.authority)

@@ -23,6 +23,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::approval::{Certificate, PublicKey, Role, key_text};
+use crate::domain::hours::HoursStatement;
 use crate::domain::ids::{AreaCode, SiteId};
 use crate::domain::priority::Priority;
 use crate::protocol::envelope::Envelope;
@@ -42,6 +43,9 @@ pub struct Site {
     pub authority: PublicKey,
     /// The dispatcher's certificate, signed by the authority.
     pub dispatcher: Envelope,
+    /// The lawful hours of the top area until others are said, signed by the authority: 05:00 to 22:00 by the site's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hours: Option<Envelope>,
 }
 
 /// Where a running server can be reached, for the command line on the same machine.
@@ -118,7 +122,18 @@ impl DataDir {
             valid_from_ms: now_ms - crate::domain::DAY_MS,
             valid_until_ms: now_ms + DISPATCHER_VALID_MS,
         };
+        let hours = HoursStatement {
+            site: new.site.clone(),
+            area: new.area.clone(),
+            version: now_ms.max(0) as u64 / 1000,
+            time_zone: new.time_zone.clone(),
+            windows: vec![("05:00".into(), "22:00".into())],
+            max_session_s: None,
+            max_day_s: None,
+            made_ms: now_ms,
+        };
         let site = Site {
+            hours: Some(Envelope::sign(&hours, &authority).map_err(|e| e.to_string())?),
             site: new.site,
             title: new.title,
             area: new.area,

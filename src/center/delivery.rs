@@ -36,7 +36,7 @@ pub async fn publish_plans(app: Arc<App>, client: AsyncClient, mut connections: 
             failed = Some(error);
             vec![]
         });
-        for (speaker, number, _) in newest {
+        for (speaker, number, ..) in newest {
             if published.get(&speaker) == Some(&number) {
                 continue;
             }

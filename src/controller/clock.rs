@@ -58,6 +58,9 @@ pub struct Clock {
     system: Option<Bound>,
 }
 
+/// A center that is further off than this from a synchronised system clock is not believed.
+const VETO_NS: i64 = 2_000_000_000;
+
 impl Clock {
     /// Takes an answer that arrived at `received_mono_ns`; false if it makes no sense.
     pub fn learn(&mut self, answer: &ClockAnswer, received_mono_ns: i64) -> bool {
@@ -68,11 +71,18 @@ impl Clock {
         if !sane || !(0..=MAX_ROUND_TRIP_NS).contains(&round_trip) || at_center < 0 || at_center > round_trip {
             return false;
         }
-        self.add(Bound {
+        let bound = Bound {
             low_ns: answer.answered_unix_ns.saturating_sub(received_mono_ns),
             high_ns: answer.arrived_unix_ns.saturating_sub(answer.sent_mono_ns),
             at_mono_ns: received_mono_ns,
-        });
+        };
+        // A clock that others keep (NTP, a receiver) is not talked out of the time by the center.
+        if let Some((low, high)) = self.system.map(|system| system.at(received_mono_ns))
+            && (bound.low_ns > high.saturating_add(VETO_NS) || bound.high_ns < low.saturating_sub(VETO_NS))
+        {
+            return false;
+        }
+        self.add(bound);
         true
     }
 

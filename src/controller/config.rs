@@ -1,5 +1,6 @@
 //! What a controller is told about itself; `firmware-config/controller.toml` explains every key.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,8 @@ pub struct Identity {
     pub areas: Vec<String>,
     /// The authority's public key in base64.
     pub authority: String,
+    /// The versions of the areas' lawful hours when the speaker was added: older ones, or none, are not accepted.
+    pub hours: BTreeMap<String, u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -130,6 +133,11 @@ impl Config {
             speaker: identity.speaker.parse().map_err(|e| format!("identity.speaker: {e}"))?,
             areas: areas.map_err(|e| format!("identity.areas: {e}"))?,
             authority: key_text::parse(&identity.authority).map_err(|e| format!("identity.authority: {e}"))?,
+            hours: identity
+                .hours
+                .iter()
+                .map(|(area, version)| Ok((area.parse().map_err(|e| format!("identity.hours: {e}"))?, *version)))
+                .collect::<Result<_, String>>()?,
         })
     }
 

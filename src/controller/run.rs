@@ -84,7 +84,7 @@ impl Shell {
         let dir = &config.store.dir;
         let failed = |e: std::io::Error| format!("the store {} cannot be used: {e}", dir.display());
         let (store, contents) = Store::open(dir, &boot_id).map_err(failed)?;
-        store.save_counters(contents.counters).map_err(failed)?;
+        store.save_counters(&contents.counters).map_err(failed)?;
         let limits = Limits {
             max_clock_error_ns: i64::from(config.clock.max_error_ms) * 1_000_000,
             volume_db: config.audio.volume_db,
@@ -134,7 +134,7 @@ impl Shell {
     fn perform_here(&mut self, effect: Effect) -> Option<Event> {
         let store = &self.store;
         let result = match effect {
-            Effect::SavePlan { bytes, counters } => store.save_plan(&bytes, counters),
+            Effect::SavePlan { bytes, counters } => store.save_plan(&bytes, &counters),
             Effect::SavePlay(play) => store.save_play(&play),
             Effect::DropPlay(occurrence) => store.drop_play(&occurrence),
             Effect::SaveClock(bound) => store.save_clock(&self.boot_id, bound),

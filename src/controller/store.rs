@@ -23,7 +23,7 @@ use sha2::{Digest, Sha256};
 use tracing::warn;
 
 use super::clock::Bound;
-use crate::domain::ids::{MediaHash, OccurrenceId};
+use crate::domain::ids::{AreaCode, MediaHash, OccurrenceId};
 use crate::domain::plan::MediaRef;
 use crate::domain::record::PlaybackRecord;
 use crate::protocol::chunks::{Bitmap, chunk_hash};
@@ -38,14 +38,20 @@ pub struct Play {
     pub begun: bool,
     /// The center has it.
     pub acknowledged: bool,
+    /// What does not count against the day's longest lawful time.
+    #[serde(default)]
+    pub emergency: bool,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Counters {
     pub highest_plan: u64,
     /// Starts of this program so far; makes birth numbers rise.
     pub starts: u64,
+    /// The versions of the lawful hours that were accepted with plans: they outlive the plans.
+    #[serde(default)]
+    pub hours: BTreeMap<AreaCode, u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -133,13 +139,13 @@ impl Store {
     }
 
     /// Keeps an accepted plan and its number; the number first, so that a power cut between the two can only refuse, never go back.
-    pub fn save_plan(&self, bytes: &[u8], counters: Counters) -> io::Result<()> {
+    pub fn save_plan(&self, bytes: &[u8], counters: &Counters) -> io::Result<()> {
         self.save_counters(counters)?;
         write_whole(&self.dir.join("plan.json"), bytes)
     }
 
-    pub fn save_counters(&self, counters: Counters) -> io::Result<()> {
-        write_json(&self.dir.join("state.json"), &counters)
+    pub fn save_counters(&self, counters: &Counters) -> io::Result<()> {
+        write_json(&self.dir.join("state.json"), counters)
     }
 
     pub fn save_clock(&self, boot_id: &str, bound: Bound) -> io::Result<()> {
@@ -292,11 +298,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (store, _) = Store::open(dir.path(), "boot").unwrap();
         assert!(Store::open(dir.path(), "boot").unwrap_err().to_string().contains("already running"));
-        store.save_counters(Counters { highest_plan: 7, starts: 3 }).unwrap();
+        store.save_counters(&Counters { highest_plan: 7, starts: 3, ..Default::default() }).unwrap();
         store.save_clock("boot", Bound { low_ns: 1, high_ns: 2, at_mono_ns: 3 }).unwrap();
         drop(store);
         let (store, contents) = Store::open(dir.path(), "boot").unwrap();
-        assert_eq!((contents.counters, contents.clock.is_some()), (Counters { highest_plan: 7, starts: 4 }, true));
+        assert_eq!((contents.counters.highest_plan, contents.counters.starts, contents.clock.is_some()), (7, 4, true));
         drop(store);
         fs::write(dir.path().join("state.json"), b"\0\0\0").unwrap();
         fs::write(dir.path().join("plays/x@1.json"), b"{").unwrap();

@@ -112,7 +112,16 @@ impl Certificate {
     }
 }
 
+/// An approval that may pass the quiet hours lasts no longer than this.
+pub const NIGHT_PASS_MS: i64 = super::DAY_MS;
+
 impl Approval {
+    /// Whether it was given for an emergency at hand: one that is good for weeks could be sounded any night.
+    pub fn passes_the_night(&self) -> bool {
+        self.highest == Priority::Emergency
+            && self.valid_until_ms.saturating_sub(self.valid_from_ms) <= NIGHT_PASS_MS + super::DAY_MS / 24
+    }
+
     /// Whether this approval, given by the holder of `approver`, allows `wanted`. The signatures are checked elsewhere.
     pub fn allows(&self, approver: &Certificate, wanted: &Use<'_>) -> Result<(), Denial> {
         if (&self.bulletin, self.revision, &self.media) != (wanted.bulletin, wanted.revision, wanted.media) {

@@ -32,28 +32,37 @@ pub fn offsets(spots: &BTreeMap<SpeakerId, Spot>, within_m: f64, stagger_ms: i64
         ((spot.latitude / cell_degrees).floor() as i64, (spot.longitude * widen / cell_degrees).floor() as i64)
     };
     let mut grid: BTreeMap<(i64, i64), Vec<&SpeakerId>> = BTreeMap::new();
-    // The step of a group is that of its first speaker.
-    let mut groups: BTreeMap<&str, i64> = BTreeMap::new();
+    let mut groups: BTreeMap<&str, Vec<&SpeakerId>> = BTreeMap::new();
     for (id, spot) in spots {
-        let (row, column) = cell(spot);
-        let mut taken = BTreeSet::new();
-        // Two columns to each side, since a cell's width changes with the latitude.
-        for near in (row - 1..=row + 1).flat_map(|row| (column - 2..=column + 2).map(move |column| (row, column))) {
-            for other in grid.get(&near).into_iter().flatten() {
-                let theirs = &spots[*other];
-                let together = spot.step_with.is_some() && spot.step_with == theirs.step_with;
-                if !together && distance_m(spot, theirs) <= within_m {
-                    taken.extend(steps.get(*other).copied());
-                }
+        grid.entry(cell(spot)).or_default().push(id);
+        if let Some(group) = &spot.step_with {
+            groups.entry(group).or_default().push(id);
+        }
+    }
+    for (id, spot) in spots {
+        if steps.contains_key(id) {
+            continue;
+        }
+        // Those that play in step get one offset, apart from the neighbours of each of them.
+        let alone = [id];
+        let unit =
+            spot.step_with.as_ref().and_then(|group| groups.get(group.as_str())).map_or(&alone[..], Vec::as_slice);
+        let mut taken: BTreeSet<i64> = BTreeSet::new();
+        for member in unit {
+            let place = &spots[*member];
+            let (row, column) = cell(place);
+            // Two columns to each side, since a cell's width changes with the latitude.
+            for near in (row - 1..=row + 1).flat_map(|row| (column - 2..=column + 2).map(move |column| (row, column))) {
+                let others = grid.get(&near).into_iter().flatten().filter(|other| !unit.contains(*other));
+                taken.extend(
+                    others
+                        .filter(|other| distance_m(place, &spots[**other]) <= within_m)
+                        .filter_map(|other| steps.get(*other).copied()),
+                );
             }
         }
-        let free = || (0..).find(|step| !taken.contains(step)).unwrap_or(0);
-        let step = match &spot.step_with {
-            Some(group) => *groups.entry(group).or_insert_with(free),
-            None => free(),
-        };
-        steps.insert(id, step);
-        grid.entry((row, column)).or_default().push(id);
+        let step = (0..).find(|step| !taken.contains(step)).unwrap_or(0);
+        steps.extend(unit.iter().map(|member| (*member, step)));
     }
     steps.into_iter().map(|(id, step)| (id.clone(), step * stagger_ms)).collect()
 }
@@ -87,6 +96,10 @@ mod tests {
             ("e", spot(10_000.0, 0.0, Some("xa"))),
             ("f", spot(10_000.0, 200.0, Some("xa"))),
             ("g", spot(10_000.0, 100.0, None)),
+            // near the second of a group whose first is far away
+            ("h", spot(20_000.0, 0.0, Some("chợ"))),
+            ("i", spot(30_000.0, 0.0, Some("chợ"))),
+            ("j", spot(30_000.0, 100.0, None)),
         ]
         .into_iter()
         .map(|(id, spot)| (id.parse().unwrap(), spot))
@@ -94,6 +107,7 @@ mod tests {
         let found = offsets(&spots, 400.0, 4_000);
         let of = |id: &str| found[&id.parse::<SpeakerId>().unwrap()];
         assert_eq!(["a", "b", "c", "d", "e", "f", "g"].map(of), [0, 4_000, 0, 0, 0, 0, 4_000]);
+        assert_eq!(["h", "i", "j"].map(of), [0, 0, 4_000]);
         assert!(offsets(&spots, 400.0, 0).is_empty());
         let metres = distance_m(&spot(0.0, 0.0, None), &spot(300.0, 400.0, None));
         assert!((metres - 500.0).abs() < 1.0, "{metres}");

@@ -20,7 +20,9 @@ pub const MAX_WINDOW_MS: i64 = 31 * DAY_MS;
 pub const LATEST_MS: i64 = 7_258_118_400_000;
 pub const MAX_OCCURRENCES: usize = 10_000;
 /// Bounds what a small plan can unfold into.
-const MAX_ITEMS_IN_PLAN: usize = 200_000;
+const MAX_ITEMS_IN_PLAN: usize = 50_000;
+/// Longest title in bytes.
+const MAX_TITLE_BYTES: usize = 800;
 /// Largest media file; at the broadcast form's 48 kbit/s this is three hours.
 pub const MAX_MEDIA_BYTES: u64 = 64 * 1024 * 1024;
 /// What a gain or volume in a plan may ask for, in dB.
@@ -180,6 +182,9 @@ impl From<Plan> for PlanText {
 impl TryFrom<PlanText> for Plan {
     type Error = PlanFault;
     fn try_from(text: PlanText) -> Result<Self, PlanFault> {
+        if let Some(long) = text.contents.iter().find(|content| content.title.len() > MAX_TITLE_BYTES) {
+            return Err(PlanFault::Title(long.schedule.clone()));
+        }
         if text.occurrences.len() > MAX_OCCURRENCES || text.contents.len() > MAX_OCCURRENCES {
             return Err(PlanFault::TooMany);
         }
@@ -215,6 +220,8 @@ pub enum PlanFault {
     TooMany,
     #[error("an occurrence names content {0}, which the plan does not hold")]
     UnknownContent(usize),
+    #[error("the title of schedule {0} is longer than {MAX_TITLE_BYTES} bytes")]
+    Title(ScheduleId),
     #[error("occurrence {0} has items that overlap, or that are out of its slot")]
     Layout(OccurrenceId),
     #[error("occurrence {0} is outside the plan's window or ends before it starts")]

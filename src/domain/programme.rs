@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ids::{BulletinId, ProgrammeId};
+use super::schedule::MAX_TITLE;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Programme {
@@ -95,6 +96,11 @@ impl ProgrammeText {
             return Err(at(format!(
                 "items must name 1 to {MAX_ITEMS} bulletins; write for example items = [\"nhac-hieu\", \"ban-tin\"]"
             )));
+        }
+        if self.title.chars().count() > MAX_TITLE || self.title.contains(char::is_control) {
+            return Err(
+                at("title: at most 200 characters in one line; write for example title = \"Buổi sáng\"".into()),
+            );
         }
         let items = self.items.iter().map(ItemText::check).collect::<Result<Vec<_>, _>>().map_err(at)?;
         let title = if self.title.trim().is_empty() { name.to_owned() } else { self.title.trim().to_owned() };

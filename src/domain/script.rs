@@ -97,6 +97,8 @@ pub struct Occasion<'a> {
     pub areas: &'a [AreaCode],
     /// The languages of the residents in order; empty = the programme's own.
     pub languages: &'a [Language],
+    /// It is not lawful then but for an emergency: each approval must have been given for one at hand.
+    pub night: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -289,6 +291,8 @@ impl Script {
                     parts.push(Part { kind: sound.kind, approved: sound.approved.clone(), at_ms, length_ms });
                     at_ms += length_ms;
                 }
+                // More items than an occurrence may hold.
+                Step::Sound(sound) if taken => left_out.push(does_not_fit(sound)),
                 _ => {}
             }
         }
@@ -352,6 +356,7 @@ impl Voice {
             // What is on the air is not changed under the listener: an approval is for what begins after it was given.
             let verdict = match approval.made_ms > start_ms {
                 true => Err(Denial::OutsideValidity),
+                false if occasion.night && !approval.passes_the_night() => Err(Denial::QuietHours),
                 false => approval.allows(approver, &wanted),
             };
             match verdict {

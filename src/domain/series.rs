@@ -23,6 +23,8 @@ pub struct Version<T> {
     /// From when on it rules; not before `made_ms`, nor before an older version.
     pub effective_ms: i64,
     pub value: Option<Arc<T>>,
+    /// A removal on purpose: what is on the air then ends too.
+    pub ends_now: bool,
 }
 
 impl<T> Default for History<T> {
@@ -34,7 +36,14 @@ impl<T> Default for History<T> {
 impl<T> History<T> {
     /// Something that always was as it is now.
     pub fn always(value: T) -> Self {
-        Self { versions: vec![Version { made_ms: i64::MIN, effective_ms: i64::MIN, value: Some(Arc::new(value)) }] }
+        Self {
+            versions: vec![Version {
+                made_ms: i64::MIN,
+                effective_ms: i64::MIN,
+                value: Some(Arc::new(value)),
+                ends_now: false,
+            }],
+        }
     }
 
     /// The version that rules at an instant.
@@ -43,10 +52,9 @@ impl<T> History<T> {
         self.versions[..index].last().and_then(|version| version.value.as_ref())
     }
 
-    /// Each version with the time that it rules.
-    pub fn reigns(&self) -> impl Iterator<Item = (&Version<T>, i64)> {
-        let next = |index: usize| self.versions.get(index + 1).map_or(i64::MAX, |next| next.effective_ms);
-        self.versions.iter().enumerate().map(move |(index, version)| (version, next(index)))
+    /// Each version with the one that follows it.
+    pub fn reigns(&self) -> impl Iterator<Item = (&Version<T>, Option<&Version<T>>)> {
+        self.versions.iter().enumerate().map(move |(index, version)| (version, self.versions.get(index + 1)))
     }
 }
 
@@ -55,8 +63,6 @@ impl<T> History<T> {
 pub struct Series {
     pub id: ScheduleId,
     pub history: History<Schedule>,
-    /// It was removed on purpose at this instant: what is on the air then ends too.
-    pub ended_ms: Option<i64>,
 }
 
 /// One version's plays within a window.
@@ -64,6 +70,8 @@ pub struct Series {
 pub struct Reign {
     pub schedule: Arc<Schedule>,
     pub plays: Vec<Play>,
+    /// It was removed on purpose at this instant: nothing of it sounds beyond.
+    pub ended_ms: Option<i64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,14 +86,16 @@ pub struct Play {
 
 impl Series {
     pub fn always(schedule: Schedule) -> Self {
-        Self { id: schedule.id.clone(), history: History::always(schedule), ended_ms: None }
+        Self { id: schedule.id.clone(), history: History::always(schedule) }
     }
 
     /// All plays that start in `from_ms..until_ms`, by version.
     pub fn reigns(&self, from_ms: i64, until_ms: i64, lock_ms: i64) -> Vec<Reign> {
-        let reign = |(version, next_ms): (&super::series::Version<Schedule>, i64)| {
+        let reign = |(version, next): (&Version<Schedule>, Option<&Version<Schedule>>)| {
             let schedule = version.value.as_ref()?;
+            let next_ms = next.map_or(i64::MAX, |next| next.effective_ms);
             let starts = schedule.rule.starts(from_ms.max(version.effective_ms), until_ms.min(next_ms), MAX_STARTS);
+            let ended_ms = next.filter(|next| next.ends_now).map(|next| next.effective_ms);
             let late_until_ms = version.made_ms.saturating_add(lock_ms);
             let plays = starts.into_iter().map(|start| Play {
                 start_ms: start.start_ms,
@@ -93,7 +103,7 @@ impl Series {
                 other_programme: start.programme,
                 late: start.start_ms < late_until_ms,
             });
-            Some(Reign { schedule: schedule.clone(), plays: plays.collect() })
+            Some(Reign { schedule: schedule.clone(), plays: plays.collect(), ended_ms })
         };
         self.history.reigns().filter_map(reign).filter(|reign| !reign.plays.is_empty()).collect()
     }

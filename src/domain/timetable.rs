@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::DAY_MS;
 use super::approval::Denial;
 use super::bulletin::Language;
-use super::clash::{Candidate, Placement, settle};
+use super::clash::{Candidate, Placement, Stretch, settle};
 use super::hours::{Hours, Openings};
 use super::ids::{AreaCode, BulletinId, OccurrenceId, ProgrammeId, SpeakerId};
 use super::plan::{PlannedItem, PlannedOccurrence};
@@ -215,7 +215,7 @@ impl Schedule {
 }
 
 /// What a composition depends on beside the schedule and the time: which programme, and how long it may be.
-type CacheKey = (Option<usize>, i64, Limit);
+type CacheKey = (Option<usize>, i64, Limit, bool);
 type Cache = Vec<(CacheKey, Composed)>;
 
 /// One play on its way into the timetable.
@@ -231,17 +231,20 @@ struct Drafted<'a> {
 pub fn timetable(world: &World, expanded: &Expanded, profile: &Profile) -> Timetable {
     let mut table = Timetable::default();
     let (openings, own_first) = place(world, profile, expanded.window);
-    let mut reaching: Vec<(usize, &Series, &Reign)> = vec![];
-    for (series, reigns) in world.series.iter().zip(&expanded.series) {
+    let mut reaching: Vec<(usize, &Reign)> = vec![];
+    for reigns in &expanded.series {
         for reign in reigns.iter().filter(|reign| reign.schedule.reaches_profile(profile)) {
-            reaching.push((reign.schedule.depth(&profile.areas), series, reign));
+            reaching.push((reign.schedule.depth(&profile.areas), reign));
         }
     }
     // Wider units first, then by name: the order of last resort among equals.
-    reaching.sort_by_key(|(depth, ..)| *depth);
+    reaching.sort_by_key(|(depth, _)| *depth);
     let (mut drafted, mut candidates) = (vec![], vec![]);
-    for (depth, series, reign) in reaching {
-        let own = depth + 1 >= profile.areas.len();
+    for (depth, reign) in reaching {
+        let own = match &reign.schedule.owner {
+            Some(owner) => profile.areas.last() == Some(owner),
+            None => depth + 1 >= profile.areas.len(),
+        };
         let order = match reign.schedule.priority {
             Priority::Priority => u8::from(own != own_first),
             _ => 0,
@@ -251,8 +254,7 @@ pub fn timetable(world: &World, expanded: &Expanded, profile: &Profile) -> Timet
             let Some(one) = draft(world, profile, &openings, reign, *play, &mut cache, &mut table.remarks) else {
                 continue;
             };
-            let ended = series.ended_ms.is_some_and(|ended_ms| one.start_ms + one.content.length_ms > ended_ms);
-            if ended {
+            if reign.ended_ms.is_some_and(|ended_ms| one.start_ms + one.content.length_ms > ended_ms) {
                 continue;
             }
             let (schedule, length_ms) = (&reign.schedule, one.content.length_ms);
@@ -312,6 +314,8 @@ fn draft<'a>(
         why,
     };
     let (mut limit_ms, mut limited_by) = (schedule.duration_ms.unwrap_or(DAY_MS), Limit::Slot);
+    // Where an emergency would run on for as long as it is allowed to, or begins, in the quiet hours.
+    let night = emergency && !openings.allow(start_ms, start_ms + schedule.duration_ms.unwrap_or(SHOWN_MS));
     if !emergency {
         let Some(open_until_ms) = openings.open_until(start_ms) else {
             remarks.push(remark(Why::QuietHours { bulletin: None }));
@@ -331,7 +335,7 @@ fn draft<'a>(
         return None;
     };
     let unchanging = history.is_some_and(|history| history.versions.len() == 1);
-    let key = (play.other_programme, limit_ms, limited_by);
+    let key = (play.other_programme, limit_ms, limited_by, night);
     let known = |(cached, composed): &(CacheKey, Composed)| {
         *cached == key && (composed.holds_from_ms..composed.holds_until_ms).contains(&start_ms)
     };
@@ -348,6 +352,7 @@ fn draft<'a>(
         fill: schedule.duration_ms.is_some(),
         areas: &profile.areas,
         languages: &profile.languages,
+        night,
     });
     remarks.extend(composed.left_out.iter().cloned().map(remark));
     let content = composed.content.clone();
@@ -370,6 +375,12 @@ fn enter(table: &mut Timetable, drafted: &[Drafted<'_>], index: usize, placement
         table.remarks.push(Remark { occurrence, title, start_ms: one.start_ms, end_ms, why });
     };
     let sounding_ms: i64 = placement.pieces.iter().map(|piece| piece.length_ms).sum();
+    // What waited beyond the moment at which its schedule was ended does not come any more.
+    let ended =
+        |piece: &Stretch| one.reign.ended_ms.is_some_and(|ended_ms| piece.start_ms + piece.length_ms > ended_ms);
+    if placement.pieces.iter().any(ended) {
+        return;
+    }
     match placement.pieces.first() {
         None if placement.day_full => remark(Why::DayFull),
         None => remark(match by() {

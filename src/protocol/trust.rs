@@ -26,6 +26,8 @@ pub struct Anchor {
     /// From the widest unit down to its own.
     pub areas: Vec<AreaCode>,
     pub authority: PublicKey,
+    /// The lowest version of each area's lawful hours that is good enough: pinned at installation, raised by every plan accepted since.
+    pub hours: BTreeMap<AreaCode, u64>,
 }
 
 /// What is published to one speaker: the signed plan with all that is needed to check it offline.
@@ -60,7 +62,7 @@ pub enum Refusal {
     Expired,
     #[error("the plan is unsound: {0}")]
     Unsound(#[from] PlanFault),
-    #[error("the plan leaves out the lawful hours of area {0}, or comes with older ones than are in force")]
+    #[error("the plan leaves out the lawful hours of area {0}, or comes with older ones than are known here")]
     HoursRolledBack(AreaCode),
 }
 
@@ -129,6 +131,12 @@ pub fn verify(
             hours.insert(statement.area.clone(), statement);
         }
     }
+    let kept = |(area, version): &(&AreaCode, &u64)| {
+        !anchor.areas.contains(area) || hours.get(area).is_some_and(|offered| offered.version >= **version)
+    };
+    if let Some((area, _)) = anchor.hours.iter().find(|known| !kept(known)) {
+        return Err(Refusal::HoursRolledBack(area.clone()));
+    }
     let (openings, over_the_day) = lawful(&plan, &hours);
     Ok(VerifiedPlan { plan, approvals, areas: anchor.areas.clone(), dispatcher, hours, openings, over_the_day })
 }
@@ -183,15 +191,17 @@ impl VerifiedPlan {
         &self.plan
     }
 
-    /// Refuses to go back behind the lawful hours of the plan in force: leaving a statement out must not lift it.
-    pub fn keeps_hours_of(&self, in_force: &Self) -> Result<(), Refusal> {
-        let kept = |(area, known): (&AreaCode, &HoursStatement)| {
-            self.hours.get(area).is_some_and(|offered| offered.version >= known.version)
-        };
-        match in_force.hours.iter().find(|known| !kept(*known)) {
-            Some((area, _)) => Err(Refusal::HoursRolledBack(area.clone())),
-            None => Ok(()),
-        }
+    /// The versions of the lawful hours that it came with.
+    pub fn hours_versions(&self) -> impl Iterator<Item = (&AreaCode, u64)> {
+        self.hours.iter().map(|(area, statement)| (area, statement.version))
+    }
+
+    /// The limited local days that hold an instant, each from its beginning to the next with the most that may sound in it.
+    pub fn days_of(&self, ms: i64) -> impl Iterator<Item = (std::ops::Range<i64>, i64)> {
+        self.openings.days.iter().filter_map(move |(days, limit_ms)| {
+            let index = days.partition_point(|midnight| *midnight <= ms).checked_sub(1)?;
+            Some((days[index]..days.get(index + 1).copied().unwrap_or(i64::MAX), *limit_ms))
+        })
     }
 
     /// Whether `item` may sound in `occurrence`, and if not, why.
@@ -208,15 +218,18 @@ impl VerifiedPlan {
         if !self.dispatcher.covers(&self.areas, occurrence.priority, occurrence.start_ms, occurrence.end_ms) {
             return Err(Denial::DispatcherOverstepped);
         }
-        // The second gate: whatever the center planned, nothing but an emergency sounds outside the lawful hours.
-        let lawful = self.openings.allow(occurrence.start_ms, occurrence.content_end_ms());
-        if occurrence.priority < Priority::Emergency && (!lawful || self.over_the_day.contains(&occurrence.id)) {
+        // The second gate: whatever the center planned, nothing but a real emergency sounds outside the lawful hours, and one that was
+        // approved for weeks is none: somebody has to say so within a day.
+        let lawful = self.openings.allow(occurrence.start_ms, occurrence.content_end_ms())
+            && !self.over_the_day.contains(&occurrence.id);
+        if !lawful && occurrence.priority < Priority::Emergency {
             return Err(Denial::QuietHours);
         }
         let mut denial = Denial::NoApproval;
         for (approval, approver) in &self.approvals {
             match approval.allows(approver, &wanted) {
-                Ok(()) => return Ok(()),
+                Ok(()) if lawful || approval.passes_the_night() => return Ok(()),
+                Ok(()) => denial = Denial::QuietHours,
                 Err(Denial::NoApproval) => {}
                 Err(other) => denial = other,
             }

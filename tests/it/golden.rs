@@ -45,6 +45,7 @@ impl World {
             speaker: "cum-loa-01".parse().unwrap(),
             areas: vec!["66".parse().unwrap(), "24133".parse().unwrap()],
             authority: self.authority.public(),
+            hours: Default::default(),
         }
     }
 
@@ -255,7 +256,8 @@ fn only_a_real_emergency_passes_the_night_and_a_day_has_its_measure() {
     let emergency = |role| Certificate { highest: Priority::Emergency, ..world.certificate(&world.dispatcher, role) };
     // 03:15 in Vietnam, outside the signed hours.
     let night_ms = NOW_MS + 32_900_000;
-    let verdict = |level: Priority, approved: Priority, start_ms: i64, length_ms: i64, times: i64| {
+    let verdict = |level: Priority, approved: Priority, start_ms: i64, length_ms: i64, times: i64, days: i64| {
+        let valid_until_ms = NOW_MS + days * 86_400_000;
         let mut plan = world.plan();
         let base = plan.occurrences.remove(0);
         plan.occurrences = (0..times)
@@ -273,7 +275,8 @@ fn only_a_real_emergency_passes_the_night_and_a_day_has_its_measure() {
                 .map(|certificate| Envelope::sign(&certificate, &world.authority).unwrap())
                 .into(),
             approvals: vec![
-                Envelope::sign(&Approval { highest: approved, ..world.approval() }, &world.approver).unwrap(),
+                Envelope::sign(&Approval { highest: approved, valid_until_ms, ..world.approval() }, &world.approver)
+                    .unwrap(),
             ],
             hours: vec![Envelope::sign(&world.hours(), &world.authority).unwrap()],
         };
@@ -283,12 +286,14 @@ fn only_a_real_emergency_passes_the_night_and_a_day_has_its_measure() {
         verified.permits(last, &last.items[0])
     };
     let minute = 60_000;
-    assert_eq!(verdict(Priority::Normal, Priority::Emergency, night_ms, minute, 1), Err(Denial::QuietHours));
-    assert_eq!(verdict(Priority::Emergency, Priority::Normal, night_ms, minute, 1), Err(Denial::PriorityTooHigh));
-    assert_eq!(verdict(Priority::Emergency, Priority::Emergency, night_ms, minute, 1), Ok(()));
+    assert_eq!(verdict(Priority::Normal, Priority::Emergency, night_ms, minute, 1, 1), Err(Denial::QuietHours));
+    assert_eq!(verdict(Priority::Emergency, Priority::Normal, night_ms, minute, 1, 1), Err(Denial::PriorityTooHigh));
+    assert_eq!(verdict(Priority::Emergency, Priority::Emergency, night_ms, minute, 1, 1), Ok(()));
+    // What was approved for weeks is no emergency at hand.
+    assert_eq!(verdict(Priority::Emergency, Priority::Emergency, night_ms, minute, 1, 20), Err(Denial::QuietHours));
     // 12:00 on the next day: an hour at most, and four hours in all.
     let noon_ms = NOW_MS + 64_400_000;
-    assert_eq!(verdict(Priority::Normal, Priority::Normal, noon_ms, 61 * minute, 1), Err(Denial::QuietHours));
-    assert_eq!(verdict(Priority::Normal, Priority::Normal, noon_ms, 60 * minute, 4), Ok(()));
-    assert_eq!(verdict(Priority::Normal, Priority::Normal, noon_ms, 60 * minute, 5), Err(Denial::QuietHours));
+    assert_eq!(verdict(Priority::Normal, Priority::Normal, noon_ms, 61 * minute, 1, 20), Err(Denial::QuietHours));
+    assert_eq!(verdict(Priority::Normal, Priority::Normal, noon_ms, 60 * minute, 4, 20), Ok(()));
+    assert_eq!(verdict(Priority::Normal, Priority::Normal, noon_ms, 60 * minute, 5, 20), Err(Denial::QuietHours));
 }

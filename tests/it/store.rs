@@ -178,7 +178,7 @@ async fn plans_and_records(store: &Store) {
     };
     store.add_plans(&[plan(1, 100), plan(2, 200), plan(3, 300)]).await.unwrap();
     assert!(store.add_plans(&[plan(4, 400), plan(3, 300)]).await.is_err(), "all or none");
-    assert_eq!(store.newest_numbers().await.unwrap(), [("a".parse().unwrap(), 3, 300)]);
+    assert_eq!(store.newest_numbers().await.unwrap(), [("a".parse().unwrap(), 3, 300, 1300)]);
     assert_eq!(store.newest_plan(&"a".parse().unwrap()).await.unwrap(), Some(plan(3, 300)));
     let since = store.plans_since(&"a".parse().unwrap(), 250).await.unwrap();
     assert_eq!(since, [plan(2, 200), plan(3, 300)], "the one in force then, and those after it");

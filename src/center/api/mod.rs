@@ -32,6 +32,8 @@ pub use schedules::{Playlist, ProgrammeView, Saved, ScheduleView};
 const PAGE: i64 = 500;
 /// Largest JSON body; uploads have their own limit.
 const JSON_BYTES: usize = 1024 * 1024;
+/// A whole center's schedules.
+const PLAYLIST_BYTES: usize = 16 * 1024 * 1024;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -103,12 +105,16 @@ pub fn router(app: Arc<App>, stop: watch::Receiver<bool>) -> Router {
         .route("/programmes/{id}", put(schedules::put_programme).delete(schedules::delete_programme))
         .route("/schedules", get(schedules::schedules))
         .route("/schedules/{id}", put(schedules::put_schedule).delete(schedules::delete_schedule))
-        .route("/playlists", post(schedules::put_playlist))
         .route("/calendars", get(schedules::calendars))
         .route("/calendars/{id}", put(schedules::put_calendar).delete(schedules::delete_calendar))
         .route("/plays", get(plays::list))
         .route("/events", get(plays::events).with_state((app.clone(), stop)))
         .layer(DefaultBodyLimit::max(JSON_BYTES))
+        .merge(
+            Router::new()
+                .route("/playlists", post(schedules::put_playlist))
+                .layer(DefaultBodyLimit::max(PLAYLIST_BYTES)),
+        )
         // Uploads are streamed to the disk and counted there.
         .merge(
             Router::new()

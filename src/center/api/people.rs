@@ -1,5 +1,6 @@
 //! The center itself, areas, speakers, certificates and plans.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -260,6 +261,8 @@ pub struct SpeakerCreated {
     /// From the widest unit down to its own.
     pub areas: Vec<String>,
     pub authority: String,
+    /// The version of each area's lawful hours now; the speaker takes no older ones.
+    pub hours: BTreeMap<String, u64>,
     pub password: String,
 }
 
@@ -278,6 +281,14 @@ pub async fn add_speaker(
     }
     let area: AreaCode = new.area.parse().map_err(|e| Problem::bad_request(format!("{e}")))?;
     let areas = app.store.areas().await?.path(&area).map_err(|e| Problem::bad_request(e.to_string()))?;
+    let mut hours = BTreeMap::new();
+    for row in app.store.area_rows().await?.into_iter().filter(|row| areas.contains(&row.area.code)) {
+        if let Some(statement) =
+            row.hours.and_then(|envelope| envelope.open::<HoursStatement>(&app.site.authority).ok())
+        {
+            hours.insert(row.area.code.to_string(), statement.version);
+        }
+    }
     let password = random_text(18).map_err(Problem::internal)?;
     let hash = hex::encode(Sha256::digest(password.as_bytes()));
     app.store.add_speaker(&id, &titled(&new.title)?, &area, &hash, now_ms()).await?;
@@ -291,6 +302,7 @@ pub async fn add_speaker(
         speaker: id.to_string(),
         areas: areas.iter().map(AreaCode::to_string).collect(),
         authority: key_text::format(&app.site.authority),
+        hours,
         password,
     };
     Ok((StatusCode::CREATED, Json(created)))

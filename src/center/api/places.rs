@@ -19,8 +19,9 @@ use crate::domain::DAY_MS;
 use crate::domain::bulletin::Language;
 use crate::domain::hours::{Hours, HoursStatement};
 use crate::domain::ids::AreaCode;
-use crate::domain::plan::{HORIZON_MS, Plan, PlannedOccurrence};
+use crate::domain::plan::{HORIZON_MS, LATEST_MS, Plan, PlannedOccurrence};
 use crate::domain::priority::Priority;
+use crate::domain::schedule::rule::EARLIEST_MS;
 use crate::domain::sentence::{Explanation, outcome};
 use crate::domain::timetable::{Remark, Timetable};
 use crate::protocol::envelope::Envelope;
@@ -207,7 +208,7 @@ pub async fn why(
 ) -> Result<Json<Explanation>, Problem> {
     let row = app.store.speaker(&speaker_id(&id)?).await?;
     let now_ms = now_ms();
-    let at_ms = at.at_ms.unwrap_or(now_ms);
+    let at_ms = at.at_ms.unwrap_or(now_ms).clamp(EARLIEST_MS + 2 * DAY_MS, LATEST_MS - 2 * DAY_MS);
     let mut explanation = check::why(&app, &row.id, at_ms, now_ms).await?;
     // What the board has said of it since outweighs what was planned.
     let records = app.store.records(Some(&row.id), at_ms - DAY_MS, at_ms + 1).await?;

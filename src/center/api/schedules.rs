@@ -18,6 +18,7 @@ use crate::domain::calendar::{CalendarText, Calendars};
 use crate::domain::ids::{CalendarId, ProgrammeId, ScheduleId};
 use crate::domain::priority::Priority;
 use crate::domain::programme::{ItemText, ProgrammeText};
+use crate::domain::schedule::rule::Pattern;
 use crate::domain::schedule::{Schedule, ScheduleText, Target};
 
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -189,6 +190,7 @@ async fn save(app: &App, text: &Playlist, how: &How) -> Result<Saved, Problem> {
         let named = |e: &dyn std::fmt::Display| Problem::bad_request(format!("[schedule.{name}]: {e}"));
         let id: ScheduleId = name.parse().map_err(|e| named(&e))?;
         let schedule = Schedule::new(id.clone(), text, &calendars).map_err(|e| named(&e))?;
+        check_size(&schedule, text).map_err(|e| named(&e))?;
         check_references(app, &schedule, &known_programmes).await.map_err(|e| named(&e))?;
         let known = histories.get(&id).map_or(&[][..], Vec::as_slice);
         let at_once = how.at_once || schedule.priority == Priority::Emergency;
@@ -216,6 +218,37 @@ async fn save(app: &App, text: &Playlist, how: &How) -> Result<Saved, Problem> {
         edited(app);
     }
     Ok(Saved { effective_ms, changed: changed && !how.dry_run, findings })
+}
+
+/// What one schedule may hold, so that working it out stays quick for everybody.
+const MOST_PLAYS_A_DAY: usize = 1_440;
+const MOST_LISTED: usize = 500;
+
+fn check_size(schedule: &Schedule, text: &ScheduleText) -> Result<(), String> {
+    let most = MOST_PLAYS_A_DAY / schedule.rule.times as usize;
+    if let Pattern::Recurring(recurrence) = &schedule.rule.pattern
+        && recurrence.times().take(most + 1).count() > most
+    {
+        return Err(format!(
+            "cron = {:?}: more than {MOST_PLAYS_A_DAY} plays a day; write for example \"0 */15 5-20 * * *\"",
+            text.cron
+        ));
+    }
+    let instead = text.instead_on.iter().map(|one| one.on.len() + one.at.len()).sum::<usize>();
+    let lists = [
+        ("at", text.at.len()),
+        ("only_on", text.only_on.len()),
+        ("not_on", text.not_on.len()),
+        ("instead_on", instead),
+        ("exceptions", text.exceptions.len()),
+        ("targets", text.targets.len() / 10),
+    ];
+    match lists.iter().find(|(_, len)| *len > MOST_LISTED) {
+        Some((field, len)) => Err(format!(
+            "{field}: {len} entries, more than {MOST_LISTED}; put days into a calendar and name that, such as \"calendar:le\""
+        )),
+        None => Ok(()),
+    }
 }
 
 /// Whether everything that a schedule names is there, or comes with it.
@@ -292,6 +325,7 @@ pub async fn delete_schedule(
     Ok(Json(Saved { effective_ms, changed: !how.dry_run, findings: vec![] }))
 }
 
+/// The store has changed: the planner looks again.
 fn edited(app: &App) {
     app.plan_bell.notify_one();
     app.changed(Change::Plays);
@@ -332,9 +366,13 @@ pub async fn put_calendar(
 #[utoipa::path(delete, path = "/api/v1/calendars/{id}", responses((status = 204), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub async fn delete_calendar(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
     let id: CalendarId = id.parse().map_err(|e| Problem::bad_request(format!("{e}")))?;
-    let name = format!("calendar:{id}");
-    for (schedule, text) in app.store.schedules().await? {
-        if text.days().any(|days| *days == name) {
+    let (name, now_ms) = (format!("calendar:{id}"), now_ms());
+    for (schedule, versions) in app.store.schedule_histories().await? {
+        // Not only the newest version: an older one may still rule until the edit lock is over.
+        let rules = |index: usize| versions.get(index + 1).is_none_or(|next| next.effective_ms > now_ms);
+        let named =
+            |row: &VersionRow<ScheduleText>| row.value.as_ref().is_some_and(|text| text.days().any(|d| *d == name));
+        if versions.iter().enumerate().any(|(index, row)| rules(index) && named(row)) {
             return Err(Problem::conflict(format!("schedule {schedule} still names it")));
         }
     }

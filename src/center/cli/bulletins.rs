@@ -184,7 +184,13 @@ async fn perform(place: &Place, client: &Client, command: Bulletin) -> Result<()
             };
             let envelope = Envelope::sign(&approval, &key).map_err(|e| e.to_string())?;
             let which = Which { id: which.id, revision: Some(revision.revision) };
-            step(place, client, &which, "approve", json!({ "approval": envelope })).await
+            step(place, client, &which, "approve", json!({ "approval": envelope })).await?;
+            if highest == Priority::Emergency && valid_days > 1 {
+                eprintln!(
+                    "an approval for {valid_days} days does not pass the quiet hours; for an emergency at hand give --valid-days 1"
+                );
+            }
+            Ok(())
         }
     }
 }

@@ -340,8 +340,11 @@ async fn known_bulletins(client: &Client) -> Result<BTreeMap<String, Sound>, Str
 
 /// What was done, and what is worth knowing about it.
 fn told(saved: &Saved, done: &str) -> String {
-    let notes = saved.findings.iter().map(|finding| format!("! {}", finding.en));
-    std::iter::once(done.to_owned()).chain(notes).collect::<Vec<_>>().join("\n")
+    let wait_s = (saved.effective_ms - now_ms()) / 1000;
+    let waits =
+        format!("! what is about to play stays as it is for {} min; --at-once changes that too", (wait_s + 59) / 60);
+    let lines = std::iter::once(done.to_owned()).chain((saved.changed && wait_s > 0).then_some(waits));
+    lines.chain(saved.findings.iter().map(|finding| format!("! {}", finding.en))).collect::<Vec<_>>().join("\n")
 }
 
 fn many(count: usize, what: &str) -> String {

@@ -186,7 +186,7 @@ pub async fn area(place: &Place, command: Area) -> Result<(), String> {
                     ]);
                 }
                 let unsaid = areas.iter().all(|area| area.hours.is_empty());
-                let note = "\nno lawful hours were signed yet: nothing is planned outside 05:00-22:00 (Vietnam)";
+                let note = "\nno lawful hours were signed: nothing is planned outside 05:00-22:00 by Vietnam's clock";
                 format!("{table}{}", if unsaid { note } else { "" })
             })?;
         }
@@ -197,14 +197,24 @@ pub async fn area(place: &Place, command: Area) -> Result<(), String> {
             });
             let center: Value = client.get("/center").await?;
             let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            // What is signed here is taken from here where it can be: a server that lies must not choose the site or its clock.
+            let own = place.data.as_ref().and_then(|dir| DataDir::open(dir).ok()?.site().ok());
+            let site = own.as_ref().map_or_else(|| word(&center["site"]), |own| own.site.to_string());
+            let site_zone = own.map_or_else(|| word(&center["time_zone"]), |own| own.time_zone);
             let known: Option<Value> = client.get(&format!("/areas/{code}/hours")).await.ok();
+            // By the clock, so that a center restored from an older copy does not sign what speakers count as old.
+            let clock_version = now_ms().max(0) as u64 / 1000;
+            let known_version = known.and_then(|known| known["version"].as_u64()).unwrap_or(0);
+            if known_version > clock_version + 366 * 86_400 {
+                return Err(format!(
+                    "the center says that version {known_version} of these hours is in force, which cannot be; nothing was signed"
+                ));
+            }
             let statement = HoursStatement {
-                site: word(&center["site"]).parse().map_err(|e| format!("{e}"))?,
+                site: site.parse().map_err(|e| format!("{e}"))?,
                 area: code.clone(),
-                // By the clock, so that a center restored from an older copy does not sign what speakers count as old.
-                version: (now_ms().max(0) as u64 / 1000)
-                    .max(known.and_then(|known| known["version"].as_u64()).unwrap_or(0) + 1),
-                time_zone: time_zone.unwrap_or_else(|| word(&center["time_zone"])),
+                version: clock_version.max(known_version + 1),
+                time_zone: time_zone.unwrap_or(site_zone),
                 windows: windows.collect::<Result<_, _>>()?,
                 max_session_s: max_session_min.map(|minutes| minutes.saturating_mul(60)),
                 max_day_s: max_day_min.map(|minutes| minutes.saturating_mul(60)),
@@ -212,6 +222,12 @@ pub async fn area(place: &Place, command: Area) -> Result<(), String> {
             };
             // Said before the passphrase is asked for.
             Hours::new(&statement).map_err(|e| e.to_string())?;
+            eprintln!(
+                "to be signed: in {code} of {} sound is lawful at {} by the clock of {}",
+                statement.site,
+                allow.join(", "),
+                statement.time_zone
+            );
             let authority = keys::authority_key(place, authority.as_deref(), authority_passphrase_file.as_deref())?;
             let envelope = Envelope::sign(&statement, &authority).map_err(|e| e.to_string())?;
             client.send::<Value>(Method::PUT, &format!("/areas/{code}/hours"), &json!(envelope)).await?;
@@ -326,7 +342,7 @@ pub async fn speaker(place: &Place, command: Speaker) -> Result<(), String> {
 /// The part of a controller's configuration that only the center knows; the rest has defaults.
 fn controller_config(created: &SpeakerCreated, mqtt: &str) -> String {
     let identity = json!({
-        "identity": { "site": created.site, "speaker": created.speaker, "areas": created.areas, "authority": created.authority },
+        "identity": { "site": created.site, "speaker": created.speaker, "areas": created.areas, "authority": created.authority, "hours": created.hours },
         "center": { "mqtt": mqtt, "password": created.password },
     });
     let table = toml::to_string(&identity).unwrap_or_default();

@@ -16,7 +16,7 @@ use crate::domain::calendar::{CalendarText, Calendars};
 use crate::domain::fleet::Fleet;
 use crate::domain::ids::{BulletinId, CalendarId, OccurrenceId, ProgrammeId, ScheduleId, SpeakerId};
 use crate::domain::programme::{ProgrammeText, SoundKind};
-use crate::domain::schedule::rule::When;
+use crate::domain::schedule::rule::{Start, When};
 use crate::domain::schedule::{MAX_STARTS, Schedule, ScheduleText};
 use crate::domain::sentence::{Explanation, clock, explain};
 use crate::domain::series::{History, Series};
@@ -26,7 +26,7 @@ use crate::domain::timetable::{Expanded, Piece, Timetable, Why, Window, timetabl
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Finding {
     /// displaced, cut_short, interrupted, delayed, nothing_to_play, not_approved, does_not_fit, session_too_long, quiet_hours, day_full,
-    /// version_missing, relay_not_approved, repeated, idle_exception, never_plays, reaches_nobody, locked.
+    /// version_missing, relay_not_approved, repeated, idle_exception, never_plays, reaches_nobody, locked, too_late.
     pub code: String,
     /// The schedule that it is about.
     pub schedule: String,
@@ -53,8 +53,10 @@ pub async fn consider(app: &App, edits: Edits, now_ms: i64) -> Result<Vec<Findin
     let zone = app.site.time_zone.parse().unwrap_or(chrono_tz::UTC);
     let mut world = material.world.clone();
     let mut findings = vec![];
-    let edited: BTreeSet<ScheduleId> = edits.schedules.keys().cloned().collect();
-    let mut about = edited.clone();
+    let mut about: BTreeSet<ScheduleId> = edits.schedules.keys().cloned().collect();
+    // What is just as it was is not told to its face again.
+    let changed = edits.schedules.iter().filter(|(_, version)| version.is_some());
+    let edited: BTreeSet<ScheduleId> = changed.map(|(id, _)| id.clone()).collect();
     let mut schedules = app.store.schedule_histories().await?;
     let calendars = if edits.calendars.is_empty() {
         material.calendars.clone()
@@ -80,7 +82,7 @@ pub async fn consider(app: &App, edits: Edits, now_ms: i64) -> Result<Vec<Findin
         let effective_ms = rows.last().map_or(now_ms, |last| last.effective_ms);
         let series = one_series(id, rows, &calendars);
         if edited.contains(id) {
-            own_findings(&series, now_ms, effective_ms, zone, &mut findings);
+            tokio::task::block_in_place(|| own_findings(&series, now_ms, effective_ms, zone, &mut findings));
         }
         world.series.retain(|known| known.id != *id);
         let place = world.series.partition_point(|known| known.id < *id);
@@ -150,6 +152,14 @@ fn own_findings(series: &Series, now_ms: i64, effective_ms: i64, zone: Tz, findi
     let before = series.history.versions.iter().rev().nth(1).and_then(|version| version.value.as_deref());
     if let Some(before) = before.filter(|_| effective_ms > now_ms) {
         let kept = before.rule.starts(now_ms, effective_ms, MAX_STARTS);
+        let late = schedule.rule.starts(now_ms, effective_ms, MAX_STARTS);
+        let new = |start: &&Start| !kept.iter().any(|old| old.start_ms == start.start_ms);
+        if let Some(first) = late.iter().find(new) {
+            let (at, from) = (clock(first.start_ms, now_ms, zone), clock(effective_ms, now_ms, zone));
+            let vi = format!("«{title}» lúc {at} không kịp: thay đổi có hiệu lực từ {from}");
+            let en = format!("“{title}” at {at} comes too soon: the change counts from {from} on");
+            tell("too_late", Some(first.start_ms), 1, vi, en);
+        }
         if let Some(first) = kept.first() {
             let until = clock(effective_ms, now_ms, zone);
             let vi = format!("«{title}» sắp đến giờ: các lượt phát trước {until} giữ nguyên như cũ");

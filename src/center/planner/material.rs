@@ -191,13 +191,13 @@ fn history<A, B>(rows: Vec<VersionRow<A>>, mut read: impl FnMut(A) -> Option<B>)
     for row in rows {
         history.versions.retain(|version: &Version<B>| version.effective_ms < row.effective_ms);
         let value = row.value.and_then(&mut read).map(Arc::new);
-        history.versions.push(Version { made_ms: row.made_ms, effective_ms: row.effective_ms, value });
+        let (made_ms, effective_ms, ends_now) = (row.made_ms, row.effective_ms, row.ends_now);
+        history.versions.push(Version { made_ms, effective_ms, value, ends_now });
     }
     history
 }
 
 pub fn one_series(id: &ScheduleId, rows: Vec<VersionRow<ScheduleText>>, calendars: &Calendars) -> Series {
-    let ended_ms = rows.last().filter(|row| row.ends_now && row.value.is_none()).map(|row| row.effective_ms);
     let read = |text: ScheduleText| match Schedule::new(id.clone(), &text, calendars) {
         Ok(schedule) => Some(schedule),
         Err(error) => {
@@ -205,7 +205,7 @@ pub fn one_series(id: &ScheduleId, rows: Vec<VersionRow<ScheduleText>>, calendar
             None
         }
     };
-    Series { id: id.clone(), history: history(rows, read), ended_ms }
+    Series { id: id.clone(), history: history(rows, read) }
 }
 
 fn series(rows: Histories<ScheduleId, ScheduleText>, calendars: &Calendars) -> Vec<Arc<Series>> {

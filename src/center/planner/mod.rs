@@ -47,8 +47,8 @@ pub struct Planning {
     fleet: Fleet,
     /// [`Material::statements`] then.
     statements: [u8; 32],
-    /// Number and time of making of each speaker's newest plan, once they were read.
-    newest: Option<BTreeMap<SpeakerId, (u64, i64)>>,
+    /// Number, time of making and end of each speaker's newest plan, once they were read.
+    newest: Option<BTreeMap<SpeakerId, (u64, i64, i64)>>,
     /// Whose timetable has changed since plans were last made; `None` = nothing is known, the stored plans decide.
     pending: Option<BTreeSet<SpeakerId>>,
 }
@@ -119,7 +119,8 @@ pub async fn plan_all(app: &App, now_ms: i64) -> Result<usize, PlanError> {
     let planning = tokio::task::block_in_place(|| refresh(&mut guard, &material, now_ms));
     if planning.newest.is_none() {
         let numbers = app.store.newest_numbers().await?;
-        let newest = numbers.into_iter().map(|(speaker, number, made_ms)| (speaker, (number, made_ms)));
+        let newest =
+            numbers.into_iter().map(|(speaker, number, made_ms, until_ms)| (speaker, (number, made_ms, until_ms)));
         planning.newest = Some(newest.collect());
     }
     let numbers = planning.newest.clone().unwrap_or_default();
@@ -129,13 +130,15 @@ pub async fn plan_all(app: &App, now_ms: i64) -> Result<usize, PlanError> {
         let newest = numbers.get(id).copied();
         // A center that was restored from an older copy must go beyond what the speaker has accepted since.
         let accepted = speaker.detail.as_ref().and_then(|detail| detail.plan).filter(|n| *n < HIGHEST_BELIEVED);
-        let behind = accepted > newest.map(|(number, _)| number);
-        let old = newest.is_none_or(|(_, made_ms)| now_ms - made_ms >= RENEW_MS);
+        let behind = accepted > newest.map(|(number, ..)| number);
+        // A plan that had to be short is renewed as much sooner.
+        let old =
+            newest.is_none_or(|(_, made_ms, until_ms)| now_ms - made_ms >= RENEW_MS.min((until_ms - made_ms) / 2));
         if !behind && !old && changed.as_ref().is_some_and(|changed| !changed.contains(id)) {
             continue;
         }
         let Some((profile, table)) = planning.fleet.of(id) else { continue };
-        let number = accepted.max(newest.map(|(number, _)| number)).unwrap_or(0) + 1;
+        let number = accepted.max(newest.map(|(number, ..)| number)).unwrap_or(0) + 1;
         // Where nothing is known to have changed the stored plan decides: a restart must not renumber every plan.
         let compare = !behind && !old && changed.is_none();
         due.push((compare, Due { speaker, profile, table, stored: None, number }));
@@ -169,12 +172,18 @@ async fn make_and_store(
         }
         // Those of one profile beside each other, since they share what is worked out.
         batch.sort_by(|a, b| a.profile.cmp(&b.profile));
-        let rows = tokio::task::block_in_place(|| make_all(app, material, &batch, now_ms));
+        let (rows, failed) = tokio::task::block_in_place(|| make_all(app, material, &batch, now_ms));
+        if !failed.is_empty()
+            && let Some(pending) = app.planning.lock().await.as_mut().and_then(|planning| planning.pending.as_mut())
+        {
+            // Tried again in the next round.
+            pending.extend(failed);
+        }
         if !rows.is_empty() {
             app.store.add_plans(&rows).await?;
             let mut guard = app.planning.lock().await;
             if let Some(newest) = guard.as_mut().and_then(|planning| planning.newest.as_mut()) {
-                newest.extend(rows.iter().map(|row| (row.speaker.clone(), (row.number, row.made_ms))));
+                newest.extend(rows.iter().map(|row| (row.speaker.clone(), (row.number, row.made_ms, row.until_ms))));
             }
             made += rows.len();
         }
@@ -182,23 +191,37 @@ async fn make_and_store(
     Ok(made)
 }
 
-/// Makes the plans of a batch on all threads. One speaker's trouble does not keep the others from their plans.
-fn make_all(app: &App, material: &Material, batch: &[Due<'_>], now_ms: i64) -> Vec<PlanRow> {
-    let make = |part: &[Due<'_>]| -> Vec<PlanRow> {
+/// Makes the plans of a batch on all threads, and names the speakers for which that failed. One speaker's trouble does not keep the
+/// others from their plans.
+fn make_all(app: &App, material: &Material, batch: &[Due<'_>], now_ms: i64) -> (Vec<PlanRow>, Vec<SpeakerId>) {
+    let make = |part: &[Due<'_>]| -> (Vec<PlanRow>, Vec<SpeakerId>) {
         let mut shared: Option<(Arc<Profile>, Draft)> = None;
-        let mut rows = vec![];
+        let (mut rows, mut failed) = (vec![], vec![]);
         for one in part {
             match make_one(app, material, one, &mut shared, now_ms) {
                 Ok(row) => rows.extend(row),
-                Err(error) => warn!("{error}"),
+                Err(error) => {
+                    warn!("{error}");
+                    failed.push(one.speaker.id.clone());
+                }
             }
         }
-        rows
+        (rows, failed)
     };
     let share = batch.len().div_ceil(threads()).max(1);
     std::thread::scope(|scope| {
-        let workers: Vec<_> = batch.chunks(share).map(|part| scope.spawn(|| make(part))).collect();
-        workers.into_iter().filter_map(|worker| worker.join().ok()).flatten().collect()
+        let workers: Vec<_> = batch.chunks(share).map(|part| (part, scope.spawn(|| make(part)))).collect();
+        let (mut rows, mut failed) = (vec![], vec![]);
+        for (part, worker) in workers {
+            match worker.join() {
+                Ok((made, not_made)) => {
+                    rows.extend(made);
+                    failed.extend(not_made);
+                }
+                Err(_) => failed.extend(part.iter().map(|one| one.speaker.id.clone())),
+            }
+        }
+        (rows, failed)
     })
 }
 

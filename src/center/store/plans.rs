@@ -41,16 +41,18 @@ impl Store {
         Ok(())
     }
 
-    /// Number and time of making of every speaker's newest plan; the plans themselves are read one by one.
-    pub async fn newest_numbers(&self) -> Result<Vec<(SpeakerId, u64, i64)>, StoreError> {
+    /// Number, time of making and end of every speaker's newest plan; the plans themselves are read one by one.
+    pub async fn newest_numbers(&self) -> Result<Vec<(SpeakerId, u64, i64, i64)>, StoreError> {
         let rows = sqlx::query(
-            "select speaker, number, made_ms from plans p \
+            "select speaker, number, made_ms, until_ms from plans p \
              where number = (select max(number) from plans n where n.speaker = p.speaker) order by speaker",
         )
         .fetch_all(&self.pool)
         .await?;
         rows.iter()
-            .map(|row| Ok((parsed(row.try_get(0)?)?, row.try_get::<i64, _>(1)? as u64, row.try_get(2)?)))
+            .map(|row| {
+                Ok((parsed(row.try_get(0)?)?, row.try_get::<i64, _>(1)? as u64, row.try_get(2)?, row.try_get(3)?))
+            })
             .collect()
     }
 

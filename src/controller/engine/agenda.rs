@@ -1,6 +1,7 @@
 //! What is to be played next, what is being played, and the account of what was not.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::{Effect, Engine, Now, rounded_up, unix_ms};
@@ -12,6 +13,7 @@ use crate::domain::DAY_MS;
 use crate::domain::approval::Denial;
 use crate::domain::ids::{BulletinId, MediaHash, OccurrenceId};
 use crate::domain::plan::{MAX_WINDOW_MS, MediaRef, PlannedItem, PlannedOccurrence};
+use crate::domain::priority::Priority;
 use crate::domain::record::{Evidence, Outcome, PlaybackRecord, Reason};
 use crate::protocol::trust::VerifiedPlan;
 
@@ -34,6 +36,9 @@ pub(super) struct Agenda {
     entries: Vec<Entry>,
     /// What the player has: what sounds, and what follows it.
     on: Vec<Current>,
+    /// The files in the order of their use, as they were when there were so many entries.
+    uses: Vec<MediaHash>,
+    uses_of: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -120,12 +125,17 @@ impl Agenda {
     /// Takes a new plan's occurrences, keeping those older ones that it does not speak for. Gives what becomes of those that are on.
     pub fn replace(&mut self, plan: &Arc<VerifiedPlan>) -> Vec<Effect> {
         let new = plan.plan();
-        self.entries.retain(|entry| !new.speaks_for(entry.occurrence.start_ms, entry.occurrence.end_ms));
+        // The newest plan has the word about all that is to come, also about what lies beyond its end.
+        let is_past =
+            |one: &PlannedOccurrence| one.start_ms < new.until_ms && !new.speaks_for(one.start_ms, one.end_ms);
+        self.entries.retain(|entry| is_past(&entry.occurrence));
         self.entries.extend(new.occurrences.iter().map(|occurrence| Entry {
             occurrence: occurrence.clone(),
             plan: plan.clone(),
             checked: false,
         }));
+        self.entries.sort_by_key(|entry| entry.occurrence.start_ms);
+        self.uses_of = usize::MAX;
         let spoken_for = |current: &&mut Current| {
             let on_air = &current.entry.occurrence;
             new.speaks_for(on_air.start_ms, on_air.end_ms)
@@ -172,11 +182,15 @@ impl Agenda {
         refs.filter(|media| seen.insert(media.hash)).cloned().collect()
     }
 
-    /// The files in the order in which they are needed.
-    pub fn next_uses(&self) -> Vec<MediaHash> {
-        let mut seen = BTreeSet::new();
-        let uses = self.entries.iter().flat_map(|entry| entry.occurrence.items.iter().map(|item| item.media));
-        uses.filter(|media| seen.insert(*media)).collect()
+    /// The files in the order in which they are needed; worked out anew when the agenda has changed.
+    pub fn next_uses(&mut self) -> &[MediaHash] {
+        if self.uses_of != self.entries.len() {
+            let mut seen = BTreeSet::new();
+            let uses = self.entries.iter().flat_map(|entry| entry.occurrence.items.iter().map(|item| item.media));
+            self.uses = uses.filter(|media| seen.insert(*media)).collect();
+            self.uses_of = self.entries.len();
+        }
+        &self.uses
     }
 }
 
@@ -225,6 +239,9 @@ impl Engine {
         let content_end_ms = occurrence.content_end_ms();
         let over =
             now_ms > content_end_ms.min(occurrence.end_ms) - WORTH_JOINING_MS.min(content_end_ms - occurrence.start_ms);
+        if now_ms >= occurrence.start_ms - LEAD_MS && self.day_is_full(occurrence, plan) {
+            return if now_ms >= occurrence.start_ms { Decision::Miss(Reason::QuietHours) } else { Decision::Wait };
+        }
         let permitted: Vec<_> = occurrence.items.iter().filter(|item| plan.permits(occurrence, item).is_ok()).collect();
         if permitted.is_empty() {
             let denial = occurrence.items.iter().find_map(|item| plan.permits(occurrence, item).err());
@@ -241,6 +258,21 @@ impl Engine {
         let all = ready == permitted.len();
         let last_call = now_ms >= occurrence.start_ms - LAST_CALL_MS;
         if self.output_working && (all || (ready > 0 && last_call)) { Decision::Play } else { Decision::Wait }
+    }
+
+    /// Whether what has sounded on that day, by this board's own account, leaves no room for this; emergencies do not count.
+    fn day_is_full(&self, occurrence: &PlannedOccurrence, plan: &VerifiedPlan) -> bool {
+        let length_ms = occurrence.content_end_ms() - occurrence.start_ms;
+        let sounded_ms = |day: &Range<i64>| -> i64 {
+            let of_day = self.plays.values().filter(|play| !play.emergency && day.contains(&play.record.start_ms));
+            let heard = |play: &Play| match play.begun {
+                true => play.record.end_ms - play.record.start_ms,
+                false => play.record.heard_ms,
+            };
+            of_day.filter(|play| play.record.occurrence != occurrence.id).map(heard).sum()
+        };
+        occurrence.priority < Priority::Emergency
+            && plan.days_of(occurrence.start_ms).any(|(day, limit_ms)| sounded_ms(&day) + length_ms > limit_ms)
     }
 
     /// The reason for an occurrence that is over and of which nothing sounded.
@@ -314,7 +346,8 @@ impl Engine {
         let mut record = self.blank(occurrence, number, Outcome::Missed, Some(Reason::Interrupted));
         record.evidence = Evidence::ContentReady;
         record.clock_error_us = Some(rounded_up(clock.error_ns));
-        let play = Play { record, begun: true, acknowledged: false };
+        let emergency = occurrence.priority == Priority::Emergency;
+        let play = Play { record, begun: true, acknowledged: false, emergency };
         tracing::info!("{} is prepared, {} ms before its start", occurrence.id, occurrence.start_ms - now_ms);
         effects.push(Effect::SavePlay(Box::new(play.clone())));
         effects.push(Effect::Play(session));

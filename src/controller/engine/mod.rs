@@ -154,7 +154,11 @@ struct Link {
 
 impl Engine {
     /// A controller that has just started, with what its store held.
-    pub fn new(anchor: Anchor, limits: Limits, contents: Contents, now: Now) -> (Self, Vec<Effect>) {
+    pub fn new(mut anchor: Anchor, limits: Limits, contents: Contents, now: Now) -> (Self, Vec<Effect>) {
+        for (area, version) in &contents.counters.hours {
+            let known = anchor.hours.entry(area.clone()).or_default();
+            *known = (*known).max(*version);
+        }
         let mut engine = Self {
             anchor,
             limits,
@@ -244,7 +248,7 @@ impl Engine {
         self.run_agenda(now, effects);
         if self.link.connected {
             self.probe_clock(now, effects);
-            self.library.want(&self.anchor, &self.agenda.next_uses(), self.limits.quota_bytes, now.mono_ns, effects);
+            self.library.want(&self.anchor, self.agenda.next_uses(), self.limits.quota_bytes, now.mono_ns, effects);
             self.send_report(now, effects);
             self.send_state(now, effects);
         }
@@ -283,15 +287,16 @@ impl Engine {
         } else {
             self.counters.highest_plan.checked_sub(1)
         };
-        let verified = trust::verify(&bytes, &self.anchor, refuse_to, now_ms).and_then(|plan| {
-            self.plan.as_ref().map_or(Ok(()), |in_force| plan.keeps_hours_of(in_force)).map(|()| plan)
-        });
-        match verified {
+        match trust::verify(&bytes, &self.anchor, refuse_to, now_ms) {
             Ok(plan) => {
                 self.counters.highest_plan = plan.plan().number;
+                for (area, version) in plan.hours_versions() {
+                    self.anchor.hours.insert(area.clone(), version);
+                    self.counters.hours.insert(area.clone(), version);
+                }
                 self.plan_refused = None;
                 info!("plan {} accepted: {} occurrences", plan.plan().number, plan.plan().occurrences.len());
-                effects.push(Effect::SavePlan { bytes, counters: self.counters });
+                effects.push(Effect::SavePlan { bytes, counters: self.counters.clone() });
                 self.adopt(plan, effects);
             }
             Err(trust::Refusal::Replayed { offered, accepted }) if Some(offered) == in_force && offered == accepted => {
@@ -452,7 +457,8 @@ impl Engine {
             record.outcome,
             record.reason.map_or(String::new(), |r| format!(" ({r:?})"))
         );
-        let play = Play { record, begun: false, acknowledged: false };
+        let emergency = self.plays.get(&record.occurrence).is_some_and(|play| play.emergency);
+        let play = Play { record, begun: false, acknowledged: false, emergency };
         effects.push(Effect::SavePlay(Box::new(play.clone())));
         self.plays.insert(play.record.occurrence.clone(), play);
         self.link.next_report_mono_ns = 0;

@@ -3,6 +3,7 @@
 //! Runs on a thread of its own, which may wait for the disk and the decoder. A session's files are hashed before they are decoded:
 //! what is not what was approved stays silent and is reported. A device that goes away is looked for until it comes back.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -280,15 +281,22 @@ impl Running {
     /// Hashes every file; those that are not what they should be lose their place and are named.
     fn verify(&mut self, files: &Files) -> Vec<MediaHash> {
         let mut corrupt = vec![];
+        // A filler may stand in a session a hundred times; its file is hashed once.
+        let mut known: BTreeMap<MediaHash, bool> = BTreeMap::new();
         for item in &mut self.session.items {
-            let Some(hash) = &item.file else { continue };
-            let path = files(hash);
-            if hash_file(&path).is_ok_and(|found| found == *hash) {
-                continue;
+            let Some(hash) = item.file else { continue };
+            let good = *known.entry(hash).or_insert_with(|| {
+                let path = files(&hash);
+                let good = hash_file(&path).is_ok_and(|found| found == hash);
+                if !good {
+                    warn!("{} is not what was approved; it will not sound", path.display());
+                    corrupt.push(hash);
+                }
+                good
+            });
+            if !good {
+                item.file = None;
             }
-            warn!("{} is not what was approved; it will not sound", path.display());
-            corrupt.push(*hash);
-            item.file = None;
         }
         corrupt
     }

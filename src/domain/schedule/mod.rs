@@ -180,6 +180,8 @@ fn wrong(field: &'static str, value: impl fmt::Display, problem: impl fmt::Displ
 
 /// Most occurrences of one rule that anything here asks for: one every ten seconds for a fortnight.
 pub const MAX_STARTS: usize = (14 * DAY_MS / 10_000) as usize;
+/// Longest title of a schedule or programme in characters.
+pub const MAX_TITLE: usize = 200;
 const MAX_REPEATS: u32 = 100;
 const MAX_REPEATED_A_DAY: usize = 8640;
 const DEFAULT_WAIT_S: u32 = 1800;
@@ -218,6 +220,14 @@ impl Schedule {
         let owner = text.area.as_deref().map(|code| {
             code.parse().map_err(|e| wrong("area", code, format!("{e}; write an area code such as \"24133\"")))
         });
+        if text.title.chars().count() > MAX_TITLE || text.title.contains(char::is_control) {
+            let shown: String = text.title.chars().take(40).collect();
+            return Err(wrong(
+                "title",
+                shown,
+                "at most 200 characters in one line; write for example \"Phát thanh buổi sáng\"",
+            ));
+        }
         Ok(Self {
             title: if text.title.trim().is_empty() { id.to_string() } else { text.title.trim().to_owned() },
             rule: rule(text, calendars)?,

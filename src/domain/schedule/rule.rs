@@ -76,6 +76,8 @@ pub struct Start {
     pub programme: Option<usize>,
     /// What the rule's clock said, where the zone skips that time too.
     wall: NaiveDateTime,
+    /// An exception put it here.
+    excepted: bool,
 }
 
 /// No local clock differs from UTC, and no gap is longer, than this.
@@ -105,7 +107,8 @@ impl Rule {
         if !self.exceptions.is_empty() {
             self.except(&mut starts, from_ms, until_ms, most);
         }
-        starts.sort_unstable();
+        // Where two fall together, what an exception says is what was meant.
+        starts.sort_unstable_by_key(|start| (start.start_ms, !start.excepted, start.nominal_ms));
         starts.dedup_by_key(|start| start.start_ms);
         starts.truncate(most);
         starts
@@ -139,7 +142,7 @@ impl Rule {
                     let start_ms = first_ms.saturating_add(turn.saturating_mul(self.every_ms));
                     if (from_ms..until_ms).contains(&start_ms) {
                         let wall = if turn == 0 { wall } else { self.local(start_ms).unwrap_or(wall) };
-                        starts.push(Start { start_ms, nominal_ms: start_ms, programme, wall });
+                        starts.push(Start { start_ms, nominal_ms: start_ms, programme, wall, excepted: false });
                     }
                 }
                 starts.len() <= enough.saturating_mul(2)
@@ -200,12 +203,14 @@ impl Rule {
                     _ => continue,
                 },
                 Exception::Extra { at, programme } => {
-                    (*at, *programme, instant(self.time_zone, *at).timestamp_millis())
+                    // Beside an occurrence of the series, even if that was moved away, it has a name of its own.
+                    let taken = i64::from(!self.meant(When::Instant(*at), most).is_empty());
+                    (*at, *programme, instant(self.time_zone, *at).timestamp_millis() + taken)
                 }
             };
             let start_ms = instant(self.time_zone, to).timestamp_millis();
             if (from_ms..until_ms).contains(&start_ms) {
-                starts.push(Start { start_ms, nominal_ms: nominal, programme, wall: to });
+                starts.push(Start { start_ms, nominal_ms: nominal, programme, wall: to, excepted: true });
             }
         }
     }

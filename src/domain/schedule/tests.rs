@@ -273,3 +273,17 @@ fn a_refused_field_is_named_with_something_that_works() {
     check(&|t| t.volume_db = Some(3.0), &["volume_db", "3"]);
     check(&|t| t.targets = vec!["Hà Nội".into()], &["targets", "24133"]);
 }
+
+#[test]
+fn an_extra_in_the_place_of_one_that_was_moved_has_a_name_of_its_own() {
+    let toml = "at = [\"05:00\"]\nprogramme = \"p\"\nexceptions = [{ at = \"2026-11-23T05:00\", move_to = \"2026-11-23T06:00\" }, \
+        { extra = \"2026-11-23T05:00\", programme = \"q\" }, { extra = \"2026-11-24T05:00\", programme = \"q\" }]";
+    let text: ScheduleText = toml::from_str(toml).unwrap();
+    let schedule = Schedule::new("s".parse().unwrap(), &text, &Calendars::default()).unwrap();
+    let all = schedule.rule.starts(ms("2026-11-23T00:00:00+07:00"), ms("2026-11-25T00:00:00+07:00"), 100);
+    let first_ms = ms("2026-11-23T05:00:00+07:00");
+    let told: Vec<_> =
+        all.iter().map(|start| (start.start_ms - first_ms, start.nominal_ms - first_ms, start.programme)).collect();
+    let day_ms = 86_400_000;
+    assert_eq!(told, [(0, 1, Some(0)), (3_600_000, 0, None), (day_ms, day_ms + 1, Some(0))]);
+}

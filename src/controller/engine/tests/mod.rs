@@ -1,5 +1,7 @@
 //! Two weeks in milliseconds: the engine with a clock of our own and a player that does what it is told.
 
+mod lawful;
+
 use crate::controller::clock::Bound;
 use crate::controller::engine::{Effect, Engine, Event, Limits, Now};
 use crate::controller::player::{PlayerEvent, Summary};
@@ -33,6 +35,7 @@ struct Board {
     chunks: Bitmap,
     starts: u64,
     highest: u64,
+    hours: std::collections::BTreeMap<crate::domain::ids::AreaCode, u64>,
     begun: Vec<OccurrenceId>,
     sent: Vec<(String, Vec<u8>)>,
     /// Whether the player finishes what it is given.
@@ -45,6 +48,7 @@ fn anchor() -> Anchor {
         speaker: "a".parse().unwrap(),
         areas: vec!["66".parse().unwrap()],
         authority: key(1).public(),
+        hours: Default::default(),
     }
 }
 
@@ -160,6 +164,7 @@ impl Board {
             chunks: Bitmap::with_len(describe(media_hash(MEDIA), MEDIA).chunks.len()),
             starts: 0,
             highest: 0,
+            hours: Default::default(),
             begun: vec![],
             sent: vec![],
             player_works: true,
@@ -174,6 +179,7 @@ impl Board {
         let mut contents = Contents { plan: self.plan.clone(), plays: self.plays.clone(), ..Contents::default() };
         contents.counters.starts = self.starts;
         contents.counters.highest_plan = self.highest;
+        contents.counters.hours = self.hours.clone();
         let (engine, effects) = Engine::new(anchor(), limits(), contents, now(self.now_ms, self.clock));
         self.engine = engine;
         self.perform(effects);
@@ -192,7 +198,7 @@ impl Board {
         for effect in effects {
             match effect {
                 Effect::SavePlan { bytes, counters } => {
-                    (self.plan, self.highest) = (Some(bytes), counters.highest_plan)
+                    (self.plan, self.highest, self.hours) = (Some(bytes), counters.highest_plan, counters.hours)
                 }
                 Effect::SavePlay(play) => {
                     self.plays.insert(play.record.occurrence.clone(), *play);
@@ -603,77 +609,4 @@ fn hostile_messages_change_nothing() {
     }
     board.pass(1_000, 100);
     assert!(board.plays.is_empty() && board.plan.is_none());
-}
-
-/// 03:15 in Vietnam, in the night after `T0_MS`.
-const NIGHT_MS: i64 = 1_795_032_900_000;
-
-#[test]
-fn nothing_wakes_a_commune_whatever_the_center_signs() {
-    // The first: nothing was ever said, so the built-in night holds. The second: the authority's hours do.
-    let cases: [(&[HoursStatement], &str); 2] = [(&[], "built in"), (&[hours(1, "05:00", "20:00")], "signed")];
-    for (hours, name) in cases {
-        let mut board = Board::new();
-        board.whole = true;
-        let evening_ms = T0_MS + 60_000;
-        let occurrences = vec![occurrence("s", evening_ms), occurrence("s", NIGHT_MS)];
-        board.offer(plan_with(1, T0_MS, occurrences, hours));
-        board.pass(NIGHT_MS - T0_MS + 120_000, 1_000);
-        assert_eq!(board.outcome("s", evening_ms), (Outcome::Played, None), "{name}");
-        assert_eq!(board.outcome("s", NIGHT_MS), (Outcome::Missed, Some(Reason::QuietHours)), "{name}");
-    }
-}
-
-#[test]
-fn lawful_hours_are_not_lifted_by_leaving_them_out_or_by_older_ones() {
-    let mut board = Board::new();
-    let refused = |board: &mut Board, number: u64, hours: &[HoursStatement]| {
-        board.offer(plan_with(number, T0_MS, vec![], hours));
-        board.engine.plan_refused.clone()
-    };
-    assert_eq!(refused(&mut board, 1, &[hours(2, "05:00", "21:00")]), None);
-    let elsewhere = HoursStatement { area: "01".parse().unwrap(), ..hours(9, "00:00", "24:00") };
-    for (number, offered) in [(2, vec![]), (3, vec![hours(1, "00:00", "24:00")]), (4, vec![elsewhere])] {
-        let told = refused(&mut board, number, &offered).unwrap_or_default();
-        assert!(told.contains("lawful hours of area 66"), "plan {number}: {told:?}");
-    }
-    // Not after a restart either; and what the authority says anew counts.
-    board.restart();
-    assert!(refused(&mut board, 5, &[]).is_some());
-    assert_eq!(refused(&mut board, 6, &[hours(3, "00:00", "24:00")]), None);
-}
-
-#[test]
-fn what_is_on_the_air_gives_way_where_a_new_plan_says_so() {
-    let mut board = Board::new();
-    (board.whole, board.player_works) = (true, false);
-    let start_ms = T0_MS + 60_000;
-    let item = |at_ms: i64, skip_ms: i64, duration_ms: i64| PlannedItem {
-        at_ms,
-        skip_ms,
-        duration_ms,
-        ..occurrence("s", start_ms).items[0].clone()
-    };
-    let with = |id: OccurrenceId, start_ms: i64, items: Vec<PlannedItem>| {
-        let end_ms = start_ms + items.iter().map(|item| item.at_ms + item.duration_ms).max().unwrap();
-        PlannedOccurrence { id, start_ms, end_ms, items, ..occurrence("s", start_ms) }
-    };
-    let id = occurrence("s", start_ms).id;
-    let whole = with(id.clone(), start_ms, vec![item(0, 0, 10_000), item(10_000, 0, 10_000)]);
-    board.offer(plan(1, T0_MS, vec![whole.clone()]));
-    board.pass(61_000, 100);
-    board.on(Event::Player(PlayerEvent::Sounding { occurrence: id.clone(), first_mono_ns: mono_ns(start_ms) }));
-    // Something urgent from the sixth second on; the rest follows it as a second part.
-    let (urgent, rest) =
-        (occurrence("urgent", start_ms + 6_000), OccurrenceId::part(&"s".parse().unwrap(), start_ms, 2));
-    let first = with(id.clone(), start_ms, vec![item(0, 0, 6_000)]);
-    let second = with(rest, start_ms + 16_000, vec![item(0, 6_000, 4_000), item(4_000, 0, 10_000)]);
-    let payload = plan(2, board.now_ms, vec![first, urgent.clone(), second]);
-    let effects = board.engine.on(now(board.now_ms, true), Event::Message { topic: down(Down::Plan), payload });
-    assert!(effects.contains(&Effect::Trim { occurrence: id.clone(), ms: 6_000 }), "{effects:?}");
-    // A plan that moves it elsewhere cannot take back what has sounded, but the urgent one still has the air.
-    let later = with(id.clone(), start_ms + 60_000, whole.items.clone());
-    let payload = plan(3, board.now_ms, vec![urgent, later]);
-    let effects = board.engine.on(now(board.now_ms, true), Event::Message { topic: down(Down::Plan), payload });
-    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Stop(_))), "it is trimmed already: {effects:?}");
 }
