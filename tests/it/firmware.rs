@@ -246,6 +246,7 @@ fn controller_toml_holds_the_agreed_keys() {
         ("identity.speaker", "\"cum-loa-01\""),
         ("identity.areas", "[\"66\", \"24133\"]"),
         ("identity.authority", "\"BASE64 of the 32-byte Ed25519 public key\""),
+        ("identity.hours", "{ \"66\" = 1795000000 }"),
         ("center.mqtt", "\"mqtt://127.0.0.1:1883\""),
         ("center.password", "\"\""),
         ("store.dir", "\"/var/lib/loaxa\""),
