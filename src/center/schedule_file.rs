@@ -97,6 +97,13 @@ const EXAMPLES: [(&str, &str); 19] = [
     ("days", "days = [\"2026-09-05..2027-05-31\"]"),
 ];
 
+/// A line that works for a field, or for the one that was probably meant.
+pub fn example_for(key: &str) -> Option<&'static str> {
+    let near = |name: &str| key.len() > 2 && (name.starts_with(key) || key.starts_with(name));
+    let found = EXAMPLES.iter().find(|(name, _)| *name == key).or_else(|| EXAMPLES.iter().find(|(name, _)| near(name)));
+    found.map(|(_, example)| *example)
+}
+
 /// What is wrong, with the line it is in, and a line that works.
 fn explained(error: &toml::de::Error, text: &str) -> String {
     let told = one_line(error, text);
@@ -104,12 +111,10 @@ fn explained(error: &toml::de::Error, text: &str) -> String {
     let before = text.get(..start).unwrap_or_default();
     let line = text.lines().nth(before.matches('\n').count()).unwrap_or_default().trim();
     let key = line.split(['=', ' ']).next().unwrap_or_default();
-    let near = |name: &str| name == key || (key.len() > 2 && (name.starts_with(key) || key.starts_with(name)));
-    let example =
-        EXAMPLES.iter().find(|(name, _)| *name == key).or_else(|| EXAMPLES.iter().find(|(name, _)| near(name)));
+    let example = example_for(key);
     let shown: String = line.chars().take(120).collect();
     match example {
-        Some((_, example)) => format!("{told}, in {shown:?}; write for example {example}"),
+        Some(example) => format!("{told}, in {shown:?}; write for example {example}"),
         None => format!("{told}, in {shown:?}"),
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use tracing::error;
 
 use crate::center::planner::PlanError;
+use crate::center::schedule_file::example_for;
 use crate::center::store::StoreError;
 
 /// A problem as it goes over the wire.
@@ -85,5 +86,15 @@ pub async fn as_problem(response: Response) -> Response {
         return response;
     }
     let detail = axum::body::to_bytes(response.into_body(), 64 * 1024).await.unwrap_or_default();
-    Problem::new(status, String::from_utf8_lossy(&detail).trim()).into_response()
+    let detail = String::from_utf8_lossy(&detail).trim().to_owned();
+    let example = detail.split_once("target type: ").and_then(|(_, what)| field_of(what)).and_then(example_for);
+    let detail = example.map_or(detail.clone(), |example| format!("{detail}; write as in TOML {example}"));
+    Problem::new(status, detail).into_response()
+}
+
+/// The field that a refusal of the JSON reader is about: the end of its path, or the one that it does not know.
+fn field_of(what: &str) -> Option<&str> {
+    let unknown = what.split_once("unknown field `").and_then(|(_, rest)| rest.split_once('`')).map(|(field, _)| field);
+    let path = what.split_once(": ").map(|(path, _)| path.rsplit('.').next().unwrap_or(path));
+    unknown.or(path.map(|field| field.split('[').next().unwrap_or(field)))
 }

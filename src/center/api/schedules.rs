@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use super::Problem;
 use crate::center::app::{App, Change, now_ms};
 use crate::center::planner::check::{self, Edits, Finding};
-use crate::center::store::VersionRow;
+use crate::center::store::{Changes, VersionRow};
 use crate::domain::DAY_MS;
 use crate::domain::calendar::{CalendarText, Calendars};
 use crate::domain::ids::{CalendarId, ProgrammeId, ScheduleId};
@@ -199,22 +199,17 @@ async fn save(app: &App, text: &Playlist, how: &How) -> Result<Saved, Problem> {
         changed |= version.is_some();
         edits.schedules.insert(id, version);
     }
-    let (programmes, schedules) = (edits.programmes.clone(), edits.schedules.clone());
+    fn kept<K: Clone, V: Clone>((id, version): (&K, &Option<V>)) -> Option<(K, V)> {
+        Some((id.clone(), version.clone()?))
+    }
+    let changes = Changes {
+        calendars: new_calendars.into_iter().map(|id| (id.clone(), edits.calendars[&id].clone())).collect(),
+        programmes: edits.programmes.iter().filter_map(kept).collect(),
+        schedules: edits.schedules.iter().filter_map(kept).collect(),
+    };
     let findings = check::consider(app, edits, now_ms).await?;
     if changed && !how.dry_run {
-        for id in new_calendars {
-            app.store.put_calendar(&id, &text.calendar[id.as_str()], now_ms).await?;
-        }
-        for (id, version) in programmes {
-            if let Some(version) = version {
-                app.store.put_programme(&id, &version).await?;
-            }
-        }
-        for (id, version) in schedules {
-            if let Some(version) = version {
-                app.store.put_schedule(&id, &version).await?;
-            }
-        }
+        app.store.put_together(&changes, now_ms).await?;
         edited(app);
     }
     Ok(Saved { effective_ms, changed: changed && !how.dry_run, findings })

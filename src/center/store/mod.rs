@@ -18,7 +18,7 @@ use thiserror::Error;
 pub use bulletins::{BulletinRow, Intake, RevisionRow, Sound};
 pub use people::{AreaRow, CertificateRow, SpeakerRow, SpeakerTraits};
 pub use plans::{PlanRow, RecordRow};
-pub use schedules::{Histories, VersionRow};
+pub use schedules::{Changes, Histories, VersionRow};
 
 #[derive(Debug, Error)]
 pub enum StoreError {
