@@ -69,8 +69,9 @@ fn lawful_hours_are_signed_by_the_authority_inherited_and_held() {
     // The commune is stricter than its province.
     assert_eq!(codes(&answer, "early"), ["quiet_hours"]);
     assert_eq!((planned(&center, "a", "early").len(), planned(&center, "b", "early").len()), (0, 14));
-    let at = "2026-11-29T03:15:30+07:00";
-    let why = center.cli(["plan", "why", "a", "--at", at]);
+    let in_a_week = chrono::DateTime::from_timestamp_millis(unix_ms() + 7 * 86_400_000).unwrap();
+    let at = in_a_week.format("%Y-%m-%dT03:15:30+07:00").to_string();
+    let why = center.cli(["plan", "why", "a", "--at", &at]);
     assert!(why.contains("03:15:30 im lặng: «night» ngoài giờ được phép phát thanh"), "{why}");
     // Who does not hold the authority's key cannot change them, nor bring back older ones.
     let mut wrong = center.command();
@@ -137,7 +138,8 @@ fn clashes_repeats_and_gaps_are_told_when_the_edit_is_made() {
     assert!(planned(&center, "a", "b-urgent").is_empty());
     let told = import(&center, &both, &[]);
     let clash = told["findings"].as_array().unwrap().iter().find(|f| f["code"] == "interrupted").unwrap();
-    assert_eq!((&clash["speakers"], &clash["times"]), (&1.into(), &15.into()), "{clash}");
+    assert_eq!(clash["speakers"], 1, "{clash}");
+    assert!((14..=15).contains(&clash["times"].as_i64().unwrap()), "every day of the coming fortnight: {clash}");
     assert!(clash["vi"].as_str().unwrap().contains("tạm dừng 3 giây cho «Gấp» rồi phát tiếp"), "{clash}");
     // The second bulletin does not fit into twelve seconds, and the first was heard twenty minutes before.
     let mut again = codes(&told, "c-again");
