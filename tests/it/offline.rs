@@ -54,7 +54,7 @@ fn without_a_clock_it_can_trust_a_controller_stays_silent_and_says_why() {
 
 #[test]
 fn a_controller_killed_in_the_middle_of_a_play_tells_of_it_and_does_not_begin_again() {
-    let (center, mut pole) = ready_for(5_000);
+    let (center, mut pole) = ready_for(9_000);
     wait_for("the play to be on the air", 30, || {
         let begun = std::fs::read_dir(pole.store().join("plays")).ok()?.flatten().next()?;
         std::fs::read_to_string(begun.path()).ok()?.contains("\"sounded\"").then_some(())
