@@ -306,11 +306,11 @@ fn draft<'a>(
     let schedule = &reign.schedule;
     let emergency = schedule.priority == Priority::Emergency;
     let start_ms = play.start_ms + if emergency { 0 } else { profile.offset_ms };
-    let remark = |why| Remark {
+    let remark = |why, length_ms: i64| Remark {
         occurrence: OccurrenceId::new(&schedule.id, play.nominal_ms),
         title: schedule.title.clone(),
         start_ms,
-        end_ms: start_ms + schedule.duration_ms.unwrap_or(SHOWN_MS),
+        end_ms: start_ms + schedule.duration_ms.unwrap_or(length_ms),
         why,
     };
     let (mut limit_ms, mut limited_by) = (schedule.duration_ms.unwrap_or(DAY_MS), Limit::Slot);
@@ -318,7 +318,7 @@ fn draft<'a>(
     let night = emergency && !openings.allow(start_ms, start_ms + schedule.duration_ms.unwrap_or(SHOWN_MS));
     if !emergency {
         let Some(open_until_ms) = openings.open_until(start_ms) else {
-            remarks.push(remark(Why::QuietHours { bulletin: None }));
+            remarks.push(remark(Why::QuietHours { bulletin: None }, SHOWN_MS));
             return None;
         };
         if open_until_ms - start_ms < limit_ms {
@@ -331,7 +331,7 @@ fn draft<'a>(
     // The script in force then; a change of it ends what the cache may answer.
     let history = schedule.programme_of(play.other_programme).and_then(|id| world.programmes.get(id));
     let Some(script) = history.and_then(|history| history.at(play.start_ms)) else {
-        remarks.push(remark(Why::NothingToPlay));
+        remarks.push(remark(Why::NothingToPlay, SHOWN_MS));
         return None;
     };
     let unchanging = history.is_some_and(|history| history.versions.len() == 1);
@@ -339,9 +339,13 @@ fn draft<'a>(
     let known = |(cached, composed): &(CacheKey, Composed)| {
         *cached == key && (composed.holds_from_ms..composed.holds_until_ms).contains(&start_ms)
     };
+    let mut note = |composed: &Composed| {
+        let length_ms = composed.content.as_ref().map_or(SHOWN_MS, |content| content.length_ms);
+        remarks.extend(composed.left_out.iter().map(|why| remark(why.clone(), length_ms)));
+    };
     if let Some(index) = cache.iter().position(known).filter(|_| unchanging) {
         let composed = &cache[index].1;
-        remarks.extend(composed.left_out.iter().cloned().map(remark));
+        note(composed);
         return composed.content.clone().map(|content| Drafted { reign, play, start_ms, content });
     }
     let composed = script.compose(&Occasion {
@@ -354,7 +358,7 @@ fn draft<'a>(
         languages: &profile.languages,
         night,
     });
-    remarks.extend(composed.left_out.iter().cloned().map(remark));
+    note(&composed);
     let content = composed.content.clone();
     if cache.len() >= 8 {
         cache.remove(0);

@@ -198,6 +198,10 @@ fn each_speaker_gets_the_languages_of_its_residents() {
             .contains("the Eastern Cham version of a bulletin (dengue-cjm): nobody approved"),
         "{finding}"
     );
+    // What is missing is no reason for silence once the programme is over.
+    let day = chrono::DateTime::from_timestamp_millis(unix_ms() + 7 * 86_400_000).unwrap().format("%Y-%m-%d");
+    let why = |time: &str| center.cli(["plan", "why", "b", "--at", &format!("{day}T{time}+07:00")]);
+    assert!(why("05:00:05").contains("bản tiếng Chăm") && why("05:00:45").contains("không có lịch phát"));
     // Until then they hear the original: better in another language than not at all.
     assert_eq!(planned(&center, "b", "s")[0]["items"][1]["bulletin"], "dengue");
     center.approve("dengue-cjm");

@@ -13,6 +13,7 @@ use crate::center::api::{BulletinView, Playlist, ProgrammeView, Saved, ScheduleV
 use crate::center::app::now_ms;
 use crate::center::client::Client;
 use crate::center::exchange::{self, Sound};
+use crate::center::planner::check::many;
 use crate::center::schedule_file::ScheduleFile;
 use crate::domain::calendar::CalendarText;
 use crate::domain::ids::CalendarId;
@@ -345,10 +346,6 @@ fn told(saved: &Saved, done: &str) -> String {
         format!("! what is about to play stays as it is for {} min; --at-once changes that too", (wait_s + 59) / 60);
     let lines = std::iter::once(done.to_owned()).chain((saved.changed && wait_s > 0).then_some(waits));
     lines.chain(saved.findings.iter().map(|finding| format!("! {}", finding.en))).collect::<Vec<_>>().join("\n")
-}
-
-fn many(count: usize, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 /// What is wrong with a playlist, entry by entry, in the one line that an error has.

@@ -169,7 +169,8 @@ fn own_findings(series: &Series, now_ms: i64, effective_ms: i64, zone: Tz, findi
     }
 }
 
-fn many(count: usize, what: &str) -> String {
+/// How many of something, in English.
+pub fn many(count: usize, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 

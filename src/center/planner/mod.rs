@@ -70,7 +70,7 @@ pub fn window(now_ms: i64) -> Window {
     Window { from_ms: today_ms - DAY_MS, until_ms: today_ms + DAY_MS + HORIZON_MS }
 }
 
-pub fn threads() -> usize {
+fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
@@ -289,13 +289,7 @@ fn sign(app: &App, draft: &mut Draft, due: &Due<'_>, now_ms: i64) -> Result<Opti
 }
 
 /// What one speaker plays from now on, what is on the air included.
-pub fn draft(
-    app: &App,
-    table: &Timetable,
-    speaker: &SpeakerId,
-    now_ms: i64,
-    horizon_ms: i64,
-) -> Result<Plan, PlanError> {
+fn draft(app: &App, table: &Timetable, speaker: &SpeakerId, now_ms: i64, horizon_ms: i64) -> Result<Plan, PlanError> {
     let (from_ms, until_ms) = (now_ms - DAY_MS, now_ms + horizon_ms);
     let ahead = |piece: &&Piece| piece.end_ms() > now_ms && (from_ms..until_ms).contains(&piece.start_ms);
     let mut occurrences: Vec<PlannedOccurrence> =

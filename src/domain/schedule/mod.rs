@@ -255,14 +255,6 @@ impl Schedule {
     pub fn programmes(&self) -> impl Iterator<Item = &ProgrammeId> {
         self.programme.iter().chain(&self.rule.programmes)
     }
-
-    /// Whether this schedule reaches a speaker whose areas, from the widest to its own, are `areas`.
-    pub fn reaches(&self, speaker: &SpeakerId, areas: &[AreaCode]) -> bool {
-        self.targets.iter().any(|target| match target {
-            Target::Area(code) => areas.contains(code),
-            Target::Speaker(id) => id == speaker,
-        })
-    }
 }
 
 fn rule(text: &ScheduleText, calendars: &Calendars) -> Result<Rule, ScheduleError> {
