@@ -68,6 +68,7 @@ pub fn deliver(speakers: usize) -> Fanout {
             areas: vec!["66".parse().unwrap()],
             authority,
             hours: Default::default(),
+            trust: 0,
         };
         runtime.spawn(controller(anchor, (host.to_owned(), port.parse().unwrap()), password, fleet.clone()));
     }

@@ -16,6 +16,7 @@ use loaxa::domain::schedule::{Schedule, ScheduleText};
 use loaxa::domain::script::{Approved, Cue, Script, Voice};
 use loaxa::domain::series::{History, Series};
 use loaxa::domain::timetable::{Profile, Window, World};
+use loaxa::domain::trust::TrustList;
 
 const NOW_MS: i64 = 1_795_000_000_000;
 const WINDOW: Window = Window { from_ms: NOW_MS - DAY_MS, until_ms: NOW_MS + HORIZON_MS };
@@ -35,30 +36,36 @@ enum Targets {
 
 fn approved() -> Arc<Approved> {
     let areas: Vec<AreaCode> = vec!["66".parse().expect("a code")];
+    let approval = Approval {
+        site: "mau".parse().expect("an id"),
+        bulletin: "b".parse().expect("an id"),
+        revision: 1,
+        title: "Bản tin".into(),
+        media: MediaHash([1; 32]),
+        areas: areas.clone(),
+        highest: Priority::Priority,
+        valid_from_ms: 0,
+        valid_until_ms: i64::MAX,
+        made_ms: 1,
+        approver: "k".parse().expect("an id"),
+    };
+    let approver = Certificate {
+        site: "mau".parse().expect("an id"),
+        role: Role::Approver,
+        title: "x".into(),
+        key: PublicKey([0; 32]),
+        areas,
+        highest: Priority::Priority,
+        valid_from_ms: 0,
+        valid_until_ms: i64::MAX,
+    };
     Arc::new(Approved {
-        approval: Approval {
-            site: "mau".parse().expect("an id"),
-            bulletin: "b".parse().expect("an id"),
-            revision: 1,
-            title: "Bản tin".into(),
-            media: MediaHash([1; 32]),
-            areas: areas.clone(),
-            highest: Priority::Priority,
-            valid_from_ms: 0,
-            valid_until_ms: i64::MAX,
-            made_ms: 1,
-            approver: "k".parse().expect("an id"),
-        },
-        approver: Certificate {
-            site: "mau".parse().expect("an id"),
-            role: Role::Approver,
-            title: "x".into(),
-            key: PublicKey([0; 32]),
-            areas,
-            highest: Priority::Priority,
-            valid_from_ms: 0,
-            valid_until_ms: i64::MAX,
-        },
+        bulletin: "b".parse().expect("an id"),
+        revision: 1,
+        title: "b".into(),
+        tickets: vec![],
+        approvals: vec![(approval, approver)],
+        trust: Arc::new(TrustList::unless_said("mau".parse().expect("an id"))),
         media: MediaHash([1; 32]),
         duration_ms: 170_000,
         gain_db: 0.0,

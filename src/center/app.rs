@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use sha2::{Digest, Sha256};
 use tokio::sync::{Notify, broadcast};
 
+use super::authority::Trust;
 use super::config::Config;
 use super::datadir::{DataDir, Site};
 use super::media::MediaStore;
@@ -17,7 +18,6 @@ use crate::domain::approval::Certificate;
 use crate::domain::area::Area;
 use crate::domain::ids::{BulletinId, MediaHash, SpeakerId};
 use crate::domain::plan::MediaRef;
-use crate::protocol::keys::SigningKey;
 
 /// What has changed, for those who watch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub struct App {
     pub site: Site,
     pub store: Store,
     pub media: MediaStore,
-    pub dispatcher: SigningKey,
+    trust: RwLock<Arc<Trust>>,
     /// SHA-256 of the access token.
     pub token_hash: [u8; 32],
     pub changes: broadcast::Sender<Change>,
@@ -74,7 +74,7 @@ impl App {
         let token_hash = Sha256::digest(data.token()?.as_bytes()).into();
         let app = Self {
             media: MediaStore::new(data.path("media")),
-            dispatcher: data.dispatcher_key()?,
+            trust: RwLock::new(Arc::new(Trust::load(&store, &site, &data).await?)),
             token_hash,
             changes: broadcast::channel(64).0,
             plan_bell: Notify::new(),
@@ -91,6 +91,19 @@ impl App {
         };
         app.load_speaker_passwords().await.map_err(|e| e.to_string())?;
         Ok(Arc::new(app))
+    }
+
+    /// Whom this site trusts, as the authority said last.
+    pub fn trust(&self) -> Arc<Trust> {
+        self.trust.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Reads that again after it was changed, and has new plans made.
+    pub async fn reload_trust(&self) -> Result<(), String> {
+        let trust = Trust::load(&self.store, &self.site, &self.data).await?;
+        *self.trust.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(trust);
+        self.plan_bell.notify_one();
+        Ok(())
     }
 
     pub fn changed(&self, change: Change) {

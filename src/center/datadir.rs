@@ -4,6 +4,7 @@
 //! center.db          SQLite (absent with PostgreSQL)
 //! site.json          the site's name and the authority's public key
 //! token              access for the command line and the first sign-in, readable by the owner alone
+//! dispatcher.next    the key that is to follow it, until the authority has certified that
 //! dispatcher.key     the online key that signs plans, readable by the owner alone
 //! authority.key      the authority's key under its passphrase; may be moved to another machine
 //! media/             broadcast form, by hash
@@ -21,11 +22,13 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use crate::domain::approval::{Certificate, PublicKey, Role, key_text};
 use crate::domain::hours::HoursStatement;
 use crate::domain::ids::{AreaCode, SiteId};
 use crate::domain::priority::Priority;
+use crate::domain::trust::TrustList;
 use crate::protocol::envelope::Envelope;
 use crate::protocol::keys::{SealedKey, SigningKey};
 
@@ -46,6 +49,9 @@ pub struct Site {
     /// The lawful hours of the top area until others are said, signed by the authority: 05:00 to 22:00 by the site's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hours: Option<Envelope>,
+    /// The first trust list, which trusts everybody whom the authority certifies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust: Option<Envelope>,
 }
 
 /// Where a running server can be reached, for the command line on the same machine.
@@ -64,8 +70,13 @@ pub struct DataDir {
 /// Read from the data directory where no other configuration file is named.
 pub const CONFIG_FILE: &str = "loaxa.toml";
 
+const NEXT_DISPATCHER: &str = "dispatcher.next";
+
 /// Ten years, for keys that are rotated by hand.
-const DISPATCHER_VALID_MS: i64 = 10 * 366 * crate::domain::DAY_MS;
+pub const DISPATCHER_VALID_MS: i64 = 10 * 366 * crate::domain::DAY_MS;
+
+/// How long a trust list is good for: signing it again is the authority's sign of life. Its end is told long before.
+pub const TRUST_VALID_MS: i64 = 2 * 366 * crate::domain::DAY_MS;
 
 /// What `init` asks for.
 #[derive(Debug, Clone)]
@@ -132,7 +143,14 @@ impl DataDir {
             max_day_s: None,
             made_ms: now_ms,
         };
+        let trust = TrustList {
+            version: now_ms.max(0) as u64 / 1000,
+            made_ms: now_ms,
+            valid_until_ms: now_ms + TRUST_VALID_MS,
+            ..TrustList::unless_said(new.site.clone())
+        };
         let site = Site {
+            trust: Some(Envelope::sign(&trust, &authority).map_err(|e| e.to_string())?),
             hours: Some(Envelope::sign(&hours, &authority).map_err(|e| e.to_string())?),
             site: new.site,
             title: new.title,
@@ -180,9 +198,36 @@ impl DataDir {
     }
 
     pub fn dispatcher_key(&self) -> Result<SigningKey, String> {
-        let text = self.read("dispatcher.key")?;
+        self.online_key("dispatcher.key")
+    }
+
+    fn online_key(&self, name: &str) -> Result<SigningKey, String> {
+        let text = Zeroizing::new(self.read(name)?);
         let seed = STANDARD.decode(text.trim()).ok().and_then(|seed| <[u8; 32]>::try_from(seed).ok());
-        Ok(SigningKey::from_seed(&seed.ok_or("dispatcher.key is damaged")?))
+        Ok(SigningKey::from_seed(&seed.ok_or_else(|| format!("{name} is damaged"))?))
+    }
+
+    /// A dispatcher's key that waits for its certificate, if there is one.
+    pub fn next_dispatcher_key(&self) -> Option<SigningKey> {
+        self.online_key(NEXT_DISPATCHER).ok()
+    }
+
+    /// Makes the key of the next dispatcher, or gives the one that waits already.
+    pub fn make_next_dispatcher(&self) -> Result<SigningKey, String> {
+        if let Some(key) = self.next_dispatcher_key() {
+            return Ok(key);
+        }
+        let key = SigningKey::generate().map_err(|e| e.to_string())?;
+        let _ = fs::remove_file(self.path(NEXT_DISPATCHER));
+        write_secret(&self.path(NEXT_DISPATCHER), &STANDARD.encode(*key.seed()))
+            .map_err(|e| format!("{NEXT_DISPATCHER} cannot be written: {e}"))?;
+        Ok(key)
+    }
+
+    /// Once certified, the next dispatcher's key takes the place of the one before.
+    pub fn install_next_dispatcher(&self) -> io::Result<()> {
+        fs::rename(self.path(NEXT_DISPATCHER), self.path("dispatcher.key"))?;
+        File::open(&self.root)?.sync_all()
     }
 
     /// Holds the directory for one process until dropped; `None` if another has it.

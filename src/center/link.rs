@@ -157,7 +157,8 @@ impl Listener {
                     answered_unix_ns: now_ns(),
                 };
                 // A lost answer costs nothing; the next probe comes soon.
-                let _ = self.client.try_publish(topic, QoS::AtMostOnce, false, message::bytes(&answer));
+                let signed = answer.sign(&self.app.site.site, &speaker, &self.app.trust().dispatcher);
+                let _ = self.client.try_publish(topic, QoS::AtMostOnce, false, message::bytes(&signed));
             }
             Up::Want => match message::parse::<Want>(&payload) {
                 Ok(want) => {

@@ -4,6 +4,7 @@
 
 pub mod api;
 pub mod app;
+pub mod authority;
 pub mod broker;
 pub mod cli;
 pub mod client;

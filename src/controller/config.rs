@@ -31,6 +31,8 @@ pub struct Identity {
     pub authority: String,
     /// The versions of the areas' lawful hours when the speaker was added: older ones, or none, are not accepted.
     pub hours: BTreeMap<String, u64>,
+    /// The version of the authority's trust list then.
+    pub trust: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -138,6 +140,7 @@ impl Config {
                 .iter()
                 .map(|(area, version)| Ok((area.parse().map_err(|e| format!("identity.hours: {e}"))?, *version)))
                 .collect::<Result<_, String>>()?,
+            trust: identity.trust,
         })
     }
 

@@ -10,7 +10,7 @@ use super::config::{Config, TrustSystem};
 use super::os;
 use super::player::output::Target;
 use super::store::Store;
-use crate::protocol::trust;
+use crate::protocol::trust::{self, Reading};
 
 #[derive(Debug, Serialize)]
 pub struct Check {
@@ -90,12 +90,14 @@ fn store(config: &Config) -> Result<String, String> {
             let outbox = contents.plays.values().filter(|play| !play.begun && !play.acknowledged).count();
             let plan = match contents.plan {
                 None => "no plan yet".to_owned(),
-                Some(bytes) => match trust::verify(&bytes, &config.anchor()?, None, None) {
-                    Ok(plan) => {
-                        format!("plan {} with {} occurrences", plan.plan().number, plan.plan().occurrences.len())
+                Some(bytes) => {
+                    match trust::verify(&bytes, &config.anchor()?, &contents.counters.ratchet, Reading::Stored, None) {
+                        Ok(plan) => {
+                            format!("plan {} with {} occurrences", plan.plan().number, plan.plan().occurrences.len())
+                        }
+                        Err(refusal) => return Err(format!("the stored plan is not usable: {refusal}")),
                     }
-                    Err(refusal) => return Err(format!("the stored plan is not usable: {refusal}")),
-                },
+                }
             };
             Ok(format!("{}: {plan}, {outbox} records waiting to be sent", dir.display()))
         }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! plan.json               the newest accepted plan, as it was signed
-//! state.json              highest plan number, number of starts
+//! state.json              what was accepted and is never gone behind, number of starts
 //! clock.json              last offset, good for this boot
 //! media/<sha256>.opus     whole and verified
 //! media/<sha256>.part     arriving; which chunks are good is found by hashing them
@@ -23,10 +23,11 @@ use sha2::{Digest, Sha256};
 use tracing::warn;
 
 use super::clock::Bound;
-use crate::domain::ids::{AreaCode, MediaHash, OccurrenceId};
+use crate::domain::ids::{MediaHash, OccurrenceId, TicketId};
 use crate::domain::plan::MediaRef;
 use crate::domain::record::PlaybackRecord;
 use crate::protocol::chunks::{Bitmap, chunk_hash};
+use crate::protocol::trust::Ratchet;
 
 /// One occurrence's file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,17 +42,19 @@ pub struct Play {
     /// What does not count against the day's longest lawful time.
     #[serde(default)]
     pub emergency: bool,
+    /// The tickets that it has used up.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tickets: Vec<TicketId>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Counters {
-    pub highest_plan: u64,
     /// Starts of this program so far; makes birth numbers rise.
     pub starts: u64,
-    /// The versions of the lawful hours that were accepted with plans: they outlive the plans.
+    /// What was accepted with plans outlives them.
     #[serde(default)]
-    pub hours: BTreeMap<AreaCode, u64>,
+    pub ratchet: Ratchet,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -298,15 +301,15 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (store, _) = Store::open(dir.path(), "boot").unwrap();
         assert!(Store::open(dir.path(), "boot").unwrap_err().to_string().contains("already running"));
-        store.save_counters(&Counters { highest_plan: 7, starts: 3, ..Default::default() }).unwrap();
+        store.save_counters(&Counters { starts: 3, ratchet: Ratchet { trust: 7, ..Default::default() } }).unwrap();
         store.save_clock("boot", Bound { low_ns: 1, high_ns: 2, at_mono_ns: 3 }).unwrap();
         drop(store);
         let (store, contents) = Store::open(dir.path(), "boot").unwrap();
-        assert_eq!((contents.counters.highest_plan, contents.counters.starts, contents.clock.is_some()), (7, 4, true));
+        assert_eq!((contents.counters.ratchet.trust, contents.counters.starts, contents.clock.is_some()), (7, 4, true));
         drop(store);
         fs::write(dir.path().join("state.json"), b"\0\0\0").unwrap();
         fs::write(dir.path().join("plays/x@1.json"), b"{").unwrap();
         let (_store, contents) = Store::open(dir.path(), "another boot").unwrap();
-        assert_eq!((contents.counters.highest_plan, contents.clock, contents.plays.len()), (0, None, 0));
+        assert_eq!((contents.counters.ratchet.trust, contents.clock, contents.plays.len()), (0, None, 0));
     }
 }

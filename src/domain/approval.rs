@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::ids::{AreaCode, BulletinId, KeyId, MediaHash, SiteId};
+use super::ids::{AreaCode, BulletinId, KeyId, MediaHash, SiteId, TicketId};
 use super::priority::Priority;
 
 /// An Ed25519 public key, 32 bytes, written in standard base64 on the wire.
@@ -63,6 +63,29 @@ pub struct Approval {
     pub approver: KeyId,
 }
 
+/// Signed by an approver: these sounds may be heard once as an emergency, here, within this time. It does not replace their approval, which
+/// says what may be heard at all and can be given long before; the ticket says that now is the time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ticket {
+    pub site: SiteId,
+    pub ticket: TicketId,
+    /// For reports.
+    pub title: String,
+    pub media: Vec<MediaHash>,
+    pub areas: Vec<AreaCode>,
+    pub valid_from_ms: i64,
+    pub valid_until_ms: i64,
+    pub longest_ms: i64,
+    pub made_ms: i64,
+    pub approver: KeyId,
+}
+
+/// A ticket that could be used for longer than this is none: it would be an order for some night to come.
+pub const TICKET_LIFE_MS: i64 = super::DAY_MS;
+/// For an approver's fast clock, a ticket may begin this long before it was made.
+pub const TICKET_EARLY_MS: i64 = super::DAY_MS / 24;
+
 /// One intended play of one item, as a plan asks for it.
 #[derive(Debug, Clone, Copy)]
 pub struct Use<'a> {
@@ -96,6 +119,14 @@ pub enum Denial {
     DispatcherOverstepped,
     #[error("it is not lawful to broadcast then, or for so long")]
     QuietHours,
+    #[error("an emergency needs a ticket that is signed for it, and there is none")]
+    NoTicket,
+    #[error("its ticket has sounded once already")]
+    TicketUsed,
+    #[error("a second approver has to approve it")]
+    SecondApprover,
+    #[error("the approver's key was revoked, or the bulletin withdrawn by the authority")]
+    Revoked,
 }
 
 fn reaches(allowed: &[AreaCode], areas: &[AreaCode]) -> bool {
@@ -112,16 +143,7 @@ impl Certificate {
     }
 }
 
-/// An approval that may pass the quiet hours lasts no longer than this.
-pub const NIGHT_PASS_MS: i64 = super::DAY_MS;
-
 impl Approval {
-    /// Whether it was given for an emergency at hand: one that is good for weeks could be sounded any night.
-    pub fn passes_the_night(&self) -> bool {
-        self.highest == Priority::Emergency
-            && self.valid_until_ms.saturating_sub(self.valid_from_ms) <= NIGHT_PASS_MS + super::DAY_MS / 24
-    }
-
     /// Whether this approval, given by the holder of `approver`, allows `wanted`. The signatures are checked elsewhere.
     pub fn allows(&self, approver: &Certificate, wanted: &Use<'_>) -> Result<(), Denial> {
         if (&self.bulletin, self.revision, &self.media) != (wanted.bulletin, wanted.revision, wanted.media) {
@@ -144,6 +166,24 @@ impl Approval {
             return Err(Denial::ApproverOverstepped);
         }
         Ok(())
+    }
+}
+
+impl Ticket {
+    /// Whether this ticket, given by the holder of `approver`, is for `wanted`. Whether it was used is known to the board alone.
+    pub fn is_for(&self, approver: &Certificate, wanted: &Use<'_>) -> bool {
+        let short = self.valid_until_ms.saturating_sub(self.valid_from_ms) <= TICKET_LIFE_MS + TICKET_EARLY_MS;
+        approver.role == Role::Approver
+            && approver.site == self.site
+            && short
+            && self.media.contains(wanted.media)
+            && reaches(&self.areas, wanted.areas)
+            && self.valid_from_ms <= wanted.start_ms
+            && wanted.end_ms <= self.valid_until_ms
+            && wanted.end_ms.saturating_sub(wanted.start_ms) <= self.longest_ms
+            && approver.valid_from_ms <= self.made_ms
+            && self.made_ms <= approver.valid_until_ms
+            && approver.covers(wanted.areas, Priority::Emergency, wanted.start_ms, wanted.end_ms)
     }
 }
 

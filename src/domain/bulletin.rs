@@ -54,7 +54,8 @@ impl RevisionState {
         match (step, self) {
             (Step::Submit, Self::Draft | Self::Returned { .. }) => Ok(Self::Submitted),
             (Step::Submit, _) => wrong("draft or returned", "submitted"),
-            (Step::Approve, Self::Submitted) => Ok(Self::Approved),
+            // Again where a second approver agrees, or takes the place of one whose key was revoked.
+            (Step::Approve, Self::Submitted | Self::Approved) => Ok(Self::Approved),
             (Step::Approve, _) => wrong("submitted", "approved"),
             (Step::Return { reason }, Self::Submitted) => match reason.trim() {
                 "" => Err(StepError::NoReason),
@@ -128,7 +129,7 @@ mod tests {
         let table = [
             ["submitted", "-", "-", "withdrawn"],
             ["-", "approved", "returned", "withdrawn"],
-            ["-", "-", "-", "withdrawn"],
+            ["-", "approved", "-", "withdrawn"],
             ["submitted", "-", "-", "withdrawn"],
             ["-", "-", "-", "-"],
         ];

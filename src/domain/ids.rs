@@ -89,6 +89,10 @@ text_id!(
     CalendarId, "calendar name"
 );
 text_id!(
+    /// One permission to sound an emergency, made up at random by the approver's side.
+    TicketId, "ticket id"
+);
+text_id!(
     /// The fingerprint of a public key: the first 16 bytes of its SHA-256 in hex.
     KeyId, "key id"
 );
@@ -113,6 +117,12 @@ impl OccurrenceId {
 
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether both are parts of one play.
+    pub fn is_part_of_same(&self, other: &Self) -> bool {
+        let play = |id: &Self| id.parts().map(|(schedule, start_ms, _)| (schedule, start_ms));
+        play(self) == play(other)
     }
 
     /// The schedule, the start in its series, and which part.

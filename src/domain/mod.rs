@@ -22,6 +22,7 @@ pub mod script;
 pub mod sentence;
 pub mod series;
 pub mod timetable;
+pub mod trust;
 
 /// One day in milliseconds, for reckoning on instants (never for calendar days, which can be longer).
 pub const DAY_MS: i64 = 24 * 60 * 60 * 1000;

@@ -39,6 +39,10 @@ pub enum Reason {
     ContentCorrupt,
     /// No valid approval covers this play.
     NotApproved,
+    /// An emergency without a ticket that is signed for it and was not used before.
+    NoTicket,
+    /// The authority has revoked the approver's key, or withdrawn the bulletin.
+    Revoked,
     /// The controller did not know the time well enough to start.
     ClockUntrusted,
     /// The controller was not running.
@@ -68,6 +72,8 @@ impl Reason {
             Self::ContentMissing => "content_missing",
             Self::ContentCorrupt => "content_corrupt",
             Self::NotApproved => "not_approved",
+            Self::NoTicket => "no_ticket",
+            Self::Revoked => "revoked",
             Self::ClockUntrusted => "clock_untrusted",
             Self::PoweredOff => "powered_off",
             Self::Interrupted => "interrupted",

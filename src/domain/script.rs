@@ -9,12 +9,13 @@
 use std::sync::Arc;
 
 use super::DAY_MS;
-use super::approval::{Approval, Certificate, Denial, Use};
+use super::approval::{Approval, Certificate, Denial, Ticket, Use};
 use super::bulletin::Language;
 use super::ids::{AreaCode, BulletinId, MediaHash};
 use super::priority::Priority;
 use super::programme::{MAX_ITEMS, SoundKind};
 use super::timetable::Why;
+use super::trust::TrustList;
 
 /// A programme resolved to what there is for it now.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -50,11 +51,17 @@ pub struct Voice {
 /// An approved revision as the planner needs it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Approved {
-    pub approval: Approval,
-    pub approver: Certificate,
+    pub bulletin: BulletinId,
+    pub revision: u32,
+    pub title: String,
     pub media: MediaHash,
     pub duration_ms: i64,
     pub gain_db: f32,
+    /// Each with its approver's certificate.
+    pub approvals: Vec<(Approval, Certificate)>,
+    /// Tickets that name its media.
+    pub tickets: Vec<(Ticket, Certificate)>,
+    pub trust: Arc<TrustList>,
 }
 
 /// What sounds in one occurrence, from its beginning.
@@ -97,8 +104,6 @@ pub struct Occasion<'a> {
     pub areas: &'a [AreaCode],
     /// The languages of the residents in order; empty = the programme's own.
     pub languages: &'a [Language],
-    /// It is not lawful then but for an emergency: each approval must have been given for one at hand.
-    pub night: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -186,8 +191,7 @@ impl Script {
                         taken.extend(first.allowed(occasion, end_ms, &mut composed).ok());
                     }
                     for approved in taken {
-                        let until_ms = approved.approval.valid_until_ms.min(approved.approver.valid_until_ms);
-                        good_until_ms = good_until_ms.min(until_ms);
+                        good_until_ms = good_until_ms.min(approved.good_until_ms());
                         steps.push(Step::Sound(Sound { kind: *kind, approved }));
                     }
                 }
@@ -212,7 +216,7 @@ impl Script {
         let length = |sound: &Sound<'_>| sound.approved.duration_ms;
         let sounds = || steps.iter().filter_map(|step| if let Step::Sound(sound) = step { Some(sound) } else { None });
         let does_not_fit = |sound: &Sound<'_>| {
-            let bulletin = sound.approved.approval.bulletin.clone();
+            let bulletin = sound.approved.bulletin.clone();
             match occasion.limited_by {
                 Limit::Slot => Why::DoesNotFit { bulletin },
                 Limit::QuietHours => Why::QuietHours { bulletin: Some(bulletin) },
@@ -338,27 +342,17 @@ impl Voice {
         let length_ms = end_ms - start_ms;
         let mut denial = Denial::NoApproval;
         for approved in &self.approved {
-            let (approval, approver) = (&approved.approval, &approved.approver);
-            bound(approval.made_ms);
-            bound(approval.valid_from_ms);
-            bound(approver.valid_from_ms);
-            bound(approval.valid_until_ms.saturating_sub(length_ms).saturating_add(1));
-            bound(approver.valid_until_ms.saturating_sub(length_ms).saturating_add(1));
+            approved.changes(length_ms, &mut bound);
             let wanted = Use {
                 bulletin: &self.bulletin,
-                revision: approval.revision,
+                revision: approved.revision,
                 media: &approved.media,
                 priority: occasion.priority,
                 start_ms,
                 end_ms,
                 areas: occasion.areas,
             };
-            // What is on the air is not changed under the listener: an approval is for what begins after it was given.
-            let verdict = match approval.made_ms > start_ms {
-                true => Err(Denial::OutsideValidity),
-                false if occasion.night && !approval.passes_the_night() => Err(Denial::QuietHours),
-                false => approval.allows(approver, &wanted),
-            };
+            let verdict = approved.allows(&wanted);
             match verdict {
                 Ok(()) => return Ok(approved),
                 // The newest revision's refusal is the one worth telling.
@@ -367,5 +361,50 @@ impl Voice {
             }
         }
         Err(denial)
+    }
+}
+
+impl Approved {
+    /// What is on the air is not changed under the listener: an approval is for what begins after it was given.
+    fn allows(&self, wanted: &Use<'_>) -> Result<(), Denial> {
+        let given = |(approval, _): &&(Approval, Certificate)| approval.made_ms <= wanted.start_ms;
+        if !self.approvals.is_empty() && !self.approvals.iter().any(|one| given(&one)) {
+            return Err(Denial::OutsideValidity);
+        }
+        self.trust.judge(self.approvals.iter().filter(given).map(|(approval, by)| (approval, by)), wanted)?;
+        let tickets = self.tickets.iter().map(|(ticket, by)| (ticket, by));
+        if wanted.priority == Priority::Emergency && self.trust.tickets_for(tickets, wanted).next().is_none() {
+            return Err(Denial::NoTicket);
+        }
+        Ok(())
+    }
+
+    /// Until when all that it rests on lasts. Tickets are used up by then.
+    fn good_until_ms(&self) -> i64 {
+        let until =
+            |(approval, approver): &(Approval, Certificate)| approval.valid_until_ms.min(approver.valid_until_ms);
+        self.approvals.iter().map(until).min().unwrap_or(i64::MAX)
+    }
+
+    /// The starts at which the verdict on something of this length may change.
+    fn changes(&self, length_ms: i64, bound: &mut impl FnMut(i64)) {
+        let mut ends = |until_ms: i64| bound(until_ms.saturating_sub(length_ms).saturating_add(1));
+        for (approval, approver) in &self.approvals {
+            ends(approval.valid_until_ms);
+            ends(approver.valid_until_ms);
+        }
+        for (ticket, approver) in &self.tickets {
+            ends(ticket.valid_until_ms);
+            ends(approver.valid_until_ms);
+        }
+        for (approval, approver) in &self.approvals {
+            bound(approval.made_ms);
+            bound(approval.valid_from_ms);
+            bound(approver.valid_from_ms);
+        }
+        for (ticket, approver) in &self.tickets {
+            bound(ticket.valid_from_ms);
+            bound(approver.valid_from_ms);
+        }
     }
 }

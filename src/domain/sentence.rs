@@ -88,6 +88,10 @@ fn denial(denial: Denial) -> Sentence {
         Denial::ApproverOverstepped => "người duyệt không có quyền duyệt cho nơi, mức ưu tiên hoặc thời gian này",
         Denial::DispatcherOverstepped => "trung tâm không có quyền xếp lịch cho nơi, mức ưu tiên hoặc thời gian này",
         Denial::QuietHours => "ngoài giờ được phép phát thanh",
+        Denial::NoTicket => "phát khẩn cấp phải có lệnh phát đã ký, mà chưa có",
+        Denial::TicketUsed => "lệnh phát khẩn cấp này đã được dùng",
+        Denial::SecondApprover => "cần thêm người duyệt thứ hai",
+        Denial::Revoked => "khóa của người duyệt đã bị thu hồi, hoặc bản tin đã bị rút",
     };
     Sentence::new(vi, denial.to_string())
 }
@@ -234,6 +238,8 @@ fn reason(reason: Reason) -> Sentence {
         Reason::ContentMissing => ("nội dung chưa về đủ", "its content had not all arrived"),
         Reason::ContentCorrupt => ("tệp âm thanh bị hỏng", "its file was damaged"),
         Reason::NotApproved => ("không có phê duyệt hợp lệ", "no valid approval covers it"),
+        Reason::NoTicket => ("không có lệnh phát khẩn cấp còn dùng được", "no unused emergency ticket covers it"),
+        Reason::Revoked => ("phê duyệt đã bị thu hồi", "its approval was revoked"),
         Reason::ClockUntrusted => {
             ("đồng hồ của bộ điều khiển chưa tin cậy", "the controller did not know the time well enough")
         }
@@ -323,7 +329,7 @@ fn bulletin_at(piece: &Piece, at_ms: i64) -> Sentence {
         piece.content.parts.iter().find(|part| (part.at_ms..part.at_ms + part.length_ms).contains(&in_content_ms));
     match part {
         Some(part) => {
-            let title = &part.approved.approval.title;
+            let title = &part.approved.title;
             Sentence::new(format!(" (bản tin «{title}»)"), format!(" (bulletin “{title}”)"))
         }
         None => Sentence::new(" (khoảng nghỉ)", " (a pause)"),

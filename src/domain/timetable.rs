@@ -215,7 +215,7 @@ impl Schedule {
 }
 
 /// What a composition depends on beside the schedule and the time: which programme, and how long it may be.
-type CacheKey = (Option<usize>, i64, Limit, bool);
+type CacheKey = (Option<usize>, i64, Limit);
 type Cache = Vec<(CacheKey, Composed)>;
 
 /// One play on its way into the timetable.
@@ -314,8 +314,6 @@ fn draft<'a>(
         why,
     };
     let (mut limit_ms, mut limited_by) = (schedule.duration_ms.unwrap_or(DAY_MS), Limit::Slot);
-    // Where an emergency would run on for as long as it is allowed to, or begins, in the quiet hours.
-    let night = emergency && !openings.allow(start_ms, start_ms + schedule.duration_ms.unwrap_or(SHOWN_MS));
     if !emergency {
         let Some(open_until_ms) = openings.open_until(start_ms) else {
             remarks.push(remark(Why::QuietHours { bulletin: None }, SHOWN_MS));
@@ -335,7 +333,7 @@ fn draft<'a>(
         return None;
     };
     let unchanging = history.is_some_and(|history| history.versions.len() == 1);
-    let key = (play.other_programme, limit_ms, limited_by, night);
+    let key = (play.other_programme, limit_ms, limited_by);
     let known = |(cached, composed): &(CacheKey, Composed)| {
         *cached == key && (composed.holds_from_ms..composed.holds_until_ms).contains(&start_ms)
     };
@@ -356,7 +354,6 @@ fn draft<'a>(
         fill: schedule.duration_ms.is_some(),
         areas: &profile.areas,
         languages: &profile.languages,
-        night,
     });
     note(&composed);
     let content = composed.content.clone();
@@ -434,8 +431,8 @@ impl Piece {
             let (begin, end) = (part.at_ms.max(self.from_ms), (part.at_ms + part.length_ms).min(until_ms));
             let whole = (begin, end) == (part.at_ms, part.at_ms + part.length_ms);
             (end > begin && (whole || end - begin >= CRUMB_MS)).then(|| PlannedItem {
-                bulletin: part.approved.approval.bulletin.clone(),
-                revision: part.approved.approval.revision,
+                bulletin: part.approved.bulletin.clone(),
+                revision: part.approved.revision,
                 media: part.approved.media,
                 at_ms: begin - self.from_ms,
                 skip_ms: begin - part.at_ms,

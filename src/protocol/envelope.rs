@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
 use super::keys::{SigningKey, key_id, verify};
-use crate::domain::approval::{Approval, Certificate, PublicKey};
+use crate::domain::approval::{Approval, Certificate, PublicKey, Ticket};
 use crate::domain::hours::HoursStatement;
 use crate::domain::ids::KeyId;
 use crate::domain::plan::{Plan, PlanText};
+use crate::domain::trust::{Succession, TrustList};
 
 /// A statement that can be signed. Its type is part of what is signed, so one kind can never pass for another.
 pub trait Statement: Serialize + DeserializeOwned {
@@ -29,6 +30,19 @@ impl Statement for Approval {
 
 impl Statement for HoursStatement {
     const PAYLOAD_TYPE: &'static str = "application/vnd.loaxa.hours.v1+json";
+}
+
+impl Statement for Ticket {
+    const PAYLOAD_TYPE: &'static str = "application/vnd.loaxa.ticket.v1+json";
+}
+
+impl Statement for TrustList {
+    const PAYLOAD_TYPE: &'static str = "application/vnd.loaxa.trust.v1+json";
+}
+
+/// Signed twice.
+impl Statement for Succession {
+    const PAYLOAD_TYPE: &'static str = "application/vnd.loaxa.succession.v1+json";
 }
 
 impl Statement for Plan {
@@ -83,6 +97,13 @@ impl Envelope {
             payload: STANDARD.encode(payload),
             signatures: vec![Signature { keyid: key_id(&key.public()), sig: STANDARD.encode(sig) }],
         })
+    }
+
+    /// Adds the signature of another key over the same bytes.
+    pub fn countersign<S: Statement>(&mut self, key: &SigningKey) -> Result<(), EnvelopeError> {
+        let sig = key.sign(&pre_authentication_encoding(S::PAYLOAD_TYPE, &self.payload_as::<S>()?));
+        self.signatures.push(Signature { keyid: key_id(&key.public()), sig: STANDARD.encode(sig) });
+        Ok(())
     }
 
     /// The statement, if `key` signed these very bytes as this type of statement.

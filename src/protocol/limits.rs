@@ -8,9 +8,13 @@ pub const PLAN_BYTES: usize = 512 * 1024;
 pub const MESSAGE_BYTES: usize = 64 * 1024;
 /// One DSSE envelope inside a plan, other than the plan itself.
 pub const STATEMENT_BYTES: usize = 8 * 1024;
+/// The authority's trust list.
+pub const TRUST_BYTES: usize = 64 * 1024;
+/// How often one site's authority may be followed by another.
+pub const SUCCESSIONS: usize = 16;
 /// The MQTT packet limit of client and broker: a plan and its topic.
 pub const PACKET_BYTES: usize = PLAN_BYTES + 4 * 1024;
 /// Playback records in one report.
 pub const RECORDS_PER_REPORT: usize = 50;
-/// Certificates and approvals in one plan.
+/// Certificates, approvals, tickets and hours in one plan.
 pub const STATEMENTS_PER_PLAN: usize = 1000;

@@ -3,11 +3,14 @@
 //! Fields that are not known are ignored, so that boards and centers of different ages understand each other; only what is
 //! signed is read strictly.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::chunks::Bitmap;
+use super::keys::SigningKey;
 use super::limits::{MESSAGE_BYTES, RECORDS_PER_REPORT};
-use crate::domain::ids::{MediaHash, OccurrenceId};
+use crate::domain::ids::{MediaHash, OccurrenceId, SiteId, SpeakerId};
 use crate::domain::record::PlaybackRecord;
 
 /// `state`, retained; the last will carries the same birth number with `online` false.
@@ -79,6 +82,30 @@ pub struct ClockAnswer {
     pub sent_mono_ns: i64,
     pub arrived_unix_ns: i64,
     pub answered_unix_ns: i64,
+}
+
+/// The answer as it is sent: signed by the dispatcher, so that whoever carries it cannot set a speaker's clock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedClockAnswer {
+    #[serde(flatten)]
+    pub answer: ClockAnswer,
+    /// Base64 of the Ed25519 signature over [`ClockAnswer::signed_bytes`].
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub signature: String,
+}
+
+impl ClockAnswer {
+    /// What is signed: the answer and for whom it is, so that it serves for nobody else's probe.
+    pub fn signed_bytes(&self, site: &SiteId, speaker: &SpeakerId) -> Vec<u8> {
+        let Self { sequence, sent_mono_ns, arrived_unix_ns, answered_unix_ns } = self;
+        format!("loaxa time v1 {site} {speaker} {sequence} {sent_mono_ns} {arrived_unix_ns} {answered_unix_ns}")
+            .into_bytes()
+    }
+
+    pub fn sign(self, site: &SiteId, speaker: &SpeakerId, dispatcher: &SigningKey) -> SignedClockAnswer {
+        let signature = STANDARD.encode(dispatcher.sign(&self.signed_bytes(site, speaker)));
+        SignedClockAnswer { answer: self, signature }
+    }
 }
 
 /// Reads a message, refusing what is larger than any honest one.

@@ -3,17 +3,18 @@
 //! A difference means that the format has changed. If that is meant, `LOAXA_BLESS=1` writes the files anew, and they are committed
 //! together with the change.
 
-use loaxa::domain::approval::{Approval, Certificate, Denial, Role};
+use loaxa::domain::approval::{Approval, Certificate, Denial, Role, Ticket};
 use loaxa::domain::hours::HoursStatement;
 use loaxa::domain::ids::{MediaHash, OccurrenceId};
 use loaxa::domain::plan::{Plan, PlannedItem, PlannedOccurrence};
 use loaxa::domain::priority::Priority;
 use loaxa::domain::record::{Evidence, Outcome, PlaybackRecord, Reason};
+use loaxa::domain::trust::{Succession, TrustList, TwoApprovers, Withdrawn};
 use loaxa::protocol::chunks::{Bitmap, describe};
 use loaxa::protocol::envelope::Envelope;
 use loaxa::protocol::keys::{SigningKey, key_id, media_hash};
 use loaxa::protocol::message::{Ack, ClockAnswer, ClockProbe, ClockState, Report, State, StateDetail, Want};
-use loaxa::protocol::trust::{self, Anchor, Refusal, SignedPlan};
+use loaxa::protocol::trust::{self, Anchor, Ratchet, Reading, Refusal, SignedPlan};
 use serde::Serialize;
 
 use crate::harness::repository;
@@ -46,6 +47,7 @@ impl World {
             areas: vec!["66".parse().unwrap(), "24133".parse().unwrap()],
             authority: self.authority.public(),
             hours: Default::default(),
+            trust: 0,
         }
     }
 
@@ -127,6 +129,46 @@ impl World {
         }
     }
 
+    pub fn trust(&self) -> TrustList {
+        TrustList {
+            site: "mau".parse().unwrap(),
+            version: 5,
+            made_ms: NOW_MS,
+            valid_until_ms: NOW_MS + 63_244_800_000,
+            revoked: vec![key_id(&SigningKey::from_seed(&[9; 32]).public())],
+            withdrawn: vec![Withdrawn { bulletin: "bao-cu".parse().unwrap(), up_to: 2 }],
+            two_approvers: vec![TwoApprovers { area: "66".parse().unwrap(), from: Priority::Emergency }],
+        }
+    }
+
+    pub fn ticket(&self) -> Ticket {
+        Ticket {
+            site: "mau".parse().unwrap(),
+            ticket: "0123456789abcdef".parse().unwrap(),
+            title: "Báo động lũ".into(),
+            media: vec![self.hash()],
+            areas: vec!["66".parse().unwrap()],
+            valid_from_ms: NOW_MS,
+            valid_until_ms: NOW_MS + 3_600_000,
+            longest_ms: 600_000,
+            made_ms: NOW_MS,
+            approver: key_id(&self.approver.public()),
+        }
+    }
+
+    /// One authority gives way to another, both signing.
+    pub fn succession(&self, from: &SigningKey, to: &SigningKey) -> Envelope {
+        let link = Succession { site: "mau".parse().unwrap(), from: from.public(), to: to.public(), made_ms: NOW_MS };
+        let mut envelope = Envelope::sign(&link, from).unwrap();
+        envelope.countersign::<Succession>(to).unwrap();
+        envelope
+    }
+
+    /// What a speaker has accepted that had plan `number` from the dispatcher.
+    pub fn accepted(&self, number: u64) -> Ratchet {
+        Ratchet { plans: [(key_id(&self.dispatcher.public()), number)].into(), ..Ratchet::default() }
+    }
+
     pub fn signed(&self, plan: &Plan) -> SignedPlan {
         SignedPlan {
             plan: Envelope::sign(plan, &self.dispatcher).unwrap(),
@@ -135,7 +177,10 @@ impl World {
                 Envelope::sign(&self.certificate(&self.approver, Role::Approver), &self.authority).unwrap(),
             ],
             approvals: vec![Envelope::sign(&self.approval(), &self.approver).unwrap()],
+            tickets: vec![],
             hours: vec![Envelope::sign(&self.hours(), &self.authority).unwrap()],
+            trust: Some(Envelope::sign(&self.trust(), &self.authority).unwrap()),
+            successions: vec![],
         }
     }
 }
@@ -177,6 +222,9 @@ fn statements_and_envelopes_are_as_agreed() {
     check("approval.json", &world.approval());
     check("hours.json", &world.hours());
     check("plan.json", &world.plan());
+    check("trust-list.json", &world.trust());
+    check("ticket.json", &world.ticket());
+    check("succession.json", &world.succession(&world.authority, &SigningKey::from_seed(&[4; 32])));
     check("signed-plan.json", &world.signed(&world.plan()));
 }
 
@@ -206,7 +254,8 @@ fn messages_are_as_agreed() {
         arrived_unix_ns: NOW_MS * 1_000_000,
         answered_unix_ns: NOW_MS * 1_000_000 + 5_000,
     };
-    check("clock-answer.json", &answer);
+    let speaker = "cum-loa-01".parse().unwrap();
+    check("clock-answer.json", &answer.sign(&"mau".parse().unwrap(), &speaker, &World::new().dispatcher));
 }
 
 #[test]
@@ -215,19 +264,20 @@ fn the_golden_plan_verifies_and_each_way_of_breaking_it_is_named() {
     let anchor = world.anchor();
     let bytes = |signed: &SignedPlan| serde_json::to_vec(signed).unwrap();
     let golden = std::fs::read(repository().join("tests/golden/signed-plan.json")).unwrap();
-    let verified = trust::verify(&golden, &anchor, Some(6), Some(NOW_MS)).unwrap();
+    let verified = trust::verify(&golden, &anchor, &world.accepted(6), Reading::Offered, Some(NOW_MS)).unwrap();
     let occurrence = &verified.plan().occurrences[0];
-    assert_eq!(verified.permits(occurrence, &occurrence.items[0]), Ok(()));
+    assert_eq!(verified.permits(occurrence, &occurrence.items[0], |_| false), Ok(None));
 
     let refused = |signed: &SignedPlan, anchor: &Anchor| {
-        trust::verify(&bytes(signed), anchor, Some(6), Some(NOW_MS)).unwrap_err()
+        trust::verify(&bytes(signed), anchor, &world.accepted(6), Reading::Offered, Some(NOW_MS)).unwrap_err()
     };
     let good = world.signed(&world.plan());
     assert_eq!(
-        trust::verify(&golden, &anchor, Some(7), Some(NOW_MS)).unwrap_err(),
+        trust::verify(&golden, &anchor, &world.accepted(7), Reading::Offered, Some(NOW_MS)).unwrap_err(),
         Refusal::Replayed { offered: 7, accepted: 7 }
     );
-    assert_eq!(trust::verify(&golden, &anchor, Some(6), Some(NOW_MS + 1_300_000_000)).unwrap_err(), Refusal::Expired);
+    let late = trust::verify(&golden, &anchor, &world.accepted(6), Reading::Offered, Some(NOW_MS + 1_300_000_000));
+    assert_eq!(late.unwrap_err(), Refusal::Expired);
     let other = Anchor { speaker: "cum-loa-02".parse().unwrap(), ..anchor.clone() };
     assert_eq!(refused(&good, &other), Refusal::WrongTarget);
     let far = Anchor { areas: vec!["01".parse().unwrap()], ..anchor.clone() };
@@ -245,9 +295,9 @@ fn the_golden_plan_verifies_and_each_way_of_breaking_it_is_named() {
     assert!(matches!(refused(&world.signed(&unsound), &anchor), Refusal::Unsound(_)));
     // Without its approval the plan is sound, but nothing in it may play.
     let bare = SignedPlan { approvals: vec![], ..good };
-    let verified = trust::verify(&bytes(&bare), &anchor, Some(6), Some(NOW_MS)).unwrap();
+    let verified = trust::verify(&bytes(&bare), &anchor, &world.accepted(6), Reading::Offered, Some(NOW_MS)).unwrap();
     let occurrence = &verified.plan().occurrences[0];
-    assert!(verified.permits(occurrence, &occurrence.items[0]).is_err());
+    assert!(verified.permits(occurrence, &occurrence.items[0], |_| false).is_err());
 }
 
 #[test]
@@ -256,8 +306,13 @@ fn only_a_real_emergency_passes_the_night_and_a_day_has_its_measure() {
     let emergency = |role| Certificate { highest: Priority::Emergency, ..world.certificate(&world.dispatcher, role) };
     // 03:15 in Vietnam, outside the signed hours.
     let night_ms = NOW_MS + 32_900_000;
-    let verdict = |level: Priority, approved: Priority, start_ms: i64, length_ms: i64, times: i64, days: i64| {
-        let valid_until_ms = NOW_MS + days * 86_400_000;
+    let at_hand = Ticket { valid_until_ms: NOW_MS + 86_400_000, ..world.ticket() };
+    let verdict = |level: Priority,
+                   approved: Priority,
+                   start_ms: i64,
+                   length_ms: i64,
+                   times: i64,
+                   ticket: Option<&Ticket>| {
         let mut plan = world.plan();
         let base = plan.occurrences.remove(0);
         plan.occurrences = (0..times)
@@ -269,31 +324,35 @@ fn only_a_real_emergency_passes_the_night_and_a_day_has_its_measure() {
             })
             .collect();
         let approver = Certificate { key: world.approver.public(), ..emergency(Role::Approver) };
+        let approval = Approval { highest: approved, ..world.approval() };
         let signed = SignedPlan {
-            plan: Envelope::sign(&plan, &world.dispatcher).unwrap(),
             certificates: [emergency(Role::Dispatcher), approver]
                 .map(|certificate| Envelope::sign(&certificate, &world.authority).unwrap())
                 .into(),
-            approvals: vec![
-                Envelope::sign(&Approval { highest: approved, valid_until_ms, ..world.approval() }, &world.approver)
-                    .unwrap(),
-            ],
-            hours: vec![Envelope::sign(&world.hours(), &world.authority).unwrap()],
+            approvals: vec![Envelope::sign(&approval, &world.approver).unwrap()],
+            tickets: ticket.iter().map(|ticket| Envelope::sign(*ticket, &world.approver).unwrap()).collect(),
+            trust: None,
+            ..world.signed(&plan)
         };
         let bytes = serde_json::to_vec(&signed).unwrap();
-        let verified = trust::verify(&bytes, &world.anchor(), None, Some(NOW_MS)).unwrap();
+        let known = Ratchet::default();
+        let verified = trust::verify(&bytes, &world.anchor(), &known, Reading::Offered, Some(NOW_MS)).unwrap();
         let last = verified.plan().occurrences.last().unwrap();
-        verified.permits(last, &last.items[0])
+        verified.permits(last, &last.items[0], |_| false).map(|ticket| ticket.cloned())
     };
-    let minute = 60_000;
-    assert_eq!(verdict(Priority::Normal, Priority::Emergency, night_ms, minute, 1, 1), Err(Denial::QuietHours));
-    assert_eq!(verdict(Priority::Emergency, Priority::Normal, night_ms, minute, 1, 1), Err(Denial::PriorityTooHigh));
-    assert_eq!(verdict(Priority::Emergency, Priority::Emergency, night_ms, minute, 1, 1), Ok(()));
-    // What was approved for weeks is no emergency at hand.
-    assert_eq!(verdict(Priority::Emergency, Priority::Emergency, night_ms, minute, 1, 20), Err(Denial::QuietHours));
+    use Priority::{Emergency, Normal};
+    let (minute, ticket) = (60_000, Some(&at_hand));
+    assert_eq!(verdict(Normal, Emergency, night_ms, minute, 1, ticket), Err(Denial::QuietHours));
+    assert_eq!(verdict(Emergency, Normal, night_ms, minute, 1, ticket), Err(Denial::PriorityTooHigh));
+    assert_eq!(verdict(Emergency, Emergency, night_ms, minute, 1, None), Err(Denial::NoTicket));
+    assert_eq!(verdict(Emergency, Emergency, night_ms, minute, 1, ticket), Ok(Some(at_hand.ticket.clone())));
+    assert_eq!(verdict(Emergency, Emergency, night_ms, 11 * minute, 1, ticket), Err(Denial::NoTicket));
+    // A ticket that is good for weeks is none.
+    let standing = Ticket { valid_until_ms: NOW_MS + 1_000_000_000, ..world.ticket() };
+    assert_eq!(verdict(Emergency, Emergency, night_ms, minute, 1, Some(&standing)), Err(Denial::NoTicket));
     // 12:00 on the next day: an hour at most, and four hours in all.
     let noon_ms = NOW_MS + 64_400_000;
-    assert_eq!(verdict(Priority::Normal, Priority::Normal, noon_ms, 61 * minute, 1, 20), Err(Denial::QuietHours));
-    assert_eq!(verdict(Priority::Normal, Priority::Normal, noon_ms, 60 * minute, 4, 20), Ok(()));
-    assert_eq!(verdict(Priority::Normal, Priority::Normal, noon_ms, 60 * minute, 5, 20), Err(Denial::QuietHours));
+    assert_eq!(verdict(Normal, Normal, noon_ms, 61 * minute, 1, None), Err(Denial::QuietHours));
+    assert_eq!(verdict(Normal, Normal, noon_ms, 60 * minute, 4, None), Ok(None));
+    assert_eq!(verdict(Normal, Normal, noon_ms, 60 * minute, 5, None), Err(Denial::QuietHours));
 }

@@ -172,7 +172,7 @@ fn even_a_true_dispatcher_cannot_make_unapproved_content_sound() {
         plan: Envelope::sign(&forged_plan, &dispatcher).unwrap(),
         approvals: vec![Envelope::sign(&forged, &mallory).unwrap()],
         certificates: [good.certificates.clone(), vec![certificate(&mallory, Role::Approver)]].concat(),
-        hours: good.hours.clone(),
+        ..good.clone()
     };
     for (plan, signed) in [
         (&above, SignedPlan { plan: Envelope::sign(&above, &dispatcher).unwrap(), ..good.clone() }),

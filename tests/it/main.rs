@@ -17,3 +17,4 @@ mod properties;
 mod rules;
 mod store;
 mod tidy;
+mod trust;

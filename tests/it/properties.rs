@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use loaxa::domain::approval::{Approval, Certificate, PublicKey, Role};
+use loaxa::domain::approval::{Approval, Certificate, PublicKey, Role, Ticket};
 use loaxa::domain::calendar::Calendars;
 use loaxa::domain::clash::ClashPolicy;
 use loaxa::domain::fleet::{Fleet, named_speakers};
@@ -16,6 +16,7 @@ use loaxa::domain::schedule::{Schedule, ScheduleText};
 use loaxa::domain::script::{Approved, Cue, Script, Voice};
 use loaxa::domain::series::{History, Series};
 use loaxa::domain::timetable::{Expanded, Place, Profile, Timetable, Window, World, timetable};
+use loaxa::domain::trust::TrustList;
 use loaxa::protocol::trust;
 use proptest::prelude::*;
 
@@ -28,34 +29,57 @@ const POLICIES: [&str; 4] = ["cut", "resume", "queue", "drop"];
 
 fn approved(bulletin: &str, duration_ms: i64) -> Arc<Approved> {
     let (media, areas) = (MediaHash([1; 32]), vec!["66".parse().unwrap()]);
+    let approval = Approval {
+        site: "mau".parse().unwrap(),
+        bulletin: bulletin.parse().unwrap(),
+        revision: 1,
+        title: bulletin.into(),
+        media,
+        areas: areas.clone(),
+        highest: Priority::Emergency,
+        valid_from_ms: 0,
+        valid_until_ms: i64::MAX,
+        made_ms: 1,
+        approver: "k".parse().unwrap(),
+    };
+    let approver = Certificate {
+        site: "mau".parse().unwrap(),
+        role: Role::Approver,
+        title: "x".into(),
+        key: PublicKey([0; 32]),
+        areas,
+        highest: Priority::Emergency,
+        valid_from_ms: 0,
+        valid_until_ms: i64::MAX,
+    };
     Arc::new(Approved {
-        approval: Approval {
-            site: "mau".parse().unwrap(),
-            bulletin: bulletin.parse().unwrap(),
-            revision: 1,
-            title: bulletin.into(),
-            media,
-            areas: areas.clone(),
-            highest: Priority::Emergency,
-            valid_from_ms: 0,
-            valid_until_ms: i64::MAX,
-            made_ms: 1,
-            approver: "k".parse().unwrap(),
-        },
-        approver: Certificate {
-            site: "mau".parse().unwrap(),
-            role: Role::Approver,
-            title: "x".into(),
-            key: PublicKey([0; 32]),
-            areas,
-            highest: Priority::Emergency,
-            valid_from_ms: 0,
-            valid_until_ms: i64::MAX,
-        },
+        bulletin: bulletin.parse().unwrap(),
+        revision: 1,
+        title: bulletin.into(),
+        tickets: tickets(&approver),
+        approvals: vec![(approval, approver)],
+        trust: Arc::new(TrustList::unless_said("mau".parse().unwrap())),
         media,
         duration_ms,
         gain_db: 0.0,
     })
+}
+
+/// One after the other, so that every emergency of the window has one.
+fn tickets(approver: &Certificate) -> Vec<(Ticket, Certificate)> {
+    let ticket = |turn: i64| Ticket {
+        site: "mau".parse().unwrap(),
+        ticket: format!("t{}", turn + 2).parse().unwrap(),
+        title: "x".into(),
+        media: vec![MediaHash([1; 32])],
+        areas: approver.areas.clone(),
+        valid_from_ms: WINDOW.from_ms + turn * 43_200_000,
+        valid_until_ms: WINDOW.from_ms + turn * 43_200_000 + 86_400_000,
+        longest_ms: 86_400_000,
+        made_ms: 1,
+        approver: "k".parse().unwrap(),
+    };
+    (-2..10).map(|turn| (ticket(turn), approver.clone())).collect()
 }
 
 /// A schedule of one bulletin, as numbers.
@@ -287,7 +311,7 @@ proptest! {
             bytes.truncate(cut % good.len());
         }
         // White space and a certificate that no longer verifies may leave a plan that still holds; its content must be untouched.
-        if let Ok(verified) = trust::verify(&bytes, &world.anchor(), None, None) {
+        if let Ok(verified) = trust::verify(&bytes, &world.anchor(), &Default::default(), trust::Reading::Offered, None) {
             prop_assert_eq!(verified.plan(), &world.plan());
         }
     }

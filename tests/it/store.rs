@@ -117,8 +117,8 @@ async fn bulletins(store: &Store) {
     let row = store.revisions(&bulletin.id).await.unwrap().remove(0);
     assert_eq!((&row.intake, row.warnings.len()), (&Intake::Ready(sound), 1));
     assert!(store.approved_revisions().await.unwrap().is_empty());
-    store.set_revision_state(&row, &RevisionState::Submitted, None).await.unwrap();
-    let second = store.set_revision_state(&row, &RevisionState::Withdrawn, None).await;
+    store.set_revision_state(&row, &RevisionState::Submitted).await.unwrap();
+    let second = store.set_revision_state(&row, &RevisionState::Withdrawn).await;
     assert!(matches!(second, Err(StoreError::Conflict(_))), "somebody else was quicker");
     assert_eq!(store.add_revision(&bulletin.id, "b.mp3", "upload-2", 8).await.unwrap(), 2);
     assert!(matches!(store.add_revision(&"gone".parse().unwrap(), "", "", 8).await, Err(StoreError::NotFound(_))));

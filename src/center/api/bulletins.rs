@@ -1,5 +1,6 @@
 //! Bulletins: uploading, listening, and the steps from draft to approved.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
@@ -19,7 +20,8 @@ use crate::center::datadir::random_text;
 use crate::center::store::{BulletinRow, Intake, RevisionRow};
 use crate::domain::approval::{Approval, Role};
 use crate::domain::bulletin::{Language, RevisionState, Step};
-use crate::domain::ids::{AreaCode, BulletinId, MediaHash};
+use crate::domain::ids::{AreaCode, BulletinId, KeyId, MediaHash};
+use crate::domain::priority::Priority;
 use crate::protocol::envelope::Envelope;
 use crate::protocol::limits::STATEMENT_BYTES;
 
@@ -51,7 +53,23 @@ pub struct RevisionView {
     pub file_name: String,
     pub warnings: Vec<String>,
     pub sound: Option<SoundView>,
+    /// Whose approvals count, and how many are needed.
+    #[serde(default)]
+    pub approvals: Vec<ApprovalView>,
+    #[serde(default)]
+    pub approvals_needed: usize,
     pub created_ms: i64,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ApprovalView {
+    /// The approver's key.
+    pub approver: String,
+    /// The person, as the authority certified.
+    pub title: String,
+    /// Up to which priority, and until when.
+    pub highest: String,
+    pub valid_until_ms: i64,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -65,7 +83,7 @@ pub struct SoundView {
     pub gain_db: f32,
 }
 
-fn revision_view(app: &App, row: &RevisionRow) -> RevisionView {
+fn revision_view(app: &App, row: &RevisionRow, approvals: Vec<ApprovalView>, approvals_needed: usize) -> RevisionView {
     let (intake, problem, sound) = match &row.intake {
         Intake::Received { .. } => ("received", None, None),
         Intake::Refused { problem } => ("refused", Some(problem.clone()), None),
@@ -90,12 +108,33 @@ fn revision_view(app: &App, row: &RevisionRow) -> RevisionView {
             true_peak_dbtp: sound.loudness.true_peak_dbtp,
             gain_db: sound.gain_db,
         }),
+        approvals,
+        approvals_needed,
         created_ms: row.created_ms,
     }
 }
 
 async fn view(app: &App, bulletin: BulletinRow) -> Result<BulletinView, Problem> {
-    let revisions = app.store.revisions(&bulletin.id).await?;
+    let rows = app.store.revisions(&bulletin.id).await?;
+    let certificates = app.store.certificates().await?;
+    let title = |key: &KeyId| {
+        certificates.iter().find(|row| row.key == *key).map(|row| row.certificate.title.clone()).unwrap_or_default()
+    };
+    let mut revisions = vec![];
+    for row in &rows {
+        let approvals = approvals_of(app, row).await?;
+        let mut needed = approvers_needed(app, std::slice::from_ref(&bulletin.area), Priority::Normal).await?;
+        for approval in &approvals {
+            needed = needed.max(approvers_needed(app, &approval.areas, approval.highest).await?);
+        }
+        let approvals = approvals.into_iter().map(|approval| ApprovalView {
+            title: title(&approval.approver),
+            approver: approval.approver.to_string(),
+            highest: approval.highest.to_string(),
+            valid_until_ms: approval.valid_until_ms,
+        });
+        revisions.push(revision_view(app, row, approvals.collect(), needed));
+    }
     Ok(BulletinView {
         id: bulletin.id.to_string(),
         title: bulletin.title,
@@ -103,7 +142,7 @@ async fn view(app: &App, bulletin: BulletinRow) -> Result<BulletinView, Problem>
         area: bulletin.area.to_string(),
         text: bulletin.words,
         created_ms: bulletin.created_ms,
-        revisions: revisions.iter().map(|row| revision_view(app, row)).collect(),
+        revisions,
     })
 }
 
@@ -298,14 +337,14 @@ pub async fn step(
         }
     };
     let after = row.state.after(wanted.clone()).map_err(|e| Problem::conflict(e.to_string()))?;
-    let mut approval = None;
     match wanted {
         Step::Submit => ready(row)?,
         Step::Approve => {
             let envelope =
                 body.approval.ok_or_else(|| Problem::bad_request("an approval must be signed by its approver"))?;
-            check_approval(&app, &bulletin, row, &envelope).await?;
-            approval = Some(envelope);
+            let approval = check_approval(&app, &bulletin, row, &envelope).await?;
+            let after = agreed(&app, row, &approval).await?;
+            app.store.approve_revision(row, &after, &approval.approver, &envelope, now_ms()).await?;
         }
         Step::Return { .. } | Step::Withdraw => {}
     }
@@ -314,10 +353,12 @@ pub async fn step(
         for older in
             revisions.iter().filter(|older| older.revision < revision && older.state == RevisionState::Approved)
         {
-            app.store.set_revision_state(older, &RevisionState::Withdrawn, None).await?;
+            app.store.set_revision_state(older, &RevisionState::Withdrawn).await?;
         }
     }
-    app.store.set_revision_state(row, &after, approval.as_ref()).await?;
+    if step != "approve" {
+        app.store.set_revision_state(row, &after).await?;
+    }
     app.plan_bell.notify_one();
     app.changed(Change::Plays);
     Ok(Json(view(&app, bulletin).await?))
@@ -337,7 +378,7 @@ async fn check_approval(
     bulletin: &BulletinRow,
     row: &RevisionRow,
     envelope: &Envelope,
-) -> Result<(), Problem> {
+) -> Result<Approval, Problem> {
     let refuse = |why: String| Problem::bad_request(format!("the approval was not taken: {why}"));
     ready(row)?;
     if envelope.payload.len() > STATEMENT_BYTES {
@@ -369,7 +410,36 @@ async fn check_approval(
     if approval.areas.is_empty() || approval.valid_until_ms <= approval.valid_from_ms {
         return Err(refuse("it names no area or no time".into()));
     }
-    Ok(())
+    if app.trust().list.is_revoked(&approval.approver) {
+        return Err(refuse("the key of its approver was revoked; the authority has to certify a new one".into()));
+    }
+    Ok(approval)
+}
+
+/// The state that an approval leads to: still submitted where a second approver has to agree.
+async fn agreed(app: &App, row: &RevisionRow, approval: &Approval) -> Result<RevisionState, Problem> {
+    let mut approvers: BTreeSet<KeyId> =
+        approvals_of(app, row).await?.into_iter().map(|approval| approval.approver).collect();
+    approvers.insert(approval.approver.clone());
+    let enough = approvers.len() >= approvers_needed(app, &approval.areas, approval.highest).await?;
+    let submitted = !enough && row.state == RevisionState::Submitted;
+    Ok(if submitted { RevisionState::Submitted } else { RevisionState::Approved })
+}
+
+/// How many have to approve for any of these areas.
+async fn approvers_needed(app: &App, areas: &[AreaCode], highest: Priority) -> Result<usize, Problem> {
+    let (tree, trust) = (app.store.areas().await?, app.trust());
+    let paths = areas.iter().filter_map(|area| tree.path(area).ok());
+    Ok(paths.map(|path| trust.list.approvers_needed(&path, highest)).max().unwrap_or(1))
+}
+
+/// The approvals of a revision that count, of approvers who are still trusted.
+async fn approvals_of(app: &App, row: &RevisionRow) -> Result<Vec<Approval>, Problem> {
+    let trust = app.trust();
+    let rows = app.store.approvals_of(&row.bulletin).await?;
+    let of_row = rows.into_iter().filter(|(_, revision, _)| *revision == row.revision);
+    let read = of_row.filter_map(|(_, _, envelope)| envelope.peek::<Approval>().ok());
+    Ok(read.filter(|approval| !trust.list.is_revoked(&approval.approver)).collect())
 }
 
 #[derive(Debug, Deserialize, ToSchema)]

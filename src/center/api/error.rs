@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use tracing::error;
 
+use crate::center::authority::NotTaken;
 use crate::center::planner::PlanError;
 use crate::center::schedule_file::example_for;
 use crate::center::store::StoreError;
@@ -63,6 +64,16 @@ impl From<StoreError> for Problem {
             StoreError::NotFound(_) => Self::not_found(error.to_string()),
             StoreError::Exists(_) | StoreError::Conflict(_) => Self::conflict(error.to_string()),
             StoreError::Database(_) | StoreError::Migration(_) | StoreError::Damaged(_) => Self::internal(error),
+        }
+    }
+}
+
+impl From<NotTaken> for Problem {
+    fn from(error: NotTaken) -> Self {
+        match error {
+            NotTaken::Wrong(why) => Self::bad_request(why),
+            NotTaken::Old(why) => Self::conflict(why),
+            NotTaken::Store(error) => error.into(),
         }
     }
 }

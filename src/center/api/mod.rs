@@ -3,6 +3,7 @@
 //! Everything but the page, the health check and the API's own description needs the access token: as a bearer token, or as
 //! the cookie that signing in with it sets.
 
+mod authority;
 mod bulletins;
 mod error;
 mod people;
@@ -22,6 +23,7 @@ use utoipa::OpenApi;
 
 use super::app::App;
 
+pub use authority::TrustView;
 pub use bulletins::{BulletinView, RevisionView, SoundView};
 pub use error::Problem;
 pub use people::{AreaView, SpeakerCreated, SpeakerView};
@@ -58,6 +60,13 @@ const PLAYLIST_BYTES: usize = 16 * 1024 * 1024;
         places::area_calendar,
         people::certificates,
         people::add_certificate,
+        authority::trust,
+        authority::put_trust,
+        authority::standing,
+        authority::hand_over,
+        authority::tickets,
+        authority::add_ticket,
+        authority::remove_ticket,
         bulletins::list,
         bulletins::remove,
         bulletins::set_text,
@@ -97,6 +106,10 @@ pub fn router(app: Arc<App>, stop: watch::Receiver<bool>) -> Router {
         .route("/areas/{code}/order", put(places::put_order))
         .route("/areas/{code}/calendar.ics", get(places::area_calendar))
         .route("/certificates", get(people::certificates).post(people::add_certificate))
+        .route("/trust", get(authority::trust).put(authority::put_trust))
+        .route("/authority", get(authority::standing).post(authority::hand_over))
+        .route("/tickets", get(authority::tickets).post(authority::add_ticket))
+        .route("/tickets/{id}", delete(authority::remove_ticket))
         .route("/bulletins/{id}/text", put(bulletins::set_text))
         .route("/bulletins/{id}", get(bulletins::one).delete(bulletins::remove))
         .route("/bulletins/{id}/revisions/{revision}/{step}", post(bulletins::step))

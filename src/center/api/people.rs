@@ -12,12 +12,13 @@ use utoipa::ToSchema;
 
 use super::{PAGE, Problem};
 use crate::center::app::{App, Change, now_ms};
+use crate::center::authority;
 use crate::center::broker::CENTER_USER;
 use crate::center::datadir::random_text;
 use crate::center::plays::{Play, plays};
-use crate::center::store::{AreaRow, SpeakerRow};
+use crate::center::store::{AreaRow, CertificateRow, SpeakerRow};
 use crate::domain::DAY_MS;
-use crate::domain::approval::{Certificate, Role, key_text};
+use crate::domain::approval::{Certificate, key_text};
 use crate::domain::area::{Area, AreaTree};
 use crate::domain::hours::HoursStatement;
 use crate::domain::ids::{AreaCode, SpeakerId};
@@ -74,7 +75,7 @@ pub async fn center(State(app): State<Arc<App>>) -> Json<CenterView> {
         version: env!("CARGO_PKG_VERSION").into(),
         now_ms: now_ms(),
         area: site.area.to_string(),
-        authority: key_text::format(&site.authority),
+        authority: key_text::format(&app.trust().authority),
     })
 }
 
@@ -96,7 +97,7 @@ pub struct AreaView {
 #[utoipa::path(get, path = "/api/v1/areas", responses((status = 200, body = [AreaView])))]
 pub async fn areas(State(app): State<Arc<App>>) -> Result<Json<Vec<AreaView>>, Problem> {
     let view = |row: AreaRow| {
-        let hours = row.hours.and_then(|envelope| envelope.open::<HoursStatement>(&app.site.authority).ok());
+        let hours = row.hours.and_then(|envelope| envelope.open::<HoursStatement>(&app.trust().authority).ok());
         let windows = hours.map(|hours| hours.windows).unwrap_or_default();
         AreaView {
             code: row.area.code.to_string(),
@@ -263,6 +264,8 @@ pub struct SpeakerCreated {
     pub authority: String,
     /// The version of each area's lawful hours now; the speaker takes no older ones.
     pub hours: BTreeMap<String, u64>,
+    /// The version of the authority's trust list now, likewise.
+    pub trust: u64,
     pub password: String,
 }
 
@@ -284,7 +287,7 @@ pub async fn add_speaker(
     let mut hours = BTreeMap::new();
     for row in app.store.area_rows().await?.into_iter().filter(|row| areas.contains(&row.area.code)) {
         if let Some(statement) =
-            row.hours.and_then(|envelope| envelope.open::<HoursStatement>(&app.site.authority).ok())
+            row.hours.and_then(|envelope| envelope.open::<HoursStatement>(&app.trust().authority).ok())
         {
             hours.insert(row.area.code.to_string(), statement.version);
         }
@@ -301,8 +304,9 @@ pub async fn add_speaker(
         site: app.site.site.to_string(),
         speaker: id.to_string(),
         areas: areas.iter().map(AreaCode::to_string).collect(),
-        authority: key_text::format(&app.site.authority),
+        authority: key_text::format(&app.trust().authority),
         hours,
+        trust: app.trust().list.version,
         password,
     };
     Ok((StatusCode::CREATED, Json(created)))
@@ -311,6 +315,8 @@ pub async fn add_speaker(
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CertificateView {
     pub key: String,
+    /// Whether the authority has revoked the key since.
+    pub revoked: bool,
     #[schema(value_type = Object)]
     pub certificate: Certificate,
 }
@@ -318,12 +324,13 @@ pub struct CertificateView {
 /// Certificates of approvers and the dispatcher
 #[utoipa::path(get, path = "/api/v1/certificates", responses((status = 200, body = [CertificateView])))]
 pub async fn certificates(State(app): State<Arc<App>>) -> Result<Json<Vec<CertificateView>>, Problem> {
-    let rows = app.store.certificates().await?;
-    Ok(Json(
-        rows.into_iter()
-            .map(|row| CertificateView { key: row.key.to_string(), certificate: row.certificate })
-            .collect(),
-    ))
+    let (rows, trust) = (app.store.certificates().await?, app.trust());
+    let view = |row: CertificateRow| CertificateView {
+        revoked: trust.list.is_revoked(&row.key),
+        key: row.key.to_string(),
+        certificate: row.certificate,
+    };
+    Ok(Json(rows.into_iter().map(view).collect()))
 }
 
 /// Add an approver's certificate, which the authority must have signed
@@ -336,13 +343,7 @@ pub async fn add_certificate(
     if envelope.payload.len() > STATEMENT_BYTES {
         return Err(Problem::bad_request("the certificate is too long; name fewer areas"));
     }
-    let certificate: Certificate = envelope
-        .open(&app.site.authority)
-        .map_err(|e| Problem::bad_request(format!("the certificate was not taken: {e}")))?;
-    if certificate.site != app.site.site || certificate.role != Role::Approver {
-        return Err(Problem::bad_request("the certificate is not an approver's of this site"));
-    }
-    let key = app.store.add_certificate(&envelope, &certificate, now_ms()).await?;
+    let (key, certificate) = authority::take_certificate(&app, &envelope).await?;
     app.plan_bell.notify_one();
-    Ok((StatusCode::CREATED, Json(CertificateView { key: key.to_string(), certificate })))
+    Ok((StatusCode::CREATED, Json(CertificateView { key: key.to_string(), revoked: false, certificate })))
 }

@@ -38,7 +38,7 @@ pub async fn hours(State(app): State<Arc<App>>, Path(code): Path<String>) -> Res
     let code = area_code(&code)?;
     let row = app.store.area_rows().await?.into_iter().find(|row| row.area.code == code);
     let row = row.ok_or_else(|| StoreError::NotFound(format!("area {code}")))?;
-    let statement = row.hours.and_then(|envelope| envelope.open(&app.site.authority).ok());
+    let statement = row.hours.and_then(|envelope| envelope.open(&app.trust().authority).ok());
     statement.map(Json).ok_or_else(|| Problem::not_found(format!("nothing was said for area {code} itself")))
 }
 
@@ -55,7 +55,7 @@ pub async fn put_hours(
     }
     let code = area_code(&code)?;
     let statement: HoursStatement = envelope
-        .open(&app.site.authority)
+        .open(&app.trust().authority)
         .map_err(|e| Problem::bad_request(format!("the lawful hours were not taken: {e}")))?;
     if statement.site != app.site.site || statement.area != code {
         return Err(Problem::bad_request("the lawful hours are for another site or area"));
@@ -63,7 +63,7 @@ pub async fn put_hours(
     Hours::new(&statement).map_err(|e| Problem::bad_request(e.to_string()))?;
     let row = app.store.area_rows().await?.into_iter().find(|row| row.area.code == code);
     let row = row.ok_or_else(|| StoreError::NotFound(format!("area {code}")))?;
-    let known: Option<HoursStatement> = row.hours.and_then(|known| known.open(&app.site.authority).ok());
+    let known: Option<HoursStatement> = row.hours.and_then(|known| known.open(&app.trust().authority).ok());
     if let Some(known) = known.filter(|known| known.version >= statement.version) {
         return Err(Problem::conflict(format!(
             "version {} of these hours is in force; sign a later one than that",
@@ -254,7 +254,7 @@ fn calendar(app: &App, name: &str, place: &str, tables: &[Arc<Timetable>], now_m
         let Some(planned) = piece.planned().filter(|_| seen.insert((piece.occurrence(), piece.start_ms))) else {
             continue;
         };
-        let titles: Vec<&str> = piece.content.parts.iter().map(|part| part.approved.approval.title.as_str()).collect();
+        let titles: Vec<&str> = piece.content.parts.iter().map(|part| part.approved.title.as_str()).collect();
         let offset_ms = piece.start_ms - piece.nominal_ms;
         events.push(ical::Event {
             uid: format!("{}+{offset_ms}@{}.loaxa", planned.id, app.site.site),

@@ -11,6 +11,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 use tokio_util::io::ReaderStream;
 
+use super::authority::site_of;
 use super::keys::open_key;
 use super::{Place, escaped, table};
 use crate::center::api::{BulletinView, RevisionView};
@@ -18,8 +19,8 @@ use crate::center::app::now_ms;
 use crate::center::client::Client;
 use crate::center::schedule_file::ScheduleFile;
 use crate::domain::DAY_MS;
-use crate::domain::approval::Approval;
-use crate::domain::ids::{AreaCode, MediaHash};
+use crate::domain::approval::{Approval, Ticket};
+use crate::domain::ids::{AreaCode, MediaHash, TicketId};
 use crate::domain::priority::Priority;
 use crate::protocol::envelope::Envelope;
 use crate::protocol::keys::{key_id, media_hash};
@@ -84,6 +85,26 @@ pub enum Bulletin {
         /// For how long from now
         #[arg(long, default_value_t = 90)]
         valid_days: u32,
+    },
+    /// Sign a ticket: these bulletins may sound once as an emergency, now. They must be approved up to emergency
+    Ticket {
+        #[arg(required = true)]
+        ids: Vec<String>,
+        /// The approver's sealed key
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+        /// File with its passphrase (else LOAXA_PASSPHRASE, else asked for)
+        #[arg(long, value_name = "FILE")]
+        passphrase_file: Option<PathBuf>,
+        /// Where it may sound; the first bulletin's own area if not given
+        #[arg(long, value_delimiter = ',')]
+        area: Vec<AreaCode>,
+        /// For how long from now it may begin and end
+        #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=1440))]
+        valid_min: u32,
+        /// The most that may sound
+        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1440))]
+        longest_min: u32,
     },
     /// Send back to the editor
     Return {
@@ -185,14 +206,56 @@ async fn perform(place: &Place, client: &Client, command: Bulletin) -> Result<()
             let envelope = Envelope::sign(&approval, &key).map_err(|e| e.to_string())?;
             let which = Which { id: which.id, revision: Some(revision.revision) };
             step(place, client, &which, "approve", json!({ "approval": envelope })).await?;
-            if highest == Priority::Emergency && valid_days > 1 {
-                eprintln!(
-                    "an approval for {valid_days} days does not pass the quiet hours; for an emergency at hand give --valid-days 1"
-                );
+            if highest == Priority::Emergency {
+                eprintln!("to sound it as an emergency, sign a ticket when the time comes: loaxa bulletin ticket");
             }
             Ok(())
         }
+        Bulletin::Ticket { ids, key, passphrase_file, area, valid_min, longest_min } => {
+            let key =
+                open_key(&key, passphrase_file.as_deref(), "LOAXA_PASSPHRASE", "Passphrase of the approver's key")?;
+            let (mut media, mut titles, mut areas) = (vec![], vec![], area);
+            for id in &ids {
+                let shown: BulletinView = client.get(&format!("/bulletins/{id}")).await?;
+                let revision = shown.revisions.iter().rev().find(|revision| revision.state == "approved");
+                let revision = revision.ok_or_else(|| format!("bulletin {id} is not approved"))?;
+                media.push(fetch(client, revision).await?.0);
+                if areas.is_empty() {
+                    areas.push(shown.area.parse().map_err(|e| format!("{e}"))?);
+                }
+                titles.push(shown.title);
+            }
+            let minutes = |count: u32| i64::from(count) * 60_000;
+            let ticket = Ticket {
+                site: site_of(place, client).await?,
+                ticket: new_ticket_id()?,
+                title: titles.join(" + "),
+                media,
+                areas,
+                valid_from_ms: now_ms() - 60_000,
+                valid_until_ms: now_ms() + minutes(valid_min),
+                longest_ms: minutes(longest_min),
+                made_ms: now_ms(),
+                approver: key_id(&key.public()),
+            };
+            let envelope = Envelope::sign(&ticket, &key).map_err(|e| e.to_string())?;
+            client.send::<Value>(Method::POST, "/tickets", &json!(envelope)).await?;
+            place.answer(&ticket, |ticket| {
+                format!(
+                    "{} may sound once as an emergency within {valid_min} minutes; \
+                     now play it: loaxa schedule now PROGRAMME --priority emergency --targets ...",
+                    ticket.title
+                )
+            })
+        }
     }
+}
+
+/// Random, and a valid id: hex.
+fn new_ticket_id() -> Result<TicketId, String> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|_| "the system has no randomness".to_owned())?;
+    hex::encode(random).parse().map_err(|e| format!("{e}"))
 }
 
 struct NewBulletin<'a> {

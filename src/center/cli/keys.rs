@@ -8,14 +8,14 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use super::authority::{Signing, site_of};
 use super::{Place, table};
 use crate::center::app::now_ms;
-use crate::center::datadir::{DataDir, write_secret};
+use crate::center::datadir::write_secret;
 use crate::domain::DAY_MS;
 use crate::domain::approval::{Certificate, Role};
 use crate::domain::ids::AreaCode;
 use crate::domain::priority::Priority;
-use crate::protocol::envelope::Envelope;
 use crate::protocol::keys::{SealedKey, SigningKey, key_id};
 
 #[derive(Subcommand)]
@@ -38,45 +38,21 @@ pub enum Approver {
         /// File with the passphrase of the new key (else LOAXA_PASSPHRASE, else asked for)
         #[arg(long, value_name = "FILE")]
         passphrase_file: Option<PathBuf>,
-        /// The authority's sealed key; the data directory's own if not given
-        #[arg(long, value_name = "FILE")]
-        authority: Option<PathBuf>,
-        /// File with the authority's passphrase (else LOAXA_AUTHORITY_PASSPHRASE, else asked for)
-        #[arg(long, value_name = "FILE")]
-        authority_passphrase_file: Option<PathBuf>,
+        #[command(flatten)]
+        signing: Signing,
     },
     /// List approvers and their certificates
     List,
 }
 
-/// The authority's key, opened here: the data directory's own unless another file is named.
-pub fn authority_key(place: &Place, path: Option<&Path>, passphrase: Option<&Path>) -> Result<SigningKey, String> {
-    let path = match path {
-        Some(path) => path.to_owned(),
-        None => DataDir::open(&place.data()?)?.path("authority.key"),
-    };
-    open_key(&path, passphrase, "LOAXA_AUTHORITY_PASSPHRASE", "Passphrase of the authority's key")
-}
-
 pub async fn approver(place: &Place, command: Approver) -> Result<(), String> {
     let client = place.client().await?;
     match command {
-        Approver::Add {
-            name,
-            area,
-            highest,
-            valid_days,
-            key_out,
-            passphrase_file,
-            authority,
-            authority_passphrase_file,
-        } => {
+        Approver::Add { name, area, highest, valid_days, key_out, passphrase_file, signing } => {
             if key_out.exists() {
                 return Err(format!("{} is there already; nothing was changed", key_out.display()));
             }
-            let authority = authority_key(place, authority.as_deref(), authority_passphrase_file.as_deref())?;
-            let center: Value = client.get("/center").await?;
-            let site = center["site"].as_str().unwrap_or_default().parse().map_err(|e| format!("{e}"))?;
+            let site = site_of(place, &client).await?;
             let passphrase = match given_passphrase(passphrase_file.as_deref(), "LOAXA_PASSPHRASE")? {
                 Some(passphrase) => passphrase,
                 None => new_passphrase(&format!("Passphrase for {name}'s key"))?,
@@ -93,9 +69,13 @@ pub async fn approver(place: &Place, command: Approver) -> Result<(), String> {
                 valid_from_ms: now_ms() - DAY_MS,
                 valid_until_ms: now_ms() + i64::from(valid_days) * DAY_MS,
             };
-            let envelope = Envelope::sign(&certificate, &authority).map_err(|e| e.to_string())?;
+            let envelope = signing.sign(place, &certificate)?;
             let text = serde_json::to_string_pretty(&sealed).map_err(|e| e.to_string())?;
             write_secret(&key_out, &text).map_err(|e| format!("{} cannot be written: {e}", key_out.display()))?;
+            let Some(envelope) = envelope else {
+                eprintln!("the sealed key is {}; it may approve once the certificate is applied", key_out.display());
+                return client.close().await;
+            };
             let sent = client.send::<Value>(Method::POST, "/certificates", &json!(envelope)).await;
             if let Err(error) = sent {
                 let _ = std::fs::remove_file(&key_out);
@@ -107,7 +87,7 @@ pub async fn approver(place: &Place, command: Approver) -> Result<(), String> {
         Approver::List => {
             let list: Value = client.get("/certificates").await?;
             place.answer(&list, |list| {
-                let mut table = table(&["key", "role", "name", "areas", "up to", "valid until"]);
+                let mut table = table(&["key", "role", "name", "areas", "up to", "valid until", ""]);
                 for row in list.as_array().into_iter().flatten() {
                     let certificate = &row["certificate"];
                     let until =
@@ -122,6 +102,7 @@ pub async fn approver(place: &Place, command: Approver) -> Result<(), String> {
                         areas.join(" "),
                         text(&certificate["highest"]),
                         until.map(|until| until.format("%Y-%m-%d").to_string()).unwrap_or_default(),
+                        if row["revoked"] == true { "revoked".into() } else { String::new() },
                     ]);
                 }
                 table.to_string()

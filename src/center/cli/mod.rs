@@ -2,6 +2,7 @@
 //!
 //! Commands go through the same API as everything else; keys are opened here, where the person sits, and never sent.
 
+mod authority;
 mod bulletins;
 mod keys;
 mod plans;
@@ -73,6 +74,9 @@ enum Command {
     /// People who approve
     #[command(subcommand)]
     Approver(keys::Approver),
+    /// What only the authority can do: revoke, renew, hand over, sign
+    #[command(subcommand)]
+    Authority(authority::Authority),
     /// Bulletins, from the file to the approval
     #[command(subcommand)]
     Bulletin(bulletins::Bulletin),
@@ -109,6 +113,7 @@ pub fn main(arguments: Arguments) -> Result<(), String> {
             Command::Area(command) => setup::area(&place, command).await,
             Command::Speaker(command) => setup::speaker(&place, command).await,
             Command::Approver(command) => keys::approver(&place, command).await,
+            Command::Authority(command) => authority::authority(&place, command).await,
             Command::Bulletin(command) => bulletins::bulletin(&place, command).await,
             Command::Programme(command) => schedules::programme(&place, command).await,
             Command::Schedule(command) => schedules::schedule(&place, command).await,

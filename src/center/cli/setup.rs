@@ -9,6 +9,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use tracing_subscriber::EnvFilter;
 
+use super::authority::Signing;
 use super::{Place, keys, table};
 use crate::center::api::{AreaView, SpeakerCreated, Traits};
 use crate::center::app::now_ms;
@@ -17,7 +18,6 @@ use crate::center::serve as server;
 use crate::domain::approval::key_text;
 use crate::domain::hours::{Hours, HoursStatement};
 use crate::domain::ids::{AreaCode, SiteId};
-use crate::protocol::envelope::Envelope;
 
 #[derive(Args)]
 pub struct Init {
@@ -145,12 +145,8 @@ pub enum Area {
         /// Longest sound of one day in minutes
         #[arg(long)]
         max_day_min: Option<u32>,
-        /// The authority's sealed key; the data directory's own if not given
-        #[arg(long, value_name = "FILE")]
-        authority: Option<PathBuf>,
-        /// File with the authority's passphrase (else LOAXA_AUTHORITY_PASSPHRASE, else asked for)
-        #[arg(long, value_name = "FILE")]
-        authority_passphrase_file: Option<PathBuf>,
+        #[command(flatten)]
+        signing: Signing,
     },
     /// Decide whose priority bulletins go first in a unit: its own, or those from above
     #[command(group(clap::ArgGroup::new("whose").required(true)))]
@@ -190,7 +186,7 @@ pub async fn area(place: &Place, command: Area) -> Result<(), String> {
                 format!("{table}{}", if unsaid { note } else { "" })
             })?;
         }
-        Area::Hours { code, allow, time_zone, max_session_min, max_day_min, authority, authority_passphrase_file } => {
+        Area::Hours { code, allow, time_zone, max_session_min, max_day_min, signing } => {
             let windows = allow.iter().map(|window| match window.split_once('-') {
                 Some((from, to)) => Ok((from.trim().to_owned(), to.trim().to_owned())),
                 None => Err(format!("--allow {window:?}: write from-to, such as 05:00-06:30")),
@@ -222,14 +218,7 @@ pub async fn area(place: &Place, command: Area) -> Result<(), String> {
             };
             // Said before the passphrase is asked for.
             Hours::new(&statement).map_err(|e| e.to_string())?;
-            eprintln!(
-                "to be signed: in {code} of {} sound is lawful at {} by the clock of {}",
-                statement.site,
-                allow.join(", "),
-                statement.time_zone
-            );
-            let authority = keys::authority_key(place, authority.as_deref(), authority_passphrase_file.as_deref())?;
-            let envelope = Envelope::sign(&statement, &authority).map_err(|e| e.to_string())?;
+            let Some(envelope) = signing.sign(place, &statement)? else { return client.close().await };
             client.send::<Value>(Method::PUT, &format!("/areas/{code}/hours"), &json!(envelope)).await?;
             place.answer(&statement, |_| {
                 format!("lawful hours of {code}: {} (version {})", allow.join(", "), statement.version)
@@ -342,7 +331,7 @@ pub async fn speaker(place: &Place, command: Speaker) -> Result<(), String> {
 /// The part of a controller's configuration that only the center knows; the rest has defaults.
 fn controller_config(created: &SpeakerCreated, mqtt: &str) -> String {
     let identity = json!({
-        "identity": { "site": created.site, "speaker": created.speaker, "areas": created.areas, "authority": created.authority, "hours": created.hours },
+        "identity": { "site": created.site, "speaker": created.speaker, "areas": created.areas, "authority": created.authority, "hours": created.hours, "trust": created.trust },
         "center": { "mqtt": mqtt, "password": created.password },
     });
     let table = toml::to_string(&identity).unwrap_or_default();

@@ -313,7 +313,7 @@ fn repeats(table: &Timetable, now_ms: i64, guard_ms: i64, mut tell: impl FnMut(A
             });
         for part in sounds {
             let at_ms = piece.start_ms + part.at_ms - piece.from_ms;
-            let bulletin = &part.approved.approval.bulletin;
+            let bulletin = &part.approved.bulletin;
             if let Some((before_ms, before)) = last.insert(bulletin, (at_ms, piece)) {
                 let meant = before.schedule.id == piece.schedule.id
                     && (piece.schedule.rule.times > 1 || before.nominal_ms == piece.nominal_ms);

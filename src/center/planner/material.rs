@@ -7,9 +7,10 @@ use sha2::{Digest, Sha256};
 use tracing::warn;
 
 use super::PlanError;
-use crate::center::app::App;
+use crate::center::app::{App, now_ms};
+use crate::center::authority::Trust;
 use crate::center::store::{CertificateRow, Histories, Intake, RevisionRow, SpeakerRow, VersionRow};
-use crate::domain::approval::{Approval, Certificate, Role};
+use crate::domain::approval::{Approval, Certificate, Role, Ticket};
 use crate::domain::area::AreaTree;
 use crate::domain::bulletin::Language;
 use crate::domain::calendar::Calendars;
@@ -22,7 +23,7 @@ use crate::domain::schedule::{Schedule, ScheduleText};
 use crate::domain::script::{Approved, Cue, Script, Voice};
 use crate::domain::series::{History, Series, Version};
 use crate::domain::timetable::{Place, Profile, World};
-use crate::protocol::envelope::Envelope;
+use crate::protocol::envelope::{Envelope, Statement};
 
 /// The newest approved revisions of a bulletin that are looked at; older ones have long been replaced.
 const REVISIONS: usize = 4;
@@ -37,10 +38,13 @@ pub struct Material {
     pub voices: Voices,
     pub certificates: BTreeMap<KeyId, CertificateRow>,
     /// The signed approvals by bulletin and revision.
-    pub approvals: BTreeMap<(BulletinId, u32), Envelope>,
+    pub approvals: BTreeMap<(BulletinId, u32), Vec<Envelope>>,
+    /// The signed tickets that are not over, with the media that they name.
+    pub tickets: Vec<(Ticket, Envelope)>,
+    pub trust: Arc<Trust>,
     /// The signed lawful hours by area.
     pub hours: BTreeMap<AreaCode, Envelope>,
-    /// Changes whenever a certificate or the lawful hours do.
+    /// Changes whenever a certificate, the lawful hours or the trust list do.
     pub statements: [u8; 32],
     stagger: BTreeMap<SpeakerId, i64>,
 }
@@ -67,25 +71,30 @@ impl Voices {
 
 impl Material {
     pub async fn load(app: &App) -> Result<Self, PlanError> {
-        let certificates: BTreeMap<_, _> =
-            app.store.certificates().await?.into_iter().map(|row| (row.key.clone(), row)).collect();
-        let mut approvals = BTreeMap::new();
+        let trust = app.trust();
+        let by_authority = |row: &CertificateRow| row.envelope.open::<Certificate>(&trust.authority).is_ok();
+        let rows = app.store.certificates().await?.into_iter().filter(by_authority);
+        let certificates: BTreeMap<_, _> = rows.map(|row| (row.key.clone(), row)).collect();
+        let tickets: Vec<_> = app.store.tickets(now_ms()).await?;
+        let tickets: Vec<_> = tickets.iter().filter_map(|one| Some((signed(one, &certificates)?, one))).collect();
+        let mut approvals: BTreeMap<(BulletinId, u32), Vec<Envelope>> = BTreeMap::new();
+        for (bulletin, revision, envelope) in app.store.approvals().await? {
+            approvals.entry((bulletin, revision)).or_default().push(envelope);
+        }
         let mut approved: BTreeMap<BulletinId, Vec<Arc<Approved>>> = BTreeMap::new();
         for row in app.store.approved_revisions().await? {
             let known = approved.entry(row.bulletin.clone()).or_default();
             if known.len() >= REVISIONS {
                 continue;
             }
-            let Some((envelope, item)) = read_approved(&row, &certificates) else {
-                warn!(
-                    "the approval of bulletin {} revision {} does not verify; it is not planned",
-                    row.bulletin, row.revision
-                );
+            let envelopes = approvals.get(&(row.bulletin.clone(), row.revision)).map_or(&[][..], Vec::as_slice);
+            let Some(item) = read_approved(&row, envelopes, &tickets, &certificates, &trust) else {
+                warn!("no approval of bulletin {} revision {} verifies; it is not planned", row.bulletin, row.revision);
                 continue;
             };
-            approvals.insert((row.bulletin.clone(), row.revision), envelope);
             known.push(Arc::new(item));
         }
+        let tickets = tickets.into_iter().map(|((ticket, _), envelope)| (ticket, envelope.clone())).collect();
         let voices = voices(app.store.voices().await?, &approved);
         let texts = app.store.calendars().await?;
         let calendars = Calendars::new(&texts).unwrap_or_else(|error| {
@@ -114,8 +123,22 @@ impl Material {
         let plan = &app.config.plan;
         let spots = speakers.values().filter_map(spot).collect();
         let stagger = offsets(&spots, f64::from(plan.neighbour_m), i64::from(plan.stagger_ms));
-        let statements = fingerprint(certificates.values().map(|row| &row.envelope).chain(hours.values()));
-        Ok(Self { world, areas, calendars, speakers, voices, certificates, approvals, hours, statements, stagger })
+        let said = certificates.values().map(|row| &row.envelope).chain(hours.values());
+        let statements = fingerprint(said.chain(&trust.list_envelope).chain(&trust.successions));
+        Ok(Self {
+            world,
+            areas,
+            calendars,
+            speakers,
+            voices,
+            certificates,
+            approvals,
+            tickets,
+            trust,
+            hours,
+            statements,
+            stagger,
+        })
     }
 
     pub fn areas_of(&self, speaker: &SpeakerRow) -> Vec<AreaCode> {
@@ -170,7 +193,7 @@ async fn places(app: &App) -> Result<(AreaTree, BTreeMap<AreaCode, Place>, BTree
         let code = row.area.code.clone();
         areas.push(row.area);
         let read = row.hours.and_then(|envelope| {
-            let statement: HoursStatement = envelope.open(&app.site.authority).ok()?;
+            let statement: HoursStatement = envelope.open(&app.trust().authority).ok()?;
             let good = statement.site == app.site.site && statement.area == code;
             Some((Hours::new(&statement).ok().filter(|_| good)?, envelope))
         });
@@ -227,20 +250,56 @@ fn programmes(
     rows.into_iter().map(one).collect()
 }
 
-/// Checks the approval's signature as a speaker would: a row that somebody edited by hand is worth nothing.
-fn read_approved(row: &RevisionRow, certificates: &BTreeMap<KeyId, CertificateRow>) -> Option<(Envelope, Approved)> {
+/// A statement of an approver with the certificate by which it holds.
+trait ByApprover: Statement {
+    fn approver(&self) -> &KeyId;
+}
+
+impl ByApprover for Approval {
+    fn approver(&self) -> &KeyId {
+        &self.approver
+    }
+}
+
+impl ByApprover for Ticket {
+    fn approver(&self) -> &KeyId {
+        &self.approver
+    }
+}
+
+/// Checks a signature as a speaker would: a row that somebody edited by hand is worth nothing.
+fn signed<S: ByApprover>(
+    envelope: &Envelope,
+    certificates: &BTreeMap<KeyId, CertificateRow>,
+) -> Option<(S, Certificate)> {
+    let named: S = envelope.peek().ok()?;
+    let approver: &Certificate = &certificates.get(named.approver())?.certificate;
+    let statement: S = envelope.open(&approver.key).ok()?;
+    (approver.role == Role::Approver).then(|| (statement, approver.clone()))
+}
+
+fn read_approved(
+    row: &RevisionRow,
+    envelopes: &[Envelope],
+    tickets: &[((Ticket, Certificate), &Envelope)],
+    certificates: &BTreeMap<KeyId, CertificateRow>,
+    trust: &Trust,
+) -> Option<Approved> {
     let Intake::Ready(sound) = &row.intake else { return None };
-    let envelope = row.approval.clone()?;
-    let named = envelope.peek::<Approval>().ok()?.approver;
-    let approver: &Certificate = &certificates.get(&named)?.certificate;
-    let approval: Approval = envelope.open(&approver.key).ok()?;
-    let same = (&approval.bulletin, approval.revision, approval.media) == (&row.bulletin, row.revision, sound.media);
-    let approved = Approved {
-        approval,
-        approver: approver.clone(),
+    let same = |(approval, _): &(Approval, Certificate)| {
+        (&approval.bulletin, approval.revision, approval.media) == (&row.bulletin, row.revision, sound.media)
+    };
+    let approvals: Vec<_> = envelopes.iter().filter_map(|one| signed(one, certificates)).filter(same).collect();
+    let names = |((ticket, _), _): &&((Ticket, Certificate), &Envelope)| ticket.media.contains(&sound.media);
+    Some(Approved {
+        bulletin: row.bulletin.clone(),
+        revision: row.revision,
+        title: approvals.first()?.0.title.clone(),
         media: sound.media,
         duration_ms: sound.duration_ms,
         gain_db: sound.gain_db,
-    };
-    (same && approver.role == Role::Approver).then_some((envelope, approved))
+        tickets: tickets.iter().filter(names).map(|(ticket, _)| ticket.clone()).collect(),
+        approvals,
+        trust: trust.list.clone(),
+    })
 }

@@ -21,6 +21,7 @@ use crate::domain::approval::{Approval, Certificate, Role};
 use crate::domain::fleet::Fleet;
 use crate::domain::ids::{BulletinId, KeyId, MediaHash, SpeakerId};
 use crate::domain::plan::{HORIZON_MS, Plan, PlanFault, PlanText, PlannedOccurrence};
+use crate::domain::priority::Priority;
 use crate::domain::timetable::{Piece, Profile, Timetable, Window};
 use crate::protocol::envelope::{Envelope, EnvelopeError};
 use crate::protocol::keys::key_id;
@@ -278,9 +279,9 @@ fn sign(app: &App, draft: &mut Draft, due: &Due<'_>, now_ms: i64) -> Result<Opti
     }
     let speaker = &due.speaker.id;
     draft.text.address(speaker.clone(), due.number);
-    let Statements { certificates, approvals, hours } = draft.statements.clone();
-    let signed = SignedPlan { plan: Envelope::sign(&draft.text, &app.dispatcher)?, certificates, approvals, hours };
-    let body = serde_json::to_string(&signed).map_err(|e| EnvelopeError::Damaged(e.to_string()))?;
+    let plan = Envelope::sign(&draft.text, &app.trust().dispatcher)?;
+    let body = serde_json::to_string(&draft.statements.clone().with(plan))
+        .map_err(|e| EnvelopeError::Damaged(e.to_string()))?;
     if body.len() > PLAN_BYTES {
         return Err(PlanError::TooLarge { speaker: speaker.clone(), bytes: body.len() });
     }
@@ -326,27 +327,43 @@ fn draft(app: &App, table: &Timetable, speaker: &SpeakerId, now_ms: i64, horizon
 struct Statements {
     certificates: Vec<Envelope>,
     approvals: Vec<Envelope>,
+    tickets: Vec<Envelope>,
     hours: Vec<Envelope>,
+    trust: Option<Envelope>,
+    successions: Vec<Envelope>,
+}
+
+impl Statements {
+    fn with(self, plan: Envelope) -> SignedPlan {
+        let Self { certificates, approvals, tickets, hours, trust, successions } = self;
+        SignedPlan { plan, certificates, approvals, tickets, hours, trust, successions }
+    }
 }
 
 fn statements(material: &Material, speaker: &SpeakerRow, plan: &Plan) -> Statements {
-    let used: BTreeSet<(BulletinId, u32)> = plan
-        .occurrences
-        .iter()
-        .flat_map(|o| o.items.iter().map(|item| (item.bulletin.clone(), item.revision)))
-        .collect();
-    let approvals: Vec<Envelope> = used.iter().filter_map(|key| material.approvals.get(key).cloned()).collect();
-    let mut keys: BTreeSet<KeyId> = approvals
-        .iter()
-        .filter_map(|envelope| envelope.peek::<Approval>().ok())
-        .map(|approval| approval.approver)
-        .collect();
-    let certificates = material.certificates.values();
-    keys.extend(certificates.filter(|row| row.certificate.role == Role::Dispatcher).map(|row| row.key.clone()));
+    let items = || plan.occurrences.iter().flat_map(|o| o.items.iter().map(move |item| (o, item)));
+    let used: BTreeSet<(BulletinId, u32)> = items().map(|(_, item)| (item.bulletin.clone(), item.revision)).collect();
+    let urgent: BTreeSet<MediaHash> =
+        items().filter(|(o, _)| o.priority == Priority::Emergency).map(|(_, item)| item.media).collect();
+    let approvals: Vec<Envelope> =
+        used.iter().filter_map(|key| material.approvals.get(key)).flatten().cloned().collect();
+    let tickets = material.tickets.iter().filter(|(ticket, _)| ticket.media.iter().any(|media| urgent.contains(media)));
+    let (named, tickets): (Vec<KeyId>, Vec<Envelope>) =
+        tickets.map(|(ticket, envelope)| (ticket.approver.clone(), envelope.clone())).unzip();
+    let signers = approvals.iter().filter_map(|envelope| envelope.peek::<Approval>().ok());
+    let mut keys: BTreeSet<KeyId> = signers.map(|approval| approval.approver).chain(named).collect();
+    keys.insert(material.trust.dispatcher_id());
     let certificates =
         keys.iter().filter_map(|key| material.certificates.get(key)).map(|row| row.envelope.clone()).collect();
     let hours = material.areas_of(speaker).iter().filter_map(|area| material.hours.get(area).cloned()).collect();
-    Statements { certificates, approvals, hours }
+    Statements {
+        certificates,
+        approvals,
+        tickets,
+        hours,
+        trust: material.trust.list_envelope.clone(),
+        successions: material.trust.successions.clone(),
+    }
 }
 
 /// Whether a stored plan tells the listener the same as a new one, from now on and as far as both reach.
@@ -387,6 +404,9 @@ fn says_the_same(stored: &PlanRow, draft: &Draft, now_ms: i64) -> bool {
     let new = &draft.statements;
     before == now
         && signed.hours == new.hours
+        && signed.trust == new.trust
+        && signed.successions == new.successions
+        && new.tickets.iter().all(|ticket| signed.tickets.contains(ticket))
         && needed(&signed.certificates, &signed.approvals) == needed(&new.certificates, &new.approvals)
 }
 

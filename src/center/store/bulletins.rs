@@ -6,7 +6,7 @@ use sqlx::any::AnyRow;
 use super::{Store, StoreError, from_json, parsed, to_json, unless_taken};
 use crate::audio::loudness::Loudness;
 use crate::domain::bulletin::{Language, RevisionState};
-use crate::domain::ids::{AreaCode, BulletinId, MediaHash};
+use crate::domain::ids::{AreaCode, BulletinId, KeyId, MediaHash};
 use crate::protocol::envelope::Envelope;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -52,12 +52,11 @@ pub struct RevisionRow {
     pub intake: Intake,
     pub file_name: String,
     pub warnings: Vec<String>,
-    pub approval: Option<Envelope>,
     pub created_ms: i64,
 }
 
 const REVISION_COLUMNS: &str = "select bulletin, revision, state, intake, problem, file_name, upload, media, bytes, duration_ms, \
-    loudness_lufs, true_peak_dbtp, gain_db, warnings, approval, created_ms from revisions";
+    loudness_lufs, true_peak_dbtp, gain_db, warnings, created_ms from revisions";
 
 impl Store {
     /// Adds a bulletin with its first revision, both or neither.
@@ -136,7 +135,7 @@ impl Store {
         let mut tx = self.begin().await?;
         let done = sqlx::query(
             "delete from bulletins where id = $1 and not exists (select 1 from revisions where bulletin = $1 \
-             and (approval is not null or state = $2))",
+             and state = $2) and not exists (select 1 from approvals where bulletin = $1)",
         )
         .bind(id.as_str())
         .bind(to_json(&RevisionState::Withdrawn)?)
@@ -173,10 +172,8 @@ impl Store {
 
     /// Every approved revision; of each bulletin the newest first.
     pub async fn approved_revisions(&self) -> Result<Vec<RevisionRow>, StoreError> {
-        let sql = sqlx::AssertSqlSafe(format!(
-            "{REVISION_COLUMNS} where approval is not null order by bulletin, revision desc"
-        ));
-        let rows = sqlx::query(sql).fetch_all(&self.pool).await?;
+        let sql = sqlx::AssertSqlSafe(format!("{REVISION_COLUMNS} where state = $1 order by bulletin, revision desc"));
+        let rows = sqlx::query(sql).bind(to_json(&RevisionState::Approved)?).fetch_all(&self.pool).await?;
         rows.iter().map(revision).collect()
     }
 
@@ -220,28 +217,49 @@ impl Store {
         Ok(())
     }
 
-    /// Moves a revision from the state it was seen in to a new one; a conflict if somebody else was quicker.
-    pub async fn set_revision_state(
+    /// Moves a revision from the state it was seen in to a new one; a conflict if somebody else was quicker. What was approved of one
+    /// that is sent back counts no more.
+    pub async fn set_revision_state(&self, row: &RevisionRow, state: &RevisionState) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        move_revision(&mut tx, row, state).await?;
+        if matches!(state, RevisionState::Returned { .. }) {
+            sqlx::query("delete from approvals where bulletin = $1 and revision = $2")
+                .bind(row.bulletin.as_str())
+                .bind(i64::from(row.revision))
+                .execute(&mut *tx)
+                .await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// Keeps an approval, and the state that it leads to.
+    pub async fn approve_revision(
         &self,
         row: &RevisionRow,
         state: &RevisionState,
-        approval: Option<&Envelope>,
+        approver: &KeyId,
+        approval: &Envelope,
+        now_ms: i64,
     ) -> Result<(), StoreError> {
-        let done = sqlx::query(
-            "update revisions set state = $1, approval = $2 where bulletin = $3 and revision = $4 and state = $5",
-        )
+        let mut tx = self.begin().await?;
+        move_revision(&mut tx, row, state).await?;
+        super::trust::add_approval(&mut tx, &row.bulletin, row.revision, approver, approval, now_ms).await?;
+        Ok(tx.commit().await?)
+    }
+}
+
+async fn move_revision(tx: &mut super::Tx<'_>, row: &RevisionRow, state: &RevisionState) -> Result<(), StoreError> {
+    let done = sqlx::query("update revisions set state = $1 where bulletin = $2 and revision = $3 and state = $4")
         .bind(to_json(state)?)
-        .bind(approval.map(to_json).transpose()?)
         .bind(row.bulletin.as_str())
         .bind(i64::from(row.revision))
         .bind(to_json(&row.state)?)
-        .execute(&self.pool)
+        .execute(&mut **tx)
         .await?;
-        if done.rows_affected() == 0 {
-            return Err(StoreError::Conflict(format!("bulletin {} revision {}", row.bulletin, row.revision)));
-        }
-        Ok(())
+    if done.rows_affected() == 0 {
+        return Err(StoreError::Conflict(format!("bulletin {} revision {}", row.bulletin, row.revision)));
     }
+    Ok(())
 }
 
 async fn add_revision(
@@ -293,7 +311,6 @@ fn revision(row: &AnyRow) -> Result<RevisionRow, StoreError> {
             gain_db: row.try_get::<f64, _>(12)? as f32,
         }),
     };
-    let approval: Option<String> = row.try_get(14)?;
     Ok(RevisionRow {
         bulletin: parsed(row.try_get(0)?)?,
         revision: row.try_get::<i64, _>(1)? as u32,
@@ -301,7 +318,6 @@ fn revision(row: &AnyRow) -> Result<RevisionRow, StoreError> {
         intake,
         file_name: row.try_get(5)?,
         warnings: from_json(&row.try_get::<String, _>(13)?)?,
-        approval: approval.map(|approval| from_json(&approval)).transpose()?,
-        created_ms: row.try_get(15)?,
+        created_ms: row.try_get(14)?,
     })
 }

@@ -6,6 +6,7 @@ mod bulletins;
 mod people;
 mod plans;
 mod schedules;
+mod trust;
 
 use std::path::Path;
 use std::time::Duration;
@@ -19,6 +20,7 @@ pub use bulletins::{BulletinRow, Intake, RevisionRow, Sound};
 pub use people::{AreaRow, CertificateRow, SpeakerRow, SpeakerTraits};
 pub use plans::{PlanRow, RecordRow};
 pub use schedules::{Changes, Histories, VersionRow};
+pub use trust::{Handover, Said};
 
 #[derive(Debug, Error)]
 pub enum StoreError {

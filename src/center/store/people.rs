@@ -3,7 +3,7 @@
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
-use super::{Store, StoreError, from_json, parsed, to_json, unless_taken};
+use super::{Store, StoreError, Tx, from_json, parsed, to_json, unless_taken};
 use crate::domain::approval::Certificate;
 use crate::domain::area::{Area, AreaTree};
 use crate::domain::bulletin::Language;
@@ -199,20 +199,9 @@ impl Store {
         certificate: &Certificate,
         now_ms: i64,
     ) -> Result<KeyId, StoreError> {
-        let key = key_id(&certificate.key);
-        sqlx::query(
-            "insert into certificates (key_id, role, title, envelope, valid_until_ms, added_ms) values ($1, $2, $3, $4, $5, $6) \
-             on conflict (key_id) do update set title = excluded.title, envelope = excluded.envelope, \
-             valid_until_ms = excluded.valid_until_ms, added_ms = excluded.added_ms",
-        )
-        .bind(key.as_str())
-        .bind(format!("{:?}", certificate.role).to_lowercase())
-        .bind(certificate.title.as_str())
-        .bind(to_json(envelope)?)
-        .bind(certificate.valid_until_ms)
-        .bind(now_ms)
-        .execute(&self.pool)
-        .await?;
+        let mut tx = self.begin().await?;
+        let key = put_certificate(&mut tx, envelope, certificate, now_ms).await?;
+        tx.commit().await?;
         Ok(key)
     }
 
@@ -246,4 +235,27 @@ fn speaker(row: &AnyRow) -> Result<SpeakerRow, StoreError> {
             step_with: row.try_get(11)?,
         },
     })
+}
+
+pub(super) async fn put_certificate(
+    tx: &mut Tx<'_>,
+    envelope: &Envelope,
+    certificate: &Certificate,
+    now_ms: i64,
+) -> Result<KeyId, StoreError> {
+    let key = key_id(&certificate.key);
+    sqlx::query(
+        "insert into certificates (key_id, role, title, envelope, valid_until_ms, added_ms) values ($1, $2, $3, $4, $5, $6) \
+         on conflict (key_id) do update set title = excluded.title, envelope = excluded.envelope, \
+         valid_until_ms = excluded.valid_until_ms, added_ms = excluded.added_ms",
+    )
+    .bind(key.as_str())
+    .bind(format!("{:?}", certificate.role).to_lowercase())
+    .bind(certificate.title.as_str())
+    .bind(to_json(envelope)?)
+    .bind(certificate.valid_until_ms)
+    .bind(now_ms)
+    .execute(&mut **tx)
+    .await?;
+    Ok(key)
 }

@@ -11,7 +11,7 @@ use crate::controller::player::{Session, SessionItem, Summary};
 use crate::controller::store::Play;
 use crate::domain::DAY_MS;
 use crate::domain::approval::Denial;
-use crate::domain::ids::{BulletinId, MediaHash, OccurrenceId};
+use crate::domain::ids::{BulletinId, MediaHash, OccurrenceId, TicketId};
 use crate::domain::plan::{MAX_WINDOW_MS, MediaRef, PlannedItem, PlannedOccurrence};
 use crate::domain::priority::Priority;
 use crate::domain::record::{Evidence, Outcome, PlaybackRecord, Reason};
@@ -242,9 +242,11 @@ impl Engine {
         if now_ms >= occurrence.start_ms - LEAD_MS && self.day_is_full(occurrence, plan) {
             return if now_ms >= occurrence.start_ms { Decision::Miss(Reason::QuietHours) } else { Decision::Wait };
         }
-        let permitted: Vec<_> = occurrence.items.iter().filter(|item| plan.permits(occurrence, item).is_ok()).collect();
+        let permits =
+            |item: &PlannedItem| plan.permits(occurrence, item, |ticket| self.is_used(ticket, &occurrence.id));
+        let permitted: Vec<_> = occurrence.items.iter().filter(|item| permits(item).is_ok()).collect();
         if permitted.is_empty() {
-            let denial = occurrence.items.iter().find_map(|item| plan.permits(occurrence, item).err());
+            let denial = occurrence.items.iter().find_map(|item| permits(item).err());
             let reason = denial.map_or(Reason::NotApproved, reason_of);
             return if now_ms >= occurrence.start_ms { Decision::Miss(reason) } else { Decision::Wait };
         }
@@ -258,6 +260,12 @@ impl Engine {
         let all = ready == permitted.len();
         let last_call = now_ms >= occurrence.start_ms - LAST_CALL_MS;
         if self.output_working && (all || (ready > 0 && last_call)) { Decision::Play } else { Decision::Wait }
+    }
+
+    /// Whether a ticket has sounded in another play than this one.
+    fn is_used(&self, ticket: &TicketId, by: &OccurrenceId) -> bool {
+        let other = |play: &&Play| !play.record.occurrence.is_part_of_same(by);
+        self.plays.values().filter(other).any(|play| play.tickets.contains(ticket))
     }
 
     /// Whether what has sounded on that day, by this board's own account, leaves no room for this; emergencies do not count.
@@ -306,20 +314,20 @@ impl Engine {
         let occurrence = &entry.occurrence;
         let frames_of = |ms: i64| ms.max(0) as u64 * u64::from(RATE_HZ) / 1000;
         let slot_frames = frames_of(occurrence.end_ms - occurrence.start_ms);
-        let (mut fault, mut items) = (None, vec![]);
+        let (mut fault, mut items, mut tickets) = (None, vec![], vec![]);
         for item in &occurrence.items {
             let at_frame = frames_of(item.at_ms).min(slot_frames);
             let frames = frames_of(item.duration_ms).min(slot_frames.saturating_sub(at_frame));
-            let permitted = entry.plan.permits(occurrence, item);
+            let permitted = entry.plan.permits(occurrence, item, |ticket| self.is_used(ticket, &occurrence.id));
             let here = self.library.is_whole(&item.media);
             match permitted {
                 Err(denial) => {
                     fault.get_or_insert(reason_of(denial));
                 }
-                Ok(()) if !here => {
+                Ok(_) if !here => {
                     fault.get_or_insert(Reason::ContentMissing);
                 }
-                Ok(()) => {}
+                Ok(ticket) => tickets.extend(ticket.filter(|ticket| !tickets.contains(*ticket)).cloned()),
             }
             if frames < frames_of(item.duration_ms) {
                 fault.get_or_insert(Reason::SlotOver);
@@ -347,7 +355,7 @@ impl Engine {
         record.evidence = Evidence::ContentReady;
         record.clock_error_us = Some(rounded_up(clock.error_ns));
         let emergency = occurrence.priority == Priority::Emergency;
-        let play = Play { record, begun: true, acknowledged: false, emergency };
+        let play = Play { record, begun: true, acknowledged: false, emergency, tickets };
         tracing::info!("{} is prepared, {} ms before its start", occurrence.id, occurrence.start_ms - now_ms);
         effects.push(Effect::SavePlay(Box::new(play.clone())));
         effects.push(Effect::Play(session));
@@ -471,7 +479,12 @@ impl Engine {
 
 /// What a record says of something that was not allowed.
 fn reason_of(denial: Denial) -> Reason {
-    if denial == Denial::QuietHours { Reason::QuietHours } else { Reason::NotApproved }
+    match denial {
+        Denial::QuietHours => Reason::QuietHours,
+        Denial::NoTicket | Denial::TicketUsed => Reason::NoTicket,
+        Denial::Revoked => Reason::Revoked,
+        _ => Reason::NotApproved,
+    }
 }
 
 enum Decision {

@@ -21,9 +21,9 @@ use crate::domain::plan::MediaRef;
 use crate::domain::record::{PlaybackRecord, Reason};
 use crate::protocol::chunks::Bitmap;
 use crate::protocol::limits::RECORDS_PER_REPORT;
-use crate::protocol::message::{self, Ack, ClockAnswer, ClockProbe, ClockState, Report, State, StateDetail};
+use crate::protocol::message::{self, Ack, ClockProbe, ClockState, Report, SignedClockAnswer, State, StateDetail};
 use crate::protocol::topics::{self, Down, Topic, Up};
-use crate::protocol::trust::{self, Anchor, VerifiedPlan};
+use crate::protocol::trust::{self, Anchor, Reading, VerifiedPlan};
 use agenda::Agenda;
 use media::Library;
 
@@ -116,6 +116,8 @@ const PROBES_OPEN: usize = 16;
 const REPORT_RETRY_NS: i64 = 10 * SECOND_NS;
 const STATE_GAP_NS: i64 = SECOND_NS / 2;
 const STATE_HEARTBEAT_NS: i64 = 60 * SECOND_NS;
+/// A plan may come from a clock that is so much ahead of what this board takes for the time.
+const PLAN_AHEAD_MS: i64 = 3_600_000;
 const CLOCK_SAVE_GAP_NS: i64 = 3600 * SECOND_NS;
 
 #[derive(Debug)]
@@ -154,11 +156,7 @@ struct Link {
 
 impl Engine {
     /// A controller that has just started, with what its store held.
-    pub fn new(mut anchor: Anchor, limits: Limits, contents: Contents, now: Now) -> (Self, Vec<Effect>) {
-        for (area, version) in &contents.counters.hours {
-            let known = anchor.hours.entry(area.clone()).or_default();
-            *known = (*known).max(*version);
-        }
+    pub fn new(anchor: Anchor, limits: Limits, contents: Contents, now: Now) -> (Self, Vec<Effect>) {
         let mut engine = Self {
             anchor,
             limits,
@@ -184,9 +182,9 @@ impl Engine {
         let mut effects = vec![];
         if let Some(bytes) = contents.plan {
             // Its own plan is checked like a stranger's: the disk is not trusted either.
-            match trust::verify(&bytes, &engine.anchor, None, None) {
+            match trust::verify(&bytes, &engine.anchor, &engine.counters.ratchet, Reading::Stored, None) {
                 Ok(plan) => {
-                    engine.counters.highest_plan = engine.counters.highest_plan.max(plan.plan().number);
+                    plan.advance(&mut engine.counters.ratchet);
                     engine.adopt(plan, &mut effects);
                 }
                 Err(refusal) => warn!("the stored plan is not used: {refusal}"),
@@ -282,21 +280,20 @@ impl Engine {
         // The plan in force comes again at every connection (it is retained); that is no replay worth a word.
         let in_force = self.plan.as_ref().map(|plan| plan.plan().number);
         // The very number that was accepted may come again if its plan was lost between two writes.
-        let refuse_to = if in_force == Some(self.counters.highest_plan) {
-            Some(self.counters.highest_plan)
-        } else {
-            self.counters.highest_plan.checked_sub(1)
-        };
-        match trust::verify(&bytes, &self.anchor, refuse_to, now_ms) {
+        let held = in_force == Some(self.counters.ratchet.highest_plan());
+        let reading = if held { Reading::Offered } else { Reading::OfferedAgain };
+        match trust::verify(&bytes, &self.anchor, &self.counters.ratchet, reading, now_ms) {
             Ok(plan) => {
-                self.counters.highest_plan = plan.plan().number;
-                for (area, version) in plan.hours_versions() {
-                    self.anchor.hours.insert(area.clone(), version);
-                    self.counters.hours.insert(area.clone(), version);
-                }
+                plan.advance(&mut self.counters.ratchet);
                 self.plan_refused = None;
                 info!("plan {} accepted: {} occurrences", plan.plan().number, plan.plan().occurrences.len());
                 effects.push(Effect::SavePlan { bytes, counters: self.counters.clone() });
+                if self.plan.is_none() {
+                    // Until now anybody could have told the time: it is asked for anew, and must be signed.
+                    self.clock = Clock::default();
+                    (self.link.probes_sent, self.link.next_probe_mono_ns) = (0, now.mono_ns);
+                    self.clock.set_system(now.system);
+                }
                 self.adopt(plan, effects);
             }
             Err(trust::Refusal::Replayed { offered, accepted }) if Some(offered) == in_force && offered == accepted => {
@@ -329,7 +326,13 @@ impl Engine {
     }
 
     fn answered(&mut self, now: Now, payload: &[u8], effects: &mut Vec<Effect>) {
-        let Ok(answer) = message::parse::<ClockAnswer>(payload) else { return };
+        let Ok(signed) = message::parse::<SignedClockAnswer>(payload) else { return };
+        // Before the first plan nobody is known who could vouch for the time, and nothing plays.
+        if self.plan.as_ref().is_some_and(|plan| !plan.vouches_for(&signed)) {
+            warn!("a clock answer is not signed by the dispatcher; ignored");
+            return;
+        }
+        let answer = signed.answer;
         // Each probe has one answer; what answers none of ours is not for us.
         let Some(asked) = self
             .link
@@ -353,7 +356,11 @@ impl Engine {
 
     /// The clock, if it is good enough to start by.
     fn trusted(&self, now: Now) -> Option<Estimate> {
-        self.clock.estimate(now.mono_ns).filter(|estimate| estimate.error_ns <= self.limits.max_clock_error_ns)
+        let exact = |estimate: &Estimate| estimate.error_ns <= self.limits.max_clock_error_ns;
+        // It cannot be earlier than when the plan was made that is here.
+        let made_ms = self.plan.as_ref().map_or(i64::MIN, |plan| plan.plan().made_ms);
+        let possible = |estimate: &Estimate| unix_ms(*estimate, now.mono_ns) >= made_ms.saturating_sub(PLAN_AHEAD_MS);
+        self.clock.estimate(now.mono_ns).filter(exact).filter(possible)
     }
 
     fn note_trust(&mut self, now: Now) {
@@ -457,8 +464,9 @@ impl Engine {
             record.outcome,
             record.reason.map_or(String::new(), |r| format!(" ({r:?})"))
         );
-        let emergency = self.plays.get(&record.occurrence).is_some_and(|play| play.emergency);
-        let play = Play { record, begun: false, acknowledged: false, emergency };
+        let (emergency, tickets) =
+            self.plays.get(&record.occurrence).map(|play| (play.emergency, play.tickets.clone())).unwrap_or_default();
+        let play = Play { record, begun: false, acknowledged: false, emergency, tickets };
         effects.push(Effect::SavePlay(Box::new(play.clone())));
         self.plays.insert(play.record.occurrence.clone(), play);
         self.link.next_report_mono_ns = 0;

@@ -17,6 +17,8 @@ export type Reason =
   | 'content_missing'
   | 'content_corrupt'
   | 'not_approved'
+  | 'no_ticket'
+  | 'revoked'
   | 'clock_untrusted'
   | 'powered_off'
   | 'interrupted'

@@ -94,3 +94,113 @@ fn a_shorter_plan_plays_too_and_its_end_is_the_end() {
     board.pass(11 * DAY_MS, 60_000);
     assert_eq!(board.plays.len(), 1, "what the newest plan does not hold is not played");
 }
+
+/// What a plan of the test's own kind becomes with other statements.
+fn altered(payload: &[u8], alter: impl FnOnce(&mut SignedPlan)) -> Vec<u8> {
+    let mut signed: SignedPlan = serde_json::from_slice(payload).unwrap();
+    alter(&mut signed);
+    serde_json::to_vec(&signed).unwrap()
+}
+
+#[test]
+fn a_ticket_is_used_up_by_its_play_also_over_a_restart() {
+    let mut board = Board::new();
+    board.whole = true;
+    let starts = [T0_MS + 60_000, T0_MS + 120_000];
+    let urgent = |start_ms| PlannedOccurrence { priority: Priority::Emergency, ..occurrence("urgent", start_ms) };
+    let ticket = Ticket {
+        site: "mau".parse().unwrap(),
+        ticket: "t1".parse().unwrap(),
+        title: "x".into(),
+        media: vec![media_hash(MEDIA)],
+        areas: vec!["66".parse().unwrap()],
+        valid_from_ms: T0_MS,
+        valid_until_ms: T0_MS + 3_600_000,
+        longest_ms: 60_000,
+        made_ms: T0_MS,
+        approver: key_id(&key(3).public()),
+    };
+    let payload = |number, tickets: &[&Ticket]| {
+        altered(&plan(number, T0_MS, starts.map(urgent).into()), |signed| {
+            let raise = |envelope: &Envelope| {
+                let certificate = Certificate { highest: Priority::Emergency, ..envelope.peek().unwrap() };
+                Envelope::sign(&certificate, &key(1)).unwrap()
+            };
+            signed.certificates = signed.certificates.iter().map(raise).collect();
+            let approval = Approval { highest: Priority::Emergency, ..signed.approvals[0].peek().unwrap() };
+            signed.approvals = vec![Envelope::sign(&approval, &key(3)).unwrap()];
+            signed.tickets = tickets.iter().map(|ticket| Envelope::sign(*ticket, &key(3)).unwrap()).collect();
+        })
+    };
+    board.offer(payload(1, &[&ticket]));
+    board.pass(90_000, 100);
+    board.restart();
+    board.offer(payload(2, &[&ticket]));
+    board.pass(90_000, 100);
+    assert_eq!(board.outcome("urgent", starts[0]), (Outcome::Played, None));
+    assert_eq!(board.outcome("urgent", starts[1]), (Outcome::Missed, Some(Reason::NoTicket)));
+}
+
+#[test]
+fn a_revocation_is_remembered_over_a_restart_and_a_lost_plan() {
+    let list = |version, revoked: &[u8]| TrustList {
+        version,
+        revoked: revoked.iter().map(|n| key_id(&key(*n).public())).collect(),
+        ..TrustList::unless_said("mau".parse().unwrap())
+    };
+    let payload = |number, start_ms, list: Option<TrustList>| {
+        altered(&plan(number, T0_MS, vec![occurrence("s", start_ms)]), |signed| {
+            signed.trust = list.map(|list| Envelope::sign(&list, &key(1)).unwrap());
+        })
+    };
+    let mut board = Board::new();
+    board.whole = true;
+    let start_ms = T0_MS + 60_000;
+    board.offer(payload(1, start_ms, Some(list(2, &[3]))));
+    board.pass(90_000, 100);
+    assert_eq!(board.outcome("s", start_ms), (Outcome::Missed, Some(Reason::Revoked)));
+    board.restart();
+    board.plan = None;
+    board.restart();
+    for (number, old) in [(2, None), (3, Some(list(1, &[])))] {
+        board.offer(payload(number, T0_MS + 200_000, old));
+        let told = board.engine.plan_refused.clone().unwrap_or_default();
+        assert!(told.contains("trust list"), "plan {number}: {told:?}");
+    }
+    board.pass(200_000, 100);
+    assert!(board.begun.is_empty());
+    // A dispatcher that was revoked is not heard either.
+    board.offer(payload(4, T0_MS + 400_000, Some(list(3, &[2]))));
+    assert!(board.engine.plan_refused.clone().unwrap_or_default().contains("revoked"));
+}
+
+#[test]
+fn an_unsigned_or_impossible_time_moves_nothing_once_there_is_a_plan() {
+    let mut board = Board::new();
+    (board.whole, board.clock) = (true, false);
+    board.restart();
+    board.on(Event::Connected);
+    board.offer(plan(1, T0_MS, vec![occurrence("s", T0_MS + 60_000)]));
+    board.pass(1_500, 100);
+    let probes: Vec<ClockProbe> = board.sent(Up::Clock);
+    assert!(probes.len() >= 4, "asked anew after the first plan");
+    // What the board's clock should show, or not.
+    let answer = |probe: &ClockProbe, unix_ms: i64| ClockAnswer {
+        sequence: probe.sequence,
+        sent_mono_ns: probe.sent_mono_ns,
+        arrived_unix_ns: unix_ms * 1_000_000,
+        answered_unix_ns: unix_ms * 1_000_000,
+    };
+    let tell = |board: &mut Board, answer: ClockAnswer, signer: u8| {
+        let payload = message::bytes(&answer.sign(&anchor().site, &anchor().speaker, &key(signer)));
+        board.on(Event::Message { topic: down(Down::Time), payload });
+        board.engine.trusted(now(board.now_ms, false)).is_some()
+    };
+    let last: Vec<&ClockProbe> = probes.iter().rev().take(3).collect();
+    assert!(!tell(&mut board, answer(last[0], T0_MS + 60_000), 9), "somebody else's");
+    let past_ms = T0_MS - 10 * DAY_MS;
+    assert!(!tell(&mut board, answer(last[1], past_ms), 2), "before the plan was made");
+    let now_ms = board.now_ms;
+    board.engine.clock = Default::default();
+    assert!(tell(&mut board, answer(last[2], now_ms), 2), "the dispatcher's");
+}

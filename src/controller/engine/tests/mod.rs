@@ -7,18 +7,19 @@ use crate::controller::engine::{Effect, Engine, Event, Limits, Now};
 use crate::controller::player::{PlayerEvent, Summary};
 use crate::controller::store::{Contents, Play};
 use crate::domain::DAY_MS;
-use crate::domain::approval::{Approval, Certificate, Role};
+use crate::domain::approval::{Approval, Certificate, Role, Ticket};
 use crate::domain::hours::HoursStatement;
 use crate::domain::ids::{OccurrenceId, SpeakerId};
 use crate::domain::plan::{Plan, PlannedItem, PlannedOccurrence};
 use crate::domain::priority::Priority;
 use crate::domain::record::{Outcome, Reason};
+use crate::domain::trust::TrustList;
 use crate::protocol::chunks::{Bitmap, describe};
 use crate::protocol::envelope::Envelope;
 use crate::protocol::keys::{SigningKey, key_id, media_hash};
-use crate::protocol::message::{self, Ack, Report, Want};
+use crate::protocol::message::{self, Ack, ClockAnswer, ClockProbe, Report, Want};
 use crate::protocol::topics::{self, Down, Up};
-use crate::protocol::trust::{Anchor, SignedPlan};
+use crate::protocol::trust::{Anchor, Ratchet, SignedPlan};
 
 const T0_MS: i64 = 1_795_000_000_000;
 const MEDIA: &[u8] = &[7; 150_000];
@@ -34,8 +35,7 @@ struct Board {
     whole: bool,
     chunks: Bitmap,
     starts: u64,
-    highest: u64,
-    hours: std::collections::BTreeMap<crate::domain::ids::AreaCode, u64>,
+    ratchet: Ratchet,
     begun: Vec<OccurrenceId>,
     sent: Vec<(String, Vec<u8>)>,
     /// Whether the player finishes what it is given.
@@ -49,6 +49,7 @@ fn anchor() -> Anchor {
         areas: vec!["66".parse().unwrap()],
         authority: key(1).public(),
         hours: Default::default(),
+        trust: 0,
     }
 }
 
@@ -144,6 +145,9 @@ fn plan_with(number: u64, made_ms: i64, occurrences: Vec<PlannedOccurrence>, hou
         ],
         approvals: vec![Envelope::sign(&approval, &key(3)).unwrap()],
         hours: hours.iter().map(|hours| Envelope::sign(hours, &key(1)).unwrap()).collect(),
+        tickets: vec![],
+        trust: None,
+        successions: vec![],
     };
     serde_json::to_vec(&signed).unwrap()
 }
@@ -163,8 +167,7 @@ impl Board {
             whole: false,
             chunks: Bitmap::with_len(describe(media_hash(MEDIA), MEDIA).chunks.len()),
             starts: 0,
-            highest: 0,
-            hours: Default::default(),
+            ratchet: Ratchet::default(),
             begun: vec![],
             sent: vec![],
             player_works: true,
@@ -178,8 +181,7 @@ impl Board {
         self.starts += 1;
         let mut contents = Contents { plan: self.plan.clone(), plays: self.plays.clone(), ..Contents::default() };
         contents.counters.starts = self.starts;
-        contents.counters.highest_plan = self.highest;
-        contents.counters.hours = self.hours.clone();
+        contents.counters.ratchet = self.ratchet.clone();
         let (engine, effects) = Engine::new(anchor(), limits(), contents, now(self.now_ms, self.clock));
         self.engine = engine;
         self.perform(effects);
@@ -197,9 +199,7 @@ impl Board {
     fn perform(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::SavePlan { bytes, counters } => {
-                    (self.plan, self.highest, self.hours) = (Some(bytes), counters.highest_plan, counters.hours)
-                }
+                Effect::SavePlan { bytes, counters } => (self.plan, self.ratchet) = (Some(bytes), counters.ratchet),
                 Effect::SavePlay(play) => {
                     self.plays.insert(play.record.occurrence.clone(), *play);
                 }

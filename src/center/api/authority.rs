@@ -1,0 +1,170 @@
+//! What the authority says to the whole site, and the tickets of emergencies. Everything here was signed elsewhere.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::Problem;
+use crate::center::app::{App, now_ms};
+use crate::center::authority::{self, Handover};
+use crate::domain::DAY_MS;
+use crate::domain::approval::{Certificate, Role, TICKET_EARLY_MS, TICKET_LIFE_MS, Ticket, key_text};
+use crate::domain::ids::{KeyId, TicketId};
+use crate::domain::priority::Priority;
+use crate::domain::trust::TrustList;
+use crate::protocol::envelope::Envelope;
+use crate::protocol::keys::key_id;
+use crate::protocol::limits::STATEMENT_BYTES;
+
+/// An end that is nearer than this is warned about.
+const WARN_MS: i64 = 90 * DAY_MS;
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct TrustView {
+    /// The authority's public key, and its fingerprint.
+    pub authority: String,
+    pub fingerprint: String,
+    /// How often one authority has followed another.
+    pub successions: usize,
+    pub dispatcher: String,
+    #[schema(value_type = Object)]
+    pub list: TrustList,
+    /// Ends that are near or past, in words.
+    pub warnings: Vec<String>,
+}
+
+/// Whom this site trusts, and whom no more
+#[utoipa::path(get, path = "/api/v1/trust", responses((status = 200, body = TrustView)))]
+pub async fn trust(State(app): State<Arc<App>>) -> Result<Json<TrustView>, Problem> {
+    let (trust, now_ms) = (app.trust(), now_ms());
+    let mut warnings = vec![];
+    let mut warn = |what: String, until_ms: i64| {
+        let days = (until_ms - now_ms).div_euclid(DAY_MS);
+        match until_ms - now_ms {
+            left if left <= 0 => warnings.push(format!("{what} has ended")),
+            left if left < WARN_MS => warnings.push(format!("{what} ends in {days} days")),
+            _ => {}
+        }
+    };
+    warn("the trust list (loaxa authority renew)".into(), trust.list.valid_until_ms);
+    let dispatcher = trust.dispatcher_id();
+    for row in app.store.certificates().await?.iter().filter(|row| !trust.list.is_revoked(&row.key)) {
+        let counts = row.certificate.role == Role::Approver || row.key == dispatcher;
+        if counts && row.certificate.valid_until_ms > now_ms - WARN_MS {
+            warn(format!("the certificate of {}", row.certificate.title), row.certificate.valid_until_ms);
+        }
+    }
+    Ok(Json(TrustView {
+        authority: key_text::format(&trust.authority),
+        fingerprint: key_id(&trust.authority).to_string(),
+        successions: trust.successions.len(),
+        dispatcher: dispatcher.to_string(),
+        list: trust.list.as_ref().clone(),
+        warnings,
+    }))
+}
+
+/// Set the trust list: a statement that the authority has signed
+#[utoipa::path(put, path = "/api/v1/trust", request_body = Object,
+    responses((status = 204), (status = 400, body = Problem), (status = 409, body = Problem)))]
+pub async fn put_trust(State(app): State<Arc<App>>, Json(envelope): Json<Envelope>) -> Result<StatusCode, Problem> {
+    authority::take_list(&app, &envelope).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What the authority of now has signed and that holds: for the one that is to follow it
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Standing {
+    #[schema(value_type = Vec<Object>)]
+    pub certificates: Vec<Envelope>,
+    #[schema(value_type = Vec<Object>)]
+    pub hours: Vec<Envelope>,
+}
+
+/// What the authority has signed and that holds
+#[utoipa::path(get, path = "/api/v1/authority", responses((status = 200, body = Standing)))]
+pub async fn standing(State(app): State<Arc<App>>) -> Result<Json<Standing>, Problem> {
+    let (trust, now_ms) = (app.trust(), now_ms());
+    let rows = app.store.certificates().await?.into_iter();
+    let good = rows.filter(|row| !trust.list.is_revoked(&row.key) && row.certificate.valid_until_ms > now_ms);
+    let good = good.filter(|row| row.envelope.open::<Certificate>(&trust.authority).is_ok());
+    let hours = app.store.area_rows().await?.into_iter().filter_map(|row| row.hours);
+    Ok(Json(Standing { certificates: good.map(|row| row.envelope).collect(), hours: hours.collect() }))
+}
+
+/// Let another authority follow: signed by both, with all that is to hold on signed anew
+#[utoipa::path(post, path = "/api/v1/authority", request_body = Object,
+    responses((status = 204), (status = 400, body = Problem), (status = 409, body = Problem)))]
+pub async fn hand_over(State(app): State<Arc<App>>, Json(handover): Json<Handover>) -> Result<StatusCode, Problem> {
+    authority::take_handover(&app, &handover).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TicketView {
+    #[schema(value_type = Object)]
+    pub ticket: Ticket,
+    /// The approver, as the authority certified.
+    pub by: String,
+}
+
+/// Tickets of emergencies that are not over
+#[utoipa::path(get, path = "/api/v1/tickets", responses((status = 200, body = [TicketView])))]
+pub async fn tickets(State(app): State<Arc<App>>) -> Result<Json<Vec<TicketView>>, Problem> {
+    let certificates = app.store.certificates().await?;
+    let by = |key: &KeyId| {
+        let row = certificates.iter().find(|row| row.key == *key);
+        row.map(|row| row.certificate.title.clone()).unwrap_or_default()
+    };
+    let tickets = app.store.tickets(now_ms()).await?;
+    let read = tickets.iter().filter_map(|envelope| envelope.peek::<Ticket>().ok());
+    Ok(Json(read.map(|ticket| TicketView { by: by(&ticket.approver), ticket }).collect()))
+}
+
+/// Add a ticket, which an approver has signed: its sounds may be heard once as an emergency
+#[utoipa::path(post, path = "/api/v1/tickets", request_body = Object,
+    responses((status = 201), (status = 400, body = Problem), (status = 409, body = Problem)))]
+pub async fn add_ticket(State(app): State<Arc<App>>, Json(envelope): Json<Envelope>) -> Result<StatusCode, Problem> {
+    let refuse = |why: String| Problem::bad_request(format!("the ticket was not taken: {why}"));
+    if envelope.payload.len() > STATEMENT_BYTES {
+        return Err(refuse("it is too long".into()));
+    }
+    let named: Ticket = envelope.peek().map_err(|e| refuse(e.to_string()))?;
+    let certificates = app.store.certificates().await?;
+    let approver = certificates.iter().find(|row| row.key == named.approver).map(|row| &row.certificate);
+    let approver = approver.filter(|certificate| certificate.role == Role::Approver);
+    let approver = approver.ok_or_else(|| refuse("its approver is not known here".into()))?;
+    if app.trust().list.is_revoked(&named.approver) {
+        return Err(refuse("the key of its approver was revoked".into()));
+    }
+    let ticket: Ticket = envelope.open(&approver.key).map_err(|e| refuse(e.to_string()))?;
+    if ticket.site != app.site.site || ticket.media.is_empty() || ticket.areas.is_empty() {
+        return Err(refuse("it is for another site, or names no sound or no area".into()));
+    }
+    if ticket.valid_until_ms - ticket.valid_from_ms > TICKET_LIFE_MS + TICKET_EARLY_MS {
+        return Err(refuse("a ticket lasts a day at most".into()));
+    }
+    let tree = app.store.areas().await?;
+    for area in &ticket.areas {
+        let path = tree.path(area).map_err(|e| refuse(e.to_string()))?;
+        if !approver.covers(&path, Priority::Emergency, ticket.made_ms, ticket.made_ms) {
+            return Err(refuse(format!("{} may not order an emergency for area {area} now", approver.title)));
+        }
+    }
+    app.store.add_ticket(&envelope, &ticket, now_ms()).await?;
+    app.plan_bell.notify_one();
+    Ok(StatusCode::CREATED)
+}
+
+/// Take back a ticket that has not sounded yet
+#[utoipa::path(delete, path = "/api/v1/tickets/{id}", responses((status = 204), (status = 404, body = Problem)))]
+pub async fn remove_ticket(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+    let id: TicketId = id.parse().map_err(|e| Problem::bad_request(format!("{e}")))?;
+    app.store.remove_ticket(&id).await?;
+    app.plan_bell.notify_one();
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,593 @@
+//! What only the authority can do: sign, revoke, renew, hand over. Its key is opened here, or on a machine without a network.
+//!
+//! Whoever owns the server must not choose what gets signed. So the site comes from the data directory where there is one, the list of
+//! what is revoked is kept beside the key as well, and everything is shown in words before the passphrase is asked for.
+
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use axum::http::Method;
+use clap::{Args, Subcommand};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{Place, keys};
+use crate::center::api::TrustView;
+use crate::center::app::now_ms;
+use crate::center::authority::Handover;
+use crate::center::client::Client;
+use crate::center::datadir::{DISPATCHER_VALID_MS, DataDir, TRUST_VALID_MS, write_secret, write_whole};
+use crate::domain::DAY_MS;
+use crate::domain::approval::{Certificate, PublicKey, Role, key_text};
+use crate::domain::hours::HoursStatement;
+use crate::domain::ids::{AreaCode, BulletinId, KeyId, SiteId};
+use crate::domain::priority::Priority;
+use crate::domain::trust::{Succession, TrustList, TwoApprovers, Withdrawn};
+use crate::protocol::envelope::{Envelope, Statement};
+use crate::protocol::keys::{SealedKey, SigningKey, key_id};
+
+#[derive(Subcommand)]
+pub enum Authority {
+    /// Show whom this site trusts, whom no more, and what ends soon
+    Status,
+    /// Trust keys no more, or take bulletins off the air for good, on every speaker
+    Revoke {
+        /// Keys of approvers or dispatchers: `loaxa approver list` names them
+        #[arg(long, value_delimiter = ',')]
+        key: Vec<KeyId>,
+        /// Bulletins, each as ID or ID@REVISION (that revision and all before it; without one, all there will ever be)
+        #[arg(long, value_delimiter = ',')]
+        bulletin: Vec<String>,
+        #[command(flatten)]
+        signing: Signing,
+    },
+    /// Take back a revocation that was a mistake
+    Restore {
+        #[arg(long, value_delimiter = ',')]
+        key: Vec<KeyId>,
+        #[arg(long, value_delimiter = ',')]
+        bulletin: Vec<BulletinId>,
+        #[command(flatten)]
+        signing: Signing,
+    },
+    /// Let two approvers be needed in an area and below, from a priority on
+    TwoApprovers {
+        area: AreaCode,
+        /// filler, normal, priority or emergency
+        #[arg(long, default_value = "normal", conflicts_with = "off")]
+        from: Priority,
+        /// One is enough again
+        #[arg(long)]
+        off: bool,
+        #[command(flatten)]
+        signing: Signing,
+    },
+    /// Sign the trust list again before it ends
+    Renew(Signing),
+    /// Give the server a new key to sign plans with
+    Dispatcher {
+        /// Revoke the one before, because it may be known to others
+        #[arg(long)]
+        revoke_old: bool,
+        #[command(flatten)]
+        signing: Signing,
+    },
+    /// Let a new authority key follow this one; speakers learn it with their next plan
+    Rotate {
+        /// Where to write the new sealed key; the old file's place if not given
+        #[arg(long, value_name = "FILE")]
+        key_out: Option<PathBuf>,
+        /// File with its passphrase (else LOAXA_NEW_AUTHORITY_PASSPHRASE, else asked for)
+        #[arg(long, value_name = "FILE")]
+        new_passphrase_file: Option<PathBuf>,
+        #[command(flatten)]
+        signing: Signing,
+    },
+    /// Sign a request that was written with --request-out; needs no center and no network
+    Sign {
+        request: PathBuf,
+        /// The authority's sealed key
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+        #[arg(long, value_name = "FILE")]
+        passphrase_file: Option<PathBuf>,
+        /// Where to write what was signed
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// Do not ask whether this is meant
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Bring to the center what was signed elsewhere
+    Apply { signed: PathBuf },
+}
+
+/// How the authority signs.
+#[derive(Args, Clone)]
+pub struct Signing {
+    /// The authority's sealed key; the data directory's own if not given
+    #[arg(long, value_name = "FILE")]
+    authority: Option<PathBuf>,
+    /// File with the authority's passphrase (else LOAXA_AUTHORITY_PASSPHRASE, else asked for)
+    #[arg(long, value_name = "FILE")]
+    authority_passphrase_file: Option<PathBuf>,
+    /// Sign nothing here: write what is to be signed to this file, for `loaxa authority sign` on another machine
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["authority", "authority_passphrase_file"])]
+    request_out: Option<PathBuf>,
+}
+
+impl Signing {
+    fn key_path(&self, place: &Place) -> Result<PathBuf, String> {
+        match &self.authority {
+            Some(path) => Ok(path.clone()),
+            None => Ok(DataDir::open(&place.data()?)?.path("authority.key")),
+        }
+    }
+
+    fn open(&self, place: &Place) -> Result<SigningKey, String> {
+        let passphrase = self.authority_passphrase_file.as_deref();
+        let path = self.key_path(place)?;
+        if !path.exists() {
+            return Err(format!(
+                "the authority's key {} is not on this machine; use --request-out FILE here and `loaxa authority sign` where it is",
+                path.display()
+            ));
+        }
+        keys::open_key(&path, passphrase, "LOAXA_AUTHORITY_PASSPHRASE", "Passphrase of the authority's key")
+    }
+
+    /// The statement as the authority signed it; `None` if it was written out to be signed elsewhere.
+    pub fn sign<S: Statement>(&self, place: &Place, statement: &S) -> Result<Option<Envelope>, String> {
+        let wanted = Wanted { kind: S::PAYLOAD_TYPE.into(), statement: json!(statement) };
+        eprintln!("to be signed by the authority: {}", wanted.read()?.words());
+        let Some(path) = &self.request_out else {
+            return Envelope::sign(statement, &self.open(place)?).map(Some).map_err(|e| e.to_string());
+        };
+        let request = Request { format: REQUEST.into(), requests: vec![wanted] };
+        let text = serde_json::to_string_pretty(&request).map_err(|e| e.to_string())?;
+        write_secret(path, &text).map_err(|e| format!("{} cannot be written: {e}", path.display()))?;
+        eprintln!(
+            "written to {}. Take it to the authority's machine: loaxa authority sign {} --key authority.key --out signed.json",
+            path.display(),
+            path.display()
+        );
+        Ok(None)
+    }
+}
+
+const REQUEST: &str = "loaxa-request-v1";
+const SIGNED: &str = "loaxa-signed-v1";
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Request {
+    format: String,
+    requests: Vec<Wanted>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    kind: String,
+    statement: Value,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Signed {
+    format: String,
+    signed: Vec<Envelope>,
+}
+
+/// A statement that the authority may be asked to sign.
+enum Known {
+    Certificate(Certificate),
+    Hours(HoursStatement),
+    Trust(TrustList),
+}
+
+impl Wanted {
+    fn read(&self) -> Result<Known, String> {
+        let wrong = |e: serde_json::Error| format!("the statement cannot be read: {e}");
+        let statement = self.statement.clone();
+        match self.kind.as_str() {
+            Certificate::PAYLOAD_TYPE => Ok(Known::Certificate(serde_json::from_value(statement).map_err(wrong)?)),
+            HoursStatement::PAYLOAD_TYPE => Ok(Known::Hours(serde_json::from_value(statement).map_err(wrong)?)),
+            TrustList::PAYLOAD_TYPE => Ok(Known::Trust(serde_json::from_value(statement).map_err(wrong)?)),
+            other => Err(format!("the authority is not asked to sign {other:?}")),
+        }
+    }
+}
+
+impl Known {
+    fn sign(&self, key: &SigningKey) -> Result<Envelope, String> {
+        let signed = match self {
+            Self::Certificate(statement) => Envelope::sign(statement, key),
+            Self::Hours(statement) => Envelope::sign(statement, key),
+            Self::Trust(statement) => Envelope::sign(statement, key),
+        };
+        signed.map_err(|e| e.to_string())
+    }
+
+    /// What signing it means.
+    fn words(&self) -> String {
+        match self {
+            Self::Certificate(certificate) => {
+                let codes: Vec<_> = certificate.areas.iter().map(AreaCode::as_str).collect();
+                let may = if certificate.role == Role::Approver { "approve" } else { "sign plans" };
+                format!(
+                    "{} (key {}) may {may} for {} of {}, up to {}, until {}",
+                    certificate.title,
+                    key_id(&certificate.key),
+                    codes.join(", "),
+                    certificate.site,
+                    certificate.highest,
+                    day(certificate.valid_until_ms)
+                )
+            }
+            Self::Hours(hours) => {
+                let windows: Vec<_> = hours.windows.iter().map(|(from, to)| format!("{from}-{to}")).collect();
+                let (area, site, zone) = (&hours.area, &hours.site, &hours.time_zone);
+                format!("in {area} of {site} sound is lawful at {} by the clock of {zone}", windows.join(", "))
+            }
+            Self::Trust(list) => {
+                let keys: Vec<_> = list.revoked.iter().map(KeyId::as_str).collect();
+                let all = |up_to| if up_to == u32::MAX { "all revisions".into() } else { format!("up to {up_to}") };
+                let bulletins: Vec<_> =
+                    list.withdrawn.iter().map(|one| format!("{} ({})", one.bulletin, all(one.up_to))).collect();
+                let rules: Vec<_> =
+                    list.two_approvers.iter().map(|rule| format!("{} from {}", rule.area, rule.from)).collect();
+                let or_none = |list: Vec<String>| if list.is_empty() { "none".to_owned() } else { list.join(", ") };
+                format!(
+                    "the trust list of {}, version {}, until {}; revoked keys: {}; withdrawn bulletins: {}; two approvers in: {}",
+                    list.site,
+                    list.version,
+                    day(list.valid_until_ms),
+                    or_none(keys.into_iter().map(str::to_owned).collect()),
+                    or_none(bulletins),
+                    or_none(rules)
+                )
+            }
+        }
+    }
+}
+
+fn day(ms: i64) -> String {
+    let date = chrono::DateTime::from_timestamp_millis(ms);
+    date.map_or_else(|| "the end of time".into(), |date| date.format("%Y-%m-%d").to_string())
+}
+
+/// The site's name: the data directory's, where there is one.
+pub async fn site_of(place: &Place, client: &Client) -> Result<SiteId, String> {
+    if let Some(site) = place.data.as_ref().and_then(|dir| DataDir::open(dir).ok()?.site().ok()) {
+        return Ok(site.site);
+    }
+    let center: Value = client.get("/center").await?;
+    center["site"].as_str().unwrap_or_default().parse().map_err(|e| format!("{e}"))
+}
+
+pub async fn authority(place: &Place, command: Authority) -> Result<(), String> {
+    if let Authority::Sign { request, key, passphrase_file, out, yes } = command {
+        return sign_request(place, &request, &key, passphrase_file.as_deref(), &out, yes);
+    }
+    let client = place.client().await?;
+    let result = perform(place, &client, command).await;
+    let closed = client.close().await;
+    result.and(closed)
+}
+
+async fn perform(place: &Place, client: &Client, command: Authority) -> Result<(), String> {
+    match command {
+        Authority::Status => status(place, client).await,
+        Authority::Revoke { key, bulletin, signing } => {
+            if key.is_empty() && bulletin.is_empty() {
+                return Err("say what is to be revoked: --key KEY or --bulletin ID".into());
+            }
+            let bulletins: Vec<Withdrawn> = bulletin.iter().map(|text| withdrawn(text)).collect::<Result<_, _>>()?;
+            change(place, client, &signing, |list| revoke(list, &key, &bulletins)).await
+        }
+        Authority::Restore { key, bulletin, signing } => {
+            change(place, client, &signing, |list| {
+                list.revoked.retain(|known| !key.contains(known));
+                list.withdrawn.retain(|known| !bulletin.contains(&known.bulletin));
+            })
+            .await
+        }
+        Authority::TwoApprovers { area, from, off, signing } => {
+            change(place, client, &signing, |list| {
+                list.two_approvers.retain(|rule| rule.area != area);
+                if !off {
+                    list.two_approvers.push(TwoApprovers { area: area.clone(), from });
+                }
+            })
+            .await
+        }
+        Authority::Renew(signing) => change(place, client, &signing, |_| ()).await,
+        Authority::Dispatcher { revoke_old, signing } => dispatcher(place, client, revoke_old, &signing).await,
+        Authority::Rotate { key_out, new_passphrase_file, signing } => {
+            rotate(place, client, key_out, new_passphrase_file.as_deref(), &signing).await
+        }
+        Authority::Apply { signed } => apply(place, client, &signed).await,
+        Authority::Sign { .. } => Ok(()),
+    }
+}
+
+async fn status(place: &Place, client: &Client) -> Result<(), String> {
+    let view: TrustView = client.get("/trust").await?;
+    place.answer(&view, |view| {
+        let mut lines = vec![
+            format!("authority   {}, fingerprint {}", view.authority, view.fingerprint),
+            format!("dispatcher  {}", view.dispatcher),
+            Known::Trust(view.list.clone()).words(),
+        ];
+        lines.extend(view.warnings.iter().map(|warning| format!("warning: {warning}")));
+        lines.join("\n")
+    })
+}
+
+fn withdrawn(text: &str) -> Result<Withdrawn, String> {
+    let (id, up_to) = match text.split_once('@') {
+        Some((id, number)) => (id, number.parse().map_err(|_| format!("{text:?}: write ID or ID@REVISION"))?),
+        None => (text, u32::MAX),
+    };
+    Ok(Withdrawn { bulletin: id.parse().map_err(|e| format!("{e}"))?, up_to })
+}
+
+fn revoke(list: &mut TrustList, keys: &[KeyId], bulletins: &[Withdrawn]) {
+    for key in keys.iter().filter(|key| !list.is_revoked(key)).cloned().collect::<Vec<_>>() {
+        list.revoked.push(key);
+    }
+    for new in bulletins {
+        match list.withdrawn.iter_mut().find(|known| known.bulletin == new.bulletin) {
+            Some(known) => known.up_to = known.up_to.max(new.up_to),
+            None => list.withdrawn.push(new.clone()),
+        }
+    }
+}
+
+/// Where the newest list that was signed with a key is kept: beside it.
+fn list_beside(key: &Path) -> PathBuf {
+    let mut path = key.as_os_str().to_owned();
+    path.push(".trust");
+    path.into()
+}
+
+/// The newest trust list: the center's, unless a newer one was signed here. A server that was broken into, or restored from an older copy,
+/// must not make the authority forget whom it has revoked.
+async fn newest_list(place: &Place, client: &Client, signing: &Signing) -> Result<TrustList, String> {
+    let view: TrustView = client.get("/trust").await?;
+    let beside = signing.key_path(place).ok().map(|key| list_beside(&key));
+    let kept: Option<Envelope> =
+        beside.and_then(|path| serde_json::from_str(&std::fs::read_to_string(path).ok()?).ok());
+    let kept: Option<TrustList> = kept.and_then(|envelope| envelope.peek().ok());
+    Ok(match kept.filter(|kept| kept.version > view.list.version && kept.site == view.list.site) {
+        Some(kept) => {
+            eprintln!(
+                "the center has version {} of the trust list, but version {} was signed here; going on from that",
+                view.list.version, kept.version
+            );
+            kept
+        }
+        None => view.list,
+    })
+}
+
+async fn change(
+    place: &Place,
+    client: &Client,
+    signing: &Signing,
+    edit: impl FnOnce(&mut TrustList),
+) -> Result<(), String> {
+    let mut list = newest_list(place, client, signing).await?;
+    list.site = site_of(place, client).await?;
+    edit(&mut list);
+    stamp(&mut list)?;
+    let Some(envelope) = signing.sign(place, &list)? else { return Ok(()) };
+    keep_beside(&signing.key_path(place)?, &envelope);
+    client.send::<Value>(Method::PUT, "/trust", &json!(envelope)).await?;
+    place.answer(&list, |list| {
+        format!(
+            "trust list version {} is in force; speakers take it with their next plan, which is being made",
+            list.version
+        )
+    })
+}
+
+/// The next version: by the clock, so that a center restored from an older copy does not sign what speakers count as old.
+fn stamp(list: &mut TrustList) -> Result<(), String> {
+    let by_clock = now_ms().max(0) as u64 / 1000;
+    if list.version > by_clock + 366 * 86_400 {
+        return Err(format!("the center says that trust list version {} is in force, which cannot be", list.version));
+    }
+    list.version = by_clock.max(list.version + 1);
+    (list.made_ms, list.valid_until_ms) = (now_ms(), now_ms() + TRUST_VALID_MS);
+    Ok(())
+}
+
+fn keep_beside(key: &Path, envelope: &Envelope) {
+    let text = serde_json::to_vec(envelope).unwrap_or_default();
+    if let Err(error) = write_whole(&list_beside(key), &text) {
+        eprintln!("a copy of the list could not be kept beside the key: {error}");
+    }
+}
+
+async fn dispatcher(place: &Place, client: &Client, revoke_old: bool, signing: &Signing) -> Result<(), String> {
+    let data = DataDir::open(
+        &place.data().map_err(|_| "the dispatcher's key is made on the center's own machine: --data DIR".to_owned())?,
+    )?;
+    let site = data.site()?;
+    let old: TrustView = client.get("/trust").await?;
+    let key = data.make_next_dispatcher()?;
+    let certificate = Certificate {
+        site: site.site,
+        role: Role::Dispatcher,
+        title: site.title,
+        key: key.public(),
+        areas: vec![site.area],
+        highest: Priority::Emergency,
+        valid_from_ms: now_ms() - DAY_MS,
+        valid_until_ms: now_ms() + DISPATCHER_VALID_MS,
+    };
+    let Some(envelope) = signing.sign(place, &certificate)? else { return Ok(()) };
+    client.send::<Value>(Method::POST, "/certificates", &json!(envelope)).await?;
+    let id = key_id(&key.public());
+    place.answer(&json!({ "dispatcher": id }), |_| format!("plans are signed by the new key {id} from now on"))?;
+    if revoke_old {
+        let before = old.dispatcher.parse().map_err(|e| format!("{e}"))?;
+        change(place, client, signing, |list| revoke(list, &[before], &[])).await?;
+    }
+    Ok(())
+}
+
+/// What the authority of now has signed, as the center tells it.
+#[derive(Deserialize)]
+struct Standing {
+    certificates: Vec<Envelope>,
+    hours: Vec<Envelope>,
+}
+
+async fn rotate(
+    place: &Place,
+    client: &Client,
+    key_out: Option<PathBuf>,
+    new_passphrase: Option<&Path>,
+    signing: &Signing,
+) -> Result<(), String> {
+    if signing.request_out.is_some() {
+        return Err(
+            "both keys are needed at once: bring the center's data or --center URL to the authority's machine".into()
+        );
+    }
+    let path = signing.key_path(place)?;
+    let new_path = key_out.clone().unwrap_or_else(|| path.with_extension("key.new"));
+    if new_path.exists() {
+        return Err(format!("{} is there already; nothing was changed", new_path.display()));
+    }
+    let old = signing.open(place)?;
+    let passphrase = match keys::given_passphrase(new_passphrase, "LOAXA_NEW_AUTHORITY_PASSPHRASE")? {
+        Some(passphrase) => passphrase,
+        None => keys::new_passphrase("Passphrase for the new authority's key")?,
+    };
+    let new = SigningKey::generate().map_err(|e| e.to_string())?;
+    let sealed = SealedKey::seal(&new, "authority", &passphrase).map_err(|e| e.to_string())?;
+    let site = site_of(place, client).await?;
+    let mut list = newest_list(place, client, signing).await?;
+    stamp(&mut list)?;
+    let standing: Standing = client.get("/authority").await?;
+    let handover = Handover {
+        succession: succession(&site, &old, &new)?,
+        trust: Envelope::sign(&list, &new).map_err(|e| e.to_string())?,
+        certificates: again::<Certificate>(&standing.certificates, &old.public(), &new)?,
+        hours: again::<HoursStatement>(&standing.hours, &old.public(), &new)?,
+    };
+    eprintln!("signed anew: {} certificates, {} lawful hours", handover.certificates.len(), handover.hours.len());
+    // The new key first: a site whose authority nobody holds would be lost.
+    let text = serde_json::to_string_pretty(&sealed).map_err(|e| e.to_string())?;
+    write_secret(&new_path, &text).map_err(|e| format!("{} cannot be written: {e}", new_path.display()))?;
+    let sent = client.send::<Value>(Method::POST, "/authority", &json!(handover)).await;
+    if let Err(error) = sent {
+        let _ = std::fs::remove_file(&new_path);
+        return Err(error);
+    }
+    let mut kept = new_path.clone();
+    if key_out.is_none() {
+        let moved =
+            std::fs::rename(&path, path.with_extension("key.before")).and_then(|()| std::fs::rename(&new_path, &path));
+        moved.map_err(|e| {
+            format!("the new key is in {}; it could not be moved to its place: {e}", new_path.display())
+        })?;
+        kept = path;
+    }
+    keep_beside(&kept, &handover.trust);
+    let made =
+        json!({ "authority": key_text::format(&new.public()), "fingerprint": key_id(&new.public()), "key_file": kept });
+    place.answer(&made, |_| {
+        format!(
+            "the new authority is {}; its sealed key is {}. Speakers follow with their next plan; keep the old key until all have",
+            key_id(&new.public()),
+            kept.display()
+        )
+    })
+}
+
+fn succession(site: &SiteId, old: &SigningKey, new: &SigningKey) -> Result<Envelope, String> {
+    let link = Succession { site: site.clone(), from: old.public(), to: new.public(), made_ms: now_ms() };
+    let mut envelope = Envelope::sign(&link, old).map_err(|e| e.to_string())?;
+    envelope.countersign::<Succession>(new).map_err(|e| e.to_string())?;
+    Ok(envelope)
+}
+
+/// Signs anew what the old key had really signed; nothing that a server slipped in.
+fn again<S: Statement>(envelopes: &[Envelope], old: &PublicKey, new: &SigningKey) -> Result<Vec<Envelope>, String> {
+    let statements = envelopes.iter().map(|envelope| envelope.open::<S>(old).map_err(|e| e.to_string()));
+    statements.map(|statement| Envelope::sign(&statement?, new).map_err(|e| e.to_string())).collect()
+}
+
+fn sign_request(
+    place: &Place,
+    request: &Path,
+    key: &Path,
+    passphrase: Option<&Path>,
+    out: &Path,
+    yes: bool,
+) -> Result<(), String> {
+    let text = std::fs::read_to_string(request).map_err(|e| format!("{} cannot be read: {e}", request.display()))?;
+    let read: Request = serde_json::from_str(&text).map_err(|_| format!("{} is not a request", request.display()))?;
+    if read.format != REQUEST {
+        return Err(format!("{} is not a request of this kind", request.display()));
+    }
+    let known: Vec<Known> = read.requests.iter().map(Wanted::read).collect::<Result<_, _>>()?;
+    for one in &known {
+        eprintln!("to be signed: {}", one.words());
+    }
+    if !yes && !confirmed()? {
+        return Err("nothing was signed".into());
+    }
+    let authority = keys::open_key(key, passphrase, "LOAXA_AUTHORITY_PASSPHRASE", "Passphrase of the authority's key")?;
+    let signed: Vec<Envelope> = known.iter().map(|one| one.sign(&authority)).collect::<Result<_, _>>()?;
+    for envelope in signed.iter().filter(|envelope| envelope.payload_type == TrustList::PAYLOAD_TYPE) {
+        keep_beside(key, envelope);
+    }
+    let text = serde_json::to_string_pretty(&Signed { format: SIGNED.into(), signed }).map_err(|e| e.to_string())?;
+    write_secret(out, &text).map_err(|e| format!("{} cannot be written: {e}", out.display()))?;
+    place.answer(&json!({ "signed": out }), |_| {
+        format!("signed; bring {} back and run: loaxa authority apply {}", out.display(), out.display())
+    })
+}
+
+fn confirmed() -> Result<bool, String> {
+    if !std::io::stdin().is_terminal() {
+        return Err("read what is to be signed and say --yes, or run this in a terminal".into());
+    }
+    eprint!("Sign this? (yes/no) ");
+    let _ = std::io::stderr().flush();
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer).map_err(|e| e.to_string())?;
+    Ok(matches!(answer.trim(), "yes" | "y" | "có"))
+}
+
+async fn apply(place: &Place, client: &Client, path: &Path) -> Result<(), String> {
+    let text = std::fs::read_to_string(path).map_err(|e| format!("{} cannot be read: {e}", path.display()))?;
+    let read: Signed = serde_json::from_str(&text).map_err(|_| format!("{} is not a signed file", path.display()))?;
+    if read.format != SIGNED {
+        return Err(format!("{} is not a signed file of this kind", path.display()));
+    }
+    for envelope in &read.signed {
+        let unreadable = |e| format!("{}: {e}", path.display());
+        match envelope.payload_type.as_str() {
+            Certificate::PAYLOAD_TYPE => {
+                client.send::<Value>(Method::POST, "/certificates", &json!(envelope)).await?;
+            }
+            HoursStatement::PAYLOAD_TYPE => {
+                let area = envelope.peek::<HoursStatement>().map_err(unreadable)?.area;
+                client.send::<Value>(Method::PUT, &format!("/areas/{area}/hours"), &json!(envelope)).await?;
+            }
+            TrustList::PAYLOAD_TYPE => {
+                client.send::<Value>(Method::PUT, "/trust", &json!(envelope)).await?;
+            }
+            other => return Err(format!("{}: nothing here takes {other:?}", path.display())),
+        }
+    }
+    let count = read.signed.len();
+    place.answer(&json!({ "applied": count }), |_| format!("{count} signed statements are in force"))
+}
