@@ -194,7 +194,8 @@ mod tests {
             ..list()
         };
         let (normal, urgent) = (Priority::Normal, Priority::Priority);
-        let cases: [(&TrustList, &[&str], Priority, Result<(), Denial>); 11] = [
+        type Case<'a> = (&'a TrustList, &'a [&'a str], Priority, Result<(), Denial>);
+        let cases: [Case<'_>; 11] = [
             (&list(), &["k1"], normal, Ok(())),
             (&list(), &[], normal, Err(Denial::NoApproval)),
             (&revoked, &["k1"], normal, Err(Denial::Revoked)),
