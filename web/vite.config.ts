@@ -1,21 +1,17 @@
 // How the page is built: static files with hashed names under web/dist, which the center carries inside its binary.
+import { readFileSync } from 'node:fs';
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig, type Plugin } from 'vite';
 
-// Nothing may come from, or go to, any other host, and no string may become HTML except Svelte's own templates.
-// Written into the page so that it holds whatever headers stand in front; only in the build, because Vite's
-// development server injects styles inline.
-const policy = [
-  "default-src 'none'",
-  "script-src 'self'",
-  "style-src 'self'",
-  "img-src 'self' data:",
-  "connect-src 'self'",
-  "base-uri 'none'",
-  "form-action 'none'",
-  "require-trusted-types-for 'script'",
-  'trusted-types svelte-trusted-html',
-].join('; ');
+// Nothing may come from, or go to, any other host, and no string may become HTML except Svelte's own templates. The center
+// sends the same file as a header; it is written into the page too, so that it holds whatever headers stand in front. Only
+// in the build, because Vite's development server injects styles inline.
+const policy = readFileSync(new URL('content-security-policy.txt', import.meta.url), 'utf8')
+  .trim()
+  .split('; ')
+  // Browsers take this one from a header alone.
+  .filter((directive) => !directive.startsWith('frame-ancestors'))
+  .join('; ');
 
 const contentSecurityPolicy: Plugin = {
   name: 'loaxa-content-security-policy',
@@ -28,6 +24,7 @@ const contentSecurityPolicy: Plugin = {
 export default defineConfig({
   base: '/',
   plugins: [svelte(), contentSecurityPolicy],
+  worker: { format: 'es' },
   build: {
     outDir: 'dist',
     modulePreload: { polyfill: false },

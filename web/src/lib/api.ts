@@ -9,6 +9,17 @@ export interface CenterInfo {
   now_ms: number;
 }
 
+/** Who is signed in, as the center says. */
+export interface Who {
+  name: string;
+  title: string;
+  grants: { role: string; area: string }[];
+  totp: boolean;
+  ends_ms: number;
+}
+
+export type Credentials = { token: string } | { name: string; password: string; code?: string };
+
 export type LinkState = 'online' | 'offline' | 'never';
 export type Priority = 'filler' | 'normal' | 'priority' | 'emergency';
 export type Outcome = 'planned' | 'playing' | 'played' | 'late' | 'partial' | 'missed' | 'unreported';
@@ -82,10 +93,16 @@ export class ApiError extends Error {
     readonly status: number | null,
     readonly title: string,
     readonly detail: string,
+    /** RFC 9457's `type`, where it says more than the status. */
+    readonly type = 'about:blank',
+    readonly retryAfter_s: number | null = null,
   ) {
     super(title);
   }
 }
+
+/** The `type` of a refusal that only asks for the second factor. */
+export const TOTP_REQUIRED = 'loaxa:totp-required';
 
 const BASE = '/api/v1';
 export const EVENTS_URL = `${BASE}/events`;
@@ -109,16 +126,27 @@ export async function getPlays(from_ms: number, until_ms: number, signal: AbortS
   return readPages<Play>('/plays', range, PLAY_PAGES, playKey, signal);
 }
 
-export async function signIn(token: string): Promise<void> {
-  await call('/session', {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ token }),
-  });
+export async function signIn(credentials: Credentials): Promise<void> {
+  await send('POST', '/session', credentials);
 }
 
 export async function signOut(): Promise<void> {
   await call('/session', { method: 'DELETE' });
+}
+
+/** Null at a center that knows only the access token and nobody by name. */
+export async function getWho(signal: AbortSignal): Promise<Who | null> {
+  try {
+    return await read<Who>('/session', signal);
+  } catch (error) {
+    if (error instanceof ApiError && (error.status === 404 || error.status === 405)) return null;
+    throw error;
+  }
+}
+
+/** Makes the first administrator, with the code that the center printed when it started. */
+export async function setUp(first: { code: string; name: string; title: string; password: string }): Promise<void> {
+  await send('POST', '/setup', first);
 }
 
 /** One play on one speaker: the identity of a playback record. */
@@ -126,7 +154,7 @@ export function playKey(play: Play): string {
   return `${play.speaker} ${play.occurrence}`;
 }
 
-async function readPages<T>(
+export async function readPages<T>(
   path: string,
   query: Record<string, string>,
   maxPages: number,
@@ -147,8 +175,15 @@ async function readPages<T>(
   return { items: [...items.values()], complete: cursor === null };
 }
 
-async function read<T>(path: string, signal: AbortSignal): Promise<T> {
-  const response = await call(path, { signal });
+export async function read<T>(path: string, signal: AbortSignal): Promise<T> {
+  return readJson<T>(await call(path, { signal }));
+}
+
+export function send(method: 'POST' | 'PUT' | 'DELETE', path: string, body: object): Promise<Response> {
+  return call(path, { method, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
+}
+
+export async function readJson<T>(response: Response): Promise<T> {
   try {
     return (await response.json()) as T;
   } catch {
@@ -156,8 +191,8 @@ async function read<T>(path: string, signal: AbortSignal): Promise<T> {
   }
 }
 
-async function call(path: string, init: RequestInit): Promise<Response> {
-  const timeout = AbortSignal.timeout(TIMEOUT_MS);
+export async function call(path: string, init: RequestInit, timeout_ms = TIMEOUT_MS): Promise<Response> {
+  const timeout = AbortSignal.timeout(timeout_ms);
   const signal = init.signal ? AbortSignal.any([init.signal, timeout]) : timeout;
   let response: Response;
   try {
@@ -179,12 +214,20 @@ async function call(path: string, init: RequestInit): Promise<Response> {
 async function problem(response: Response): Promise<ApiError> {
   let title = response.statusText;
   let detail = '';
+  let type: string | undefined;
   try {
-    const body = (await response.json()) as { title?: unknown; detail?: unknown };
+    const body = (await response.json()) as { title?: unknown; detail?: unknown; type?: unknown };
     if (typeof body.title === 'string') title = body.title;
     if (typeof body.detail === 'string') detail = body.detail;
+    if (typeof body.type === 'string') type = body.type;
   } catch {
     // Not JSON: the status line is all there is to say.
   }
-  return new ApiError(response.status, title, detail);
+  // Seconds; the form with a date is nothing this center sends.
+  const wait = Number.parseInt(response.headers.get('retry-after') ?? '', 10);
+  return new ApiError(response.status, title, detail, type, Number.isFinite(wait) && wait > 0 ? wait : null);
+}
+
+export function asApiError(error: unknown): ApiError {
+  return error instanceof ApiError ? error : new ApiError(null, String(error), '');
 }

@@ -1,28 +1,37 @@
 // What the page knows: whether someone is signed in, the center's figures, how fresh they are, and whether the center
 // can be reached. It decides when to read; how to show it is the components' business.
 import {
-  ApiError,
+  asApiError,
+  type ApiError,
   EVENTS_URL,
   getCenter,
   getPlays,
   getSpeakers,
+  getWho,
+  setUp,
   signIn,
   signOut,
+  TOTP_REQUIRED,
   type CenterInfo,
+  type Credentials,
   type Listing,
   type Play,
   type Speaker,
   type Topic,
+  type Who,
 } from './api.ts';
 import { DEFAULT_ZONE, startOfDay } from './format.ts';
 import { ChangeStream, Refresher } from './live.ts';
-import { tokenInFragment } from './token.ts';
+import { setupInFragment, tokenInFragment } from './token.ts';
 
-/** Why nobody is signed in; each has its own words on the form. */
-export type SignedOut = 'first' | 'wrong' | 'expired' | 'out' | 'failed';
+/** Why nobody is signed in; each has its own words on the form. `code`: only the second factor is missing. */
+export type SignedOut = 'first' | 'wrong' | 'code' | 'expired' | 'out' | 'failed';
 
 export type Session =
-  { state: 'unknown' } | { state: 'out'; why: SignedOut; error: ApiError | null; token: string } | { state: 'in' };
+  | { state: 'unknown' }
+  /** `token` is the access code that was tried last, if it was one. */
+  | { state: 'out'; why: SignedOut; error: ApiError | null; token: string | null }
+  | { state: 'in' };
 
 type Wanted = Topic | 'center';
 
@@ -36,6 +45,10 @@ const EARLIER_DAYS = 7;
 export class Board {
   session = $state.raw<Session>({ state: 'unknown' });
   center = $state.raw<CenterInfo | null>(null);
+  /** Null until known, and at a center without accounts. */
+  who = $state.raw<Who | null>(null);
+  /** The code of `#setup=…`: then the form for the first administrator stands in place of the sign-in. */
+  setupCode = $state<string | null>(null);
   speakers = $state.raw<Listing<Speaker> | null>(null);
   plays = $state.raw<Listing<Play> | null>(null);
   /** The first instant of the log. */
@@ -48,6 +61,7 @@ export class Board {
   #streamUp = $state(true);
   #readError = $state.raw<ApiError | null>(null);
   #clockOffset_ms = 0;
+  #whoRead = false;
   #daysBack = 1;
   #stream: ChangeStream | null = null;
   #refresher: Refresher<Wanted> | null = null;
@@ -87,15 +101,35 @@ export class Board {
     };
   }
 
-  async signIn(token: string): Promise<void> {
+  async signIn(credentials: Credentials): Promise<void> {
+    const token = 'token' in credentials ? credentials.token : null;
     try {
-      await signIn(token);
+      await signIn(credentials);
     } catch (error) {
       const known = asApiError(error);
-      this.#end(known.status === 401 ? 'wrong' : 'failed', known, known.status === 401 ? '' : token);
+      if (known.status !== 401) this.#end('failed', known, token);
+      else this.#end(known.type === TOTP_REQUIRED ? 'code' : 'wrong', known, token === null ? null : '');
       return;
     }
     this.#enter();
+  }
+
+  /** Makes the first administrator and signs in as that person; throws what the center says against it. */
+  async setUp(first: { name: string; title: string; password: string }): Promise<void> {
+    if (this.setupCode === null) return;
+    await setUp({ ...first, code: this.setupCode });
+    this.setupCode = null;
+    await this.signIn({ name: first.name, password: first.password });
+  }
+
+  leaveSetUp(): void {
+    this.setupCode = null;
+    this.#enter();
+  }
+
+  /** After something about the account has changed. */
+  async readWho(): Promise<void> {
+    this.who = await getWho(this.#reading.signal);
   }
 
   async signOut(): Promise<void> {
@@ -119,9 +153,15 @@ export class Board {
   /** Takes the code out of the address first, so that it stays neither on the screen nor in the history. */
   async #useFragment(): Promise<boolean> {
     const token = tokenInFragment(location.hash);
-    if (token === null) return false;
+    const setup = setupInFragment(location.hash);
+    if (token === null && setup === null) return false;
     history.replaceState(history.state, '', location.pathname + location.search);
-    await this.signIn(token);
+    if (token !== null) {
+      await this.signIn({ token });
+      return true;
+    }
+    this.#end('first');
+    this.setupCode = setup;
     return true;
   }
 
@@ -129,6 +169,7 @@ export class Board {
     this.#leave();
     this.#reading = new AbortController();
     this.#readError = null;
+    this.#whoRead = false;
     this.#streamUp = true;
     this.signOutFailed = false;
     const refresher = new Refresher<Wanted>((wanted) => this.#read(wanted));
@@ -161,9 +202,11 @@ export class Board {
     this.#refresher = null;
   }
 
-  #end(why: SignedOut, error: ApiError | null = null, token = ''): void {
+  #end(why: SignedOut, error: ApiError | null = null, token: string | null = null): void {
     this.#leave();
     this.center = null;
+    this.who = null;
+    this.#whoRead = false;
     this.speakers = null;
     this.plays = null;
     this.updated_ms = null;
@@ -202,6 +245,12 @@ export class Board {
     const center = await getCenter(signal);
     if (signal.aborted) return;
     this.#clockOffset_ms = Math.round(center.now_ms - (asked_ms + Date.now()) / 2);
+    if (!this.#whoRead) {
+      const who = await getWho(signal);
+      if (signal.aborted) return;
+      this.who = who;
+      this.#whoRead = true;
+    }
     this.center = center;
     this.#tick();
     this.session = { state: 'in' };
@@ -231,8 +280,4 @@ export class Board {
 
 function topicOf(data: unknown): unknown {
   return typeof data === 'object' && data !== null && 'topic' in data ? data.topic : null;
-}
-
-function asApiError(error: unknown): ApiError {
-  return error instanceof ApiError ? error : new ApiError(null, String(error), '');
 }

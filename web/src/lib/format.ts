@@ -104,7 +104,11 @@ export class Format {
 
   /** With a true minus sign, which never ends a line and is never read as a hyphen. */
   dbfs(level: number): string {
-    return `${this.#tenth.format(level).replace('-', '−')}\u00a0dBFS`;
+    return this.decibels(level, 'dBFS');
+  }
+
+  decibels(level: number, unit: 'dBFS' | 'LUFS' | 'dB'): string {
+    return `${this.#tenth.format(level).replace('-', '−')}\u00a0${unit}`;
   }
 }
 

@@ -1,6 +1,7 @@
 // Every word the page shows, in Vietnamese and in English. Vietnamese is the original; English has its type, so a key
 // that is missing or left over in either fails the type check. `…` in back-quotes is shown as code, never as HTML.
 import type { Evidence, LinkState, Outcome, Priority, Reason } from './api.ts';
+import type { Part } from './route.svelte.ts';
 import type { DaySummary } from './summary.ts';
 
 export type Lang = 'vi' | 'en';
@@ -9,11 +10,31 @@ const vi = {
   brand: 'loaxa — truyền thanh cơ sở',
   language: 'Ngôn ngữ',
   loading: 'Đang tải…',
+  partFailed: 'Chưa tải được phần này. Hãy kiểm tra mạng rồi tải lại trang.',
   signOut: 'Đăng xuất',
   signOutFailed: 'Chưa đăng xuất được: máy chủ không trả lời. Hãy thử lại.',
 
+  nav: {
+    label: 'Các phần của trang',
+    board: 'Cụm loa và nhật ký',
+    approve: 'Phê duyệt',
+    account: 'Tài khoản',
+  } satisfies Record<Part | 'label', string>,
+  signedInAs: 'Đang đăng nhập:',
+
   signIn: {
     heading: 'Đăng nhập',
+    name: 'Tên đăng nhập',
+    password: 'Mật khẩu',
+    code: 'Mã xác nhận',
+    codeHint: 'Sáu chữ số đang hiện trong ứng dụng xác thực trên điện thoại, hoặc một mã dự phòng.',
+    codeNeeded: 'Tài khoản này cần thêm mã xác nhận.',
+    byToken: 'Dùng mã truy cập của máy chủ',
+    byName: 'Dùng tên và mật khẩu',
+    incomplete: 'Hãy nhập tên đăng nhập và mật khẩu.',
+    noCode: 'Hãy nhập mã xác nhận.',
+    wrongName: 'Tên đăng nhập hoặc mật khẩu không đúng.',
+    wrongCode: 'Tên đăng nhập, mật khẩu hoặc mã xác nhận không đúng. Mỗi mã chỉ dùng được một lần: hãy đợi mã kế tiếp.',
     token: 'Mã truy cập',
     where:
       'Mã này nằm trong tệp `token` ở thư mục dữ liệu của trung tâm. Trên máy chủ trung tâm, lệnh `loaxa token` in mã ra.',
@@ -21,11 +42,30 @@ const vi = {
     busy: 'Đang kiểm tra…',
     empty: 'Hãy nhập mã truy cập.',
     wrong: 'Mã truy cập không đúng. Hãy chép lại nguyên vẹn mã trong tệp `token`.',
-    tooMany: 'Đã thử sai quá nhiều lần. Hãy đợi vài phút rồi thử lại.',
+    tooMany: (wait: string | null) =>
+      `Đã thử sai quá nhiều lần. Hãy đợi ${wait ?? 'vài phút'} rồi thử lại; tài khoản không bị khóa.`,
     unreachable: 'Không kết nối được với máy chủ. Hãy kiểm tra mạng, và xem `loaxa serve` có đang chạy không.',
-    expired: 'Phiên làm việc đã hết hạn. Hãy nhập lại mã truy cập.',
+    expired: 'Phiên làm việc đã hết hạn. Hãy đăng nhập lại.',
     out: 'Bạn đã đăng xuất.',
     refused: (title: string) => `Máy chủ không nhận yêu cầu: ${title}`,
+  },
+  wait: (s: number) => (s < 120 ? `${s}\u00a0giây` : `${Math.ceil(s / 60)}\u00a0phút`),
+
+  setUp: {
+    heading: 'Người quản trị đầu tiên',
+    what: 'Trung tâm này chưa có tài khoản nào. Người đầu tiên có mọi quyền và thêm những người khác sau đó.',
+    name: 'Tên đăng nhập',
+    nameHint: 'Từ 2 đến 40 ký tự: a-z, 0-9, dấu chấm, gạch dưới và gạch nối.',
+    title: 'Họ tên và chức vụ',
+    password: 'Mật khẩu',
+    passwordHint: 'Ít nhất 12 ký tự, tùy ý. Một câu dài dễ nhớ tốt hơn nhiều ký hiệu.',
+    submit: 'Tạo tài khoản',
+    busy: 'Đang tạo…',
+    incomplete: 'Hãy nhập đủ tên đăng nhập, họ tên và mật khẩu.',
+    short: 'Mật khẩu cần ít nhất 12 ký tự.',
+    wrongCode:
+      'Mã thiết lập không đúng hoặc đã được dùng. Khởi động lại `loaxa serve` sẽ in ra mã mới khi chưa có tài khoản nào.',
+    back: 'Đã có tài khoản: đăng nhập',
   },
 
   trouble: {
@@ -184,11 +224,32 @@ const en: Text = {
   brand: 'loaxa — public broadcast for communes',
   language: 'Language',
   loading: 'Loading…',
+  partFailed: 'This part could not be loaded. Please check the network, then reload the page.',
   signOut: 'Sign out',
   signOutFailed: 'Not signed out yet: the server did not answer. Please try again.',
 
+  nav: {
+    label: 'Parts of the page',
+    board: 'Speakers and log',
+    approve: 'Approval',
+    account: 'Account',
+  },
+  signedInAs: 'Signed in:',
+
   signIn: {
     heading: 'Sign in',
+    name: 'Name',
+    password: 'Password',
+    code: 'Confirmation code',
+    codeHint: 'The six digits now shown by the authenticator on your phone, or one of the recovery codes.',
+    codeNeeded: 'This account needs a confirmation code too.',
+    byToken: "Use the server's access code",
+    byName: 'Use name and password',
+    incomplete: 'Please enter name and password.',
+    noCode: 'Please enter the confirmation code.',
+    wrongName: 'That name or password is not right.',
+    wrongCode:
+      'That name, password or confirmation code is not right. A code counts once: please wait for the next one.',
     token: 'Access code',
     where:
       "It is in the file `token` in the centre's data directory. On the centre's machine, the command `loaxa token` prints it.",
@@ -196,11 +257,30 @@ const en: Text = {
     busy: 'Checking…',
     empty: 'Please enter the access code.',
     wrong: 'That access code is not right. Please copy the whole code from the file `token`.',
-    tooMany: 'Too many wrong tries. Please wait a few minutes, then try again.',
+    tooMany: (wait) =>
+      `Too many wrong tries. Please wait ${wait ?? 'a few minutes'}, then try again; the account is not locked.`,
     unreachable: 'The server cannot be reached. Please check the network, and that `loaxa serve` is running.',
-    expired: 'The session has ended. Please enter the access code again.',
+    expired: 'The session has ended. Please sign in again.',
     out: 'You are signed out.',
     refused: (title) => `The server refused the request: ${title}`,
+  },
+  wait: (s) => (s < 120 ? `${s}\u00a0s` : `${Math.ceil(s / 60)}\u00a0minutes`),
+
+  setUp: {
+    heading: 'The first administrator',
+    what: 'This centre has no accounts yet. The first person has every right and adds the others afterwards.',
+    name: 'Name to sign in with',
+    nameHint: '2 to 40 characters: a-z, 0-9, full stop, underscore and hyphen.',
+    title: 'Full name and office',
+    password: 'Password',
+    passwordHint: 'At least 12 characters, any. A long sentence you remember beats many symbols.',
+    submit: 'Make the account',
+    busy: 'Working…',
+    incomplete: 'Please enter a name, your full name and a password.',
+    short: 'A password needs at least 12 characters.',
+    wrongCode:
+      'That set-up code is wrong or was used. Restarting `loaxa serve` prints a new one while there are no accounts.',
+    back: 'I have an account: sign in',
   },
 
   trouble: {
