@@ -44,7 +44,7 @@ controller: deps
 ## web: the page, built into the center
 web: web/dist/index.html
 
-web/dist/index.html: web/node_modules/.package-lock.json $(shell find web/src web/index.html web/vite.config.ts -type f 2>/dev/null)
+web/dist/index.html: web/node_modules/.package-lock.json $(shell find web/src web/index.html web/vite.config.ts web/content-security-policy.txt -type f 2>/dev/null)
 	cd web && npm run --silent build
 	@touch $@ src/center/api/web.rs
 

@@ -5,7 +5,7 @@ import { shared } from './playwright.shared.ts';
 export default defineConfig({
   ...shared,
   testDir: 'tests',
-  testMatch: ['page.spec.ts', 'pure.spec.ts'],
+  testIgnore: 'center.spec.ts',
   fullyParallel: true,
   workers: 2,
 });

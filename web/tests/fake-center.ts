@@ -1,11 +1,13 @@
 // A center that a test writes the answers for: serves web/dist, keeps one session cookie, and can misbehave on demand.
 // It follows the real API's shapes and knows nothing of what they mean.
-import { createReadStream, existsSync, statSync } from 'node:fs';
+import { createReadStream, existsSync, readFileSync, statSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { CenterInfo, Play, Speaker, Topic } from '../src/lib/api.ts';
+import { FakeAccounts, type Answer } from './fake-accounts.ts';
+import { FakeDesk, Refused } from './fake-desk.ts';
 
 const DIST = fileURLToPath(new URL('../dist/', import.meta.url));
 const COOKIE = 'loaxa_session=made-up';
@@ -15,6 +17,9 @@ const TYPES: Record<string, string> = {
   '.css': 'text/css',
   '.svg': 'image/svg+xml',
 };
+
+/** What the real center sends with every answer, read from its own source: the page is tried under that, or not at all. */
+export const HEADERS = headersOf(new URL('../../src/center/api/web.rs', import.meta.url));
 
 export class FakeCenter {
   /** Known once it listens, and still after it has closed. */
@@ -35,6 +40,10 @@ export class FakeCenter {
   sessionLost = false;
   /** Every API call, as "METHOD /path?query". */
   readonly calls: string[] = [];
+  readonly accounts = new FakeAccounts();
+  readonly desk = new FakeDesk();
+  /** Sends these bytes for every sound. */
+  otherSound: Buffer | null = null;
 
   readonly #server: Server;
   readonly #streams = new Set<ServerResponse>();
@@ -88,6 +97,7 @@ export class FakeCenter {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', this.url);
+    for (const [name, value] of HEADERS) response.setHeader(name, value);
     if (this.down) {
       request.socket.destroy();
       return;
@@ -95,7 +105,11 @@ export class FakeCenter {
     if (!url.pathname.startsWith('/api/')) return serveFile(url.pathname, response);
     this.calls.push(`${request.method} ${url.pathname}${url.search}`);
 
-    if (url.pathname === '/api/v1/session') return this.#session(request, response);
+    response.setHeader('cache-control', 'no-store');
+    if (url.pathname === '/api/v1/session' && request.method !== 'GET') return this.#session(request, response);
+    if (url.pathname === '/api/v1/setup') {
+      return reply(response, this.accounts.setUp(JSON.parse(await body(request)) as never));
+    }
     if (this.sessionLost || !(request.headers.cookie ?? '').includes(COOKIE)) {
       return problem(response, 401, 'not signed in');
     }
@@ -112,8 +126,36 @@ export class FakeCenter {
         return json(response, this.#page(this.#playsIn(url), url));
       case '/api/v1/events':
         return this.streamRefused ? problem(response, 502, 'Bad Gateway') : this.#stream(response);
+      case '/api/v1/bulletins':
+        return json(response, this.#page(this.desk.bulletins, url));
+      case '/api/v1/areas':
+        return json(response, this.desk.areas);
+      case '/api/v1/certificates':
+        return json(response, this.desk.certificates);
       default:
-        return problem(response, 404, 'no such thing');
+        return this.#rest(request, response, url.pathname.replace('/api/v1', ''));
+    }
+  }
+
+  async #rest(request: IncomingMessage, response: ServerResponse, path: string): Promise<void> {
+    const text = await body(request);
+    const given = (text === '' ? {} : JSON.parse(text)) as Record<string, string>;
+    const own = this.accounts.answer(`${request.method} ${path}`, given);
+    if (own !== null) return reply(response, own);
+    const media = /^\/media\/([0-9a-f]{64})$/.exec(path)?.[1];
+    if (media !== undefined) {
+      const sound = this.otherSound ?? this.desk.media.get(media);
+      if (sound === undefined) return problem(response, 404, 'media is not here');
+      response.writeHead(200, { 'content-type': 'audio/ogg; codecs=opus' }).end(sound);
+      return;
+    }
+    const step = /^\/bulletins\/([^/]+)\/revisions\/(\d+)\/(approve|return)$/.exec(path);
+    if (step === null || request.method !== 'POST') return problem(response, 404, 'no such thing');
+    try {
+      json(response, this.desk.step(step[1] ?? '', Number(step[2]), step[3] ?? '', given));
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      reply(response, { status: error.status, detail: error.message });
     }
   }
 
@@ -122,8 +164,15 @@ export class FakeCenter {
       response.writeHead(204, { 'set-cookie': `loaxa_session=; Path=/; Max-Age=0` }).end();
       return;
     }
-    const { token } = JSON.parse(await body(request)) as { token: string };
-    if (token !== this.token) return problem(response, 401, 'wrong token');
+    const given = JSON.parse(await body(request)) as { token: string } | { name: string; password: string };
+    if (!('token' in given)) {
+      const answer = this.accounts.signIn(given);
+      if (answer.status !== 204) return reply(response, answer);
+    } else if (given.token !== this.token) {
+      return problem(response, 401, 'wrong token');
+    } else {
+      this.accounts.signedIn = this.accounts.local;
+    }
     this.sessionLost = false;
     response.writeHead(204, { 'set-cookie': `${COOKIE}; Path=/; HttpOnly; SameSite=Strict` }).end();
   }
@@ -158,6 +207,15 @@ function json(response: ServerResponse, value: unknown): void {
   response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(value));
 }
 
+function reply(response: ServerResponse, { status, body, type, detail, retryAfter_s }: Answer): void {
+  if (body !== undefined) return json(response, body);
+  if (status === 204) return void response.writeHead(204).end();
+  if (retryAfter_s !== undefined) response.setHeader('retry-after', String(retryAfter_s));
+  response
+    .writeHead(status, { 'content-type': 'application/problem+json' })
+    .end(JSON.stringify({ type: type ?? 'about:blank', title: 'refused', status, detail: detail ?? '' }));
+}
+
 function problem(response: ServerResponse, status: number, title: string): void {
   response
     .writeHead(status, { 'content-type': 'application/problem+json' })
@@ -172,4 +230,15 @@ function serveFile(pathname: string, response: ServerResponse): void {
   }
   response.writeHead(200, { 'content-type': TYPES[extname(path)] ?? 'application/octet-stream' });
   createReadStream(path).pipe(response);
+}
+
+/** The table of headers in the center's source, and the policy in its own file. */
+function headersOf(source: URL): [string, string][] {
+  const rust = readFileSync(source, 'utf8');
+  const table = /const HEADERS[^=]*= \[(.*?)\n\];/s.exec(rust)?.[1] ?? '';
+  const policy = readFileSync(new URL('../content-security-policy.txt', import.meta.url), 'utf8').trim();
+  const found = [...table.matchAll(/\(\s*"([^"]+)",\s*(?:"([^"]*)"|POLICY),?\s*\)/g)];
+  const headers = found.map(([, name = '', value = policy]): [string, string] => [name, value.replace(/\\\s+/g, '')]);
+  if (headers.length < 5) throw new Error(`${source.pathname} has no table of headers that this can read`);
+  return headers;
 }

@@ -1,4 +1,5 @@
 // What every page test starts from: a fresh fake center, and a page that is watched for errors and for strangers.
+import AxeBuilder from '@axe-core/playwright';
 import { test as base, expect, type Page } from '@playwright/test';
 import { FakeCenter } from './fake-center.ts';
 import { NOW_MS } from './samples.ts';
@@ -6,7 +7,7 @@ import { NOW_MS } from './samples.ts';
 interface Harness {
   center: FakeCenter;
   /** Set by a test that cuts the line or is refused: the browser itself then logs each failed request. */
-  expected: { failedRequests: boolean };
+  expected: { failedRequests: boolean; violations?: boolean };
 }
 
 export const test = base.extend<Harness>({
@@ -23,6 +24,13 @@ export const test = base.extend<Harness>({
   page: async ({ page, center, expected }, use) => {
     const errors: string[] = [];
     const strangers: string[] = [];
+    await page.exposeFunction('loaxaViolation', (what: string) => errors.push(`refused by the policy: ${what}`));
+    await page.addInitScript(() => {
+      const tell = (globalThis as unknown as { loaxaViolation: (what: string) => void }).loaxaViolation;
+      document.addEventListener('securitypolicyviolation', (event) =>
+        tell(`${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}`),
+      );
+    });
     page.on('pageerror', (error) => errors.push(String(error)));
     page.on('console', (message) => {
       if (message.type() !== 'error' && message.type() !== 'warning') return;
@@ -30,10 +38,11 @@ export const test = base.extend<Harness>({
       errors.push(message.text());
     });
     page.on('request', (request) => {
-      if (!request.url().startsWith(center.url) && !request.url().startsWith('data:')) strangers.push(request.url());
+      if (!request.url().startsWith(center.url) && !/^(data|blob):/.test(request.url())) strangers.push(request.url());
     });
     await use(page);
-    expect(errors, 'errors in the console').toEqual([]);
+    if (expected.violations) expect(errors.join('\n')).toContain('refused by the policy');
+    else expect(errors, 'errors in the console').toEqual([]);
     expect(strangers, 'requests to another origin').toEqual([]);
   },
 });
@@ -49,4 +58,22 @@ export async function enter(page: Page, center: FakeCenter): Promise<void> {
 export async function chooseEnglish(page: Page): Promise<void> {
   await page.getByRole('button', { name: 'English' }).click();
   await expect(page.locator('html')).toHaveAttribute('lang', 'en');
+}
+
+/** Signs in by name and password, as an approver does. */
+export async function enterByName(page: Page, center: FakeCenter, part = ''): Promise<void> {
+  await page.goto(`${center.url}/${part}`);
+  await page.getByLabel('Tên đăng nhập').fill(center.accounts.who.name);
+  await page.getByLabel('Mật khẩu').fill(center.accounts.password);
+  await page.getByRole('button', { name: 'Vào trang' }).click();
+  await expect(page.getByRole('button', { name: 'Đăng xuất' })).toBeVisible();
+}
+
+export async function expectAccessible(page: Page): Promise<void> {
+  const { violations } = await new AxeBuilder({ page }).analyze();
+  expect(violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(' | ')}`)).toEqual([]);
+}
+
+export async function expectNoSidewaysScroll(page: Page): Promise<void> {
+  expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBeLessThanOrEqual(0);
 }

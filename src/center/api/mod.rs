@@ -146,8 +146,9 @@ pub fn router(app: Arc<App>, stop: watch::Receiver<bool>) -> Router {
     Router::new()
         .nest("/api/v1", guarded.merge(open).fallback(async || Problem::not_found("there is nothing at this address")))
         .fallback(web::page)
-        .layer(middleware::map_response(web::add_headers))
         .layer(middleware::map_response(error::as_problem))
+        // Outermost, so that no answer is without them.
+        .layer(middleware::map_response(web::add_headers))
 }
 
 /// OpenAPI 3.1, with the server's own prefix.
