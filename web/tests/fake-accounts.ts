@@ -31,7 +31,14 @@ export class FakeAccounts {
   wait_s: number | null = null;
   setupCode: string | null = null;
   sessions: SessionRow[] = [
-    { id: 's1', current: true, created_ms: NOW_MS - HOUR_MS, seen_ms: NOW_MS, address: '10.0.0.7', agent: 'Chromium, Linux' },
+    {
+      id: 's1',
+      current: true,
+      created_ms: NOW_MS - HOUR_MS,
+      seen_ms: NOW_MS,
+      address: '10.0.0.7',
+      agent: 'Chromium, Linux',
+    },
     {
       id: 's2',
       current: false,
@@ -58,7 +65,8 @@ export class FakeAccounts {
 
   setUp(given: { code: string; name: string; title: string; password: string }): Answer {
     if (this.setupCode === null || given.code !== this.setupCode) return { status: 401, detail: 'wrong set-up code' };
-    if (given.password === 'mat khau qua de doan') return { status: 400, detail: 'that password is among the commonest' };
+    if (given.password === 'mat khau qua de doan')
+      return { status: 400, detail: 'that password is among the commonest' };
     this.setupCode = null;
     this.who = { ...this.who, name: given.name, title: given.title, grants: [{ role: 'admin', area: '66' }] };
     this.password = given.password;

@@ -228,6 +228,10 @@ function serveFile(pathname: string, response: ServerResponse): void {
     response.writeHead(404).end();
     return;
   }
+  response.setHeader(
+    'cache-control',
+    pathname.startsWith('/assets/') ? 'public, max-age=31536000, immutable' : 'no-cache',
+  );
   response.writeHead(200, { 'content-type': TYPES[extname(path)] ?? 'application/octet-stream' });
   createReadStream(path).pipe(response);
 }

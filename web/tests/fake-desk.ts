@@ -70,7 +70,14 @@ export class FakeDesk {
           intake: 'ready',
           file_name: 'cat nuoc.mp3',
           warnings: [],
-          sound: { media, bytes: sound.length, duration_ms: 2000, loudness_lufs: -23, true_peak_dbtp: -3, gain_db: 4.5 },
+          sound: {
+            media,
+            bytes: sound.length,
+            duration_ms: 2000,
+            loudness_lufs: -23,
+            true_peak_dbtp: -3,
+            gain_db: 4.5,
+          },
           created_ms: NOW_MS - DAY_MS / 24,
           ...revision,
         },
@@ -103,7 +110,10 @@ export class FakeDesk {
     const wanted = ['mau', bulletin.id, revision.revision, bulletin.title, revision.sound?.media];
     if (JSON.stringify(own) !== JSON.stringify(wanted)) throw new Refused(400, 'it is for other content');
     this.approvals.push(approval);
-    revision.approvals = [...(revision.approvals ?? []), { approver: certified.key, title: certified.certificate.title }];
+    revision.approvals = [
+      ...(revision.approvals ?? []),
+      { approver: certified.key, title: certified.certificate.title },
+    ];
     if (revision.approvals.length >= (revision.approvals_needed ?? 1)) revision.state = 'approved';
   }
 

@@ -72,7 +72,11 @@ test('a key that the command line sealed opens here, with its passphrase alone',
   const told: number[] = [];
   const key = await openSeal(sealed, PASSPHRASE, (part) => told.push(part));
   // Signing proves that the public half in the file belongs to it.
-  const envelope = await signApproval({ ...APPROVAL, approver: await keyId(SEALED.public_key) }, key, SEALED.public_key);
+  const envelope = await signApproval(
+    { ...APPROVAL, approver: await keyId(SEALED.public_key) },
+    key,
+    SEALED.public_key,
+  );
   expect(envelope.signatures[0]?.keyid).toBe('19eef55a2fa780329693c8b5e6845b7a');
   expect(told.at(-1)).toBe(1);
   expect(await problemOf(() => openSeal(sealed, `${PASSPHRASE} `))).toBe('wrong_passphrase');
@@ -188,7 +192,12 @@ test('what a certificate does not cover is said before signing', () => {
   for (const [certificates, approval, kind] of cases) expect(overstep(approval, certificates, areas)?.kind).toBe(kind);
   expect(pathOf('24133', areas)).toEqual(['24133', '66']);
   // A tree that bites its tail does not hang the page.
-  expect(pathOf('a', [{ code: 'a', title: '', parent: 'b' }, { code: 'b', title: '', parent: 'a' }])).toEqual(['a', 'b']);
+  expect(
+    pathOf('a', [
+      { code: 'a', title: '', parent: 'b' },
+      { code: 'b', title: '', parent: 'a' },
+    ]),
+  ).toEqual(['a', 'b']);
 });
 
 test('how many have signed, also where a center does not say', () => {
