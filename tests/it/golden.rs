@@ -12,7 +12,7 @@ use loaxa::domain::record::{Evidence, Outcome, PlaybackRecord, Reason};
 use loaxa::domain::trust::{Succession, TrustList, TwoApprovers, Withdrawn};
 use loaxa::protocol::chunks::{Bitmap, describe};
 use loaxa::protocol::envelope::Envelope;
-use loaxa::protocol::keys::{SigningKey, key_id, media_hash};
+use loaxa::protocol::keys::{SealedKey, SigningKey, key_id, media_hash};
 use loaxa::protocol::message::{Ack, ClockAnswer, ClockProbe, ClockState, Report, State, StateDetail, Want};
 use loaxa::protocol::trust::{self, Anchor, Ratchet, Reading, Refusal, SignedPlan};
 use serde::Serialize;
@@ -226,6 +226,16 @@ fn statements_and_envelopes_are_as_agreed() {
     check("ticket.json", &world.ticket());
     check("succession.json", &world.succession(&world.authority, &SigningKey::from_seed(&[4; 32])));
     check("signed-plan.json", &world.signed(&world.plan()));
+}
+
+/// The page opens the same file with the same passphrase: web/tests/sign.spec.ts.
+#[test]
+fn the_golden_sealed_key_opens_with_its_passphrase() {
+    let text = std::fs::read_to_string(repository().join("tests/golden/sealed-key.json")).unwrap();
+    let sealed: SealedKey = serde_json::from_str(&text).unwrap();
+    let key = sealed.open("ngõ nhỏ, phố nhỏ: 12 cây bàng").unwrap();
+    assert_eq!(key_id(&key.public()).as_str(), "19eef55a2fa780329693c8b5e6845b7a");
+    check("sealed-key.json", &sealed);
 }
 
 #[test]

@@ -41,7 +41,7 @@ export const test = base.extend<Harness>({
       if (!request.url().startsWith(center.url) && !/^(data|blob):/.test(request.url())) strangers.push(request.url());
     });
     await use(page);
-    if (expected.violations) expect(errors.join('\n')).toContain('refused by the policy');
+    if (expected.violations) await expect.poll(() => errors.join('\n')).toContain('refused by the policy: connect-src');
     else expect(errors, 'errors in the console').toEqual([]);
     expect(strangers, 'requests to another origin').toEqual([]);
   },

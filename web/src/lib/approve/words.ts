@@ -68,7 +68,7 @@ const vi = {
     local: 'Tệp khóa được mở ngay trên máy này. Cụm mật khẩu và khóa không rời khỏi trang; máy chủ chỉ nhận chữ ký.',
     key: 'Khóa',
     pick: 'Tệp khóa của người duyệt',
-    pickHint: 'Tệp `.json` do lệnh `loaxa approver add` tạo ra.',
+    pickHint: 'Tệp mà lệnh `loaxa approver add` ghi ra ở `--key-out`.',
     picked: 'Khóa đã chọn:',
     another: 'Chọn tệp khác',
     remember: 'Nhớ tệp khóa (vẫn niêm phong) trong trình duyệt này',
@@ -119,7 +119,7 @@ const vi = {
       area: (area: string, allowed: string) => `Khóa này không được duyệt cho ${area}; chỉ cho ${allowed}.`,
     },
     problem: {
-      not_a_key: 'Đây không phải tệp khóa của loaxa. Hãy chọn tệp `.json` do lệnh `loaxa approver add` tạo ra.',
+      not_a_key: 'Đây không phải tệp khóa của loaxa. Hãy chọn tệp mà lệnh `loaxa approver add` ghi ra ở `--key-out`.',
       wrong_passphrase: 'Cụm mật khẩu không đúng, hoặc tệp khóa đã bị sửa.',
       no_ed25519:
         'Trình duyệt này chưa ký được bằng Ed25519. Hãy cập nhật lên Chrome hoặc Edge 137, Safari 17, Firefox 129 trở lên, hoặc dùng lệnh `loaxa bulletin approve`.',
@@ -200,7 +200,7 @@ const en: ApproveWords = {
       'The key file is opened on this machine. Passphrase and key never leave the page; the server only gets the signature.',
     key: 'Key',
     pick: "The approver's key file",
-    pickHint: 'The `.json` file that `loaxa approver add` made.',
+    pickHint: 'The file that `loaxa approver add` wrote to `--key-out`.',
     picked: 'Chosen key:',
     another: 'Choose another file',
     remember: 'Remember the key file (still sealed) in this browser',
@@ -252,7 +252,8 @@ const en: ApproveWords = {
       area: (area, allowed) => `This key may not approve for ${area}; only for ${allowed}.`,
     },
     problem: {
-      not_a_key: 'This is not a key file of loaxa. Please choose the `.json` file that `loaxa approver add` made.',
+      not_a_key:
+        'This is not a key file of loaxa. Please choose the file that `loaxa approver add` wrote to `--key-out`.',
       wrong_passphrase: 'The passphrase is wrong, or the key file was changed.',
       no_ed25519:
         'This browser cannot sign with Ed25519 yet. Please update to Chrome or Edge 137, Safari 17, Firefox 129 or newer, or use the command `loaxa bulletin approve`.',
