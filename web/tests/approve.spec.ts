@@ -245,6 +245,15 @@ test.describe('refusing, in plain words', () => {
     expect(center.count('POST /api/v1/bulletins')).toBe(0);
   });
 
+  test('a session that has ended meanwhile leads to the form', async ({ page, center, expected }) => {
+    expected.failedRequests = true;
+    await open(page, center);
+    center.sessionLost = true;
+    await page.getByLabel('Lý do').fill('x');
+    await page.getByRole('button', { name: 'Trả lại biên tập viên' }).click();
+    await expect(page.getByText('Phiên làm việc đã hết hạn')).toBeVisible();
+  });
+
   test('a wrong passphrase, and then the right one', async ({ page, center }) => {
     await open(page, center);
     await fill(page, KEY, 'không phải cụm này');

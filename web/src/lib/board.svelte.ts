@@ -145,6 +145,11 @@ export class Board {
     this.#end('out');
   }
 
+  /** Where a call of some part was refused: if the session is over, this finds out, and the form comes. */
+  check(): void {
+    this.#refresher?.askNow('center');
+  }
+
   showEarlier(): void {
     this.#daysBack += EARLIER_DAYS;
     this.#refresher?.askNow('plays');
