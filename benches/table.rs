@@ -9,6 +9,7 @@ mod fleet;
 mod harness;
 mod planning;
 mod raw;
+mod trust;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -29,6 +30,9 @@ fn main() {
     let begun = Instant::now();
     if wants("planning") {
         planning::planning();
+    }
+    if wants("trust") {
+        trust::trust();
     }
     if wants("decode") {
         decode();

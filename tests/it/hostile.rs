@@ -14,12 +14,12 @@ use rumqttc::{Client, MqttOptions, QoS};
 use crate::delivery::Mosquitto;
 use crate::harness::{Center, Pole, Sound, decoded, playlists, unix_ms, wait_for};
 
-struct Attacker {
-    client: Client,
+pub struct Attacker {
+    pub client: Client,
 }
 
 impl Attacker {
-    fn connect(port: u16) -> Self {
+    pub fn connect(port: u16) -> Self {
         let mut options = MqttOptions::new("attacker", "127.0.0.1", port);
         options.set_max_packet_size(1 << 20, 1 << 20);
         let (client, mut connection) = Client::new(options, 100);
@@ -27,13 +27,13 @@ impl Attacker {
         Self { client }
     }
 
-    fn publish(&self, topic: &str, payload: Vec<u8>) {
+    pub fn publish(&self, topic: &str, payload: Vec<u8>) {
         self.client.publish(topic, QoS::AtLeastOnce, true, payload).unwrap();
     }
 }
 
 /// A plan that would sound in two seconds, if it were believed.
-fn soon(center: &Center, number: u64) -> Plan {
+pub fn soon(center: &Center, number: u64) -> Plan {
     let signed = newest_plan(center);
     let real: Plan = signed.plan.peek().unwrap();
     let start_ms = unix_ms() + 4_000;
@@ -53,7 +53,7 @@ fn soon(center: &Center, number: u64) -> Plan {
     Plan { number, from_ms, made_ms, occurrences: vec![occurrence], ..real }
 }
 
-fn newest_plan(center: &Center) -> SignedPlan {
+pub fn newest_plan(center: &Center) -> SignedPlan {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let row = runtime.block_on(async {
         let store = loaxa::center::store::Store::open_sqlite(&center.data()).await.unwrap();
@@ -64,7 +64,7 @@ fn newest_plan(center: &Center) -> SignedPlan {
     serde_json::from_str(&row.body).unwrap()
 }
 
-fn secret(center: &Center, name: &str) -> SigningKey {
+pub fn secret(center: &Center, name: &str) -> SigningKey {
     use base64::Engine as _;
     let text = std::fs::read_to_string(center.data().join(name)).unwrap();
     let seed = base64::engine::general_purpose::STANDARD.decode(text.trim()).unwrap();
@@ -295,7 +295,7 @@ fn a_stranger_and_another_speaker_cannot_use_the_embedded_broker() {
     assert_eq!(center.speaker("b")["link"]["state"], "never");
 }
 
-fn certificate(key: &SigningKey, role: Role) -> Envelope {
+pub fn certificate(key: &SigningKey, role: Role) -> Envelope {
     let public: PublicKey = key.public();
     let certificate = Certificate {
         site: "mau".parse().unwrap(),
@@ -310,6 +310,6 @@ fn certificate(key: &SigningKey, role: Role) -> Envelope {
     Envelope::sign(&certificate, key).unwrap()
 }
 
-fn json(signed: &SignedPlan) -> Vec<u8> {
+pub fn json(signed: &SignedPlan) -> Vec<u8> {
     serde_json::to_vec(signed).unwrap()
 }

@@ -15,6 +15,7 @@ mod lunar;
 mod offline;
 mod planner;
 mod properties;
+mod redteam;
 mod rules;
 mod store;
 mod tidy;
