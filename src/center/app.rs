@@ -8,10 +8,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use sha2::{Digest, Sha256};
 use tokio::sync::{Notify, broadcast};
 
+use super::audit::Audit;
 use super::authority::Trust;
 use super::config::Config;
 use super::datadir::{DataDir, Site};
 use super::media::MediaStore;
+use super::people::People;
 use super::planner::Planning;
 use super::store::{Store, StoreError};
 use crate::domain::approval::Certificate;
@@ -45,6 +47,8 @@ pub struct App {
     trust: RwLock<Arc<Trust>>,
     /// SHA-256 of the access token.
     pub token_hash: [u8; 32],
+    pub people: People,
+    pub audit: Audit,
     pub changes: broadcast::Sender<Change>,
     /// Rung when there may be something new to plan, to publish or to convert.
     pub plan_bell: Notify,
@@ -76,6 +80,8 @@ impl App {
             media: MediaStore::new(data.path("media")),
             trust: RwLock::new(Arc::new(Trust::load(&store, &site, &data).await?)),
             token_hash,
+            people: People::new(&data.people_key()?)?,
+            audit: Audit::default(),
             changes: broadcast::channel(64).0,
             plan_bell: Notify::new(),
             planning: tokio::sync::Mutex::default(),
@@ -104,6 +110,11 @@ impl App {
         *self.trust.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(trust);
         self.plan_bell.notify_one();
         Ok(())
+    }
+
+    /// Whether cookies may be marked as for TLS alone.
+    pub fn secure_cookies(&self) -> bool {
+        false
     }
 
     pub fn changed(&self, change: Change) {

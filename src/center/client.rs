@@ -15,7 +15,7 @@ use super::api::{self, Problem};
 use super::app::{App, now_ms};
 use super::config::Config;
 use super::datadir::DataDir;
-use super::{ingest, planner};
+use super::{audit, ingest, planner};
 
 pub struct Client {
     way: Way,
@@ -65,6 +65,7 @@ impl Client {
     pub async fn close(self) -> Result<(), String> {
         if let Way::Here { app, .. } = self.way {
             planner::plan_all(&app, now_ms()).await.map_err(|e| e.to_string())?;
+            audit::close(&app).await;
             app.store.close().await;
         }
         Ok(())

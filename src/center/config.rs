@@ -10,6 +10,7 @@ pub struct Config {
     pub store: Store,
     pub media: Media,
     pub plan: Plan,
+    pub session: Session,
     pub log: Log,
 }
 
@@ -20,11 +21,13 @@ pub struct Http {
     pub address: String,
     /// Largest upload in MiB.
     pub upload_mb: u64,
+    /// Behind a proxy that says in X-Forwarded-For who asks. Only where nobody can get past the proxy: else anybody says anything.
+    pub behind_proxy: bool,
 }
 
 impl Default for Http {
     fn default() -> Self {
-        Self { address: "127.0.0.1:8080".into(), upload_mb: 512 }
+        Self { address: "127.0.0.1:8080".into(), upload_mb: 512, behind_proxy: false }
     }
 }
 
@@ -86,6 +89,30 @@ impl Default for Plan {
 impl Plan {
     pub fn edit_lock_ms(&self) -> i64 {
         i64::from(self.edit_lock_s) * 1000
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Session {
+    /// A session ends after so many minutes without a request, and in any case after so many hours.
+    pub idle_min: u32,
+    pub longest_h: u32,
+}
+
+impl Default for Session {
+    fn default() -> Self {
+        Self { idle_min: 60, longest_h: 12 }
+    }
+}
+
+impl Session {
+    pub fn idle_ms(&self) -> i64 {
+        i64::from(self.idle_min) * 60_000
+    }
+
+    pub fn longest_ms(&self) -> i64 {
+        i64::from(self.longest_h) * 3_600_000
     }
 }
 

@@ -6,6 +6,7 @@
 //! token              access for the command line and the first sign-in, readable by the owner alone
 //! dispatcher.next    the key that is to follow it, until the authority has certified that
 //! dispatcher.key     the online key that signs plans, readable by the owner alone
+//! people.key         seals the secrets of second factors, readable by the owner alone; made when first needed
 //! authority.key      the authority's key under its passphrase; may be moved to another machine
 //! media/             broadcast form, by hash
 //! uploads/           as received, until converted
@@ -228,6 +229,22 @@ impl DataDir {
     pub fn install_next_dispatcher(&self) -> io::Result<()> {
         fs::rename(self.path(NEXT_DISPATCHER), self.path("dispatcher.key"))?;
         File::open(&self.root)?.sync_all()
+    }
+
+    /// The key that seals people's second factors; made here the first time.
+    pub fn people_key(&self) -> Result<[u8; 32], String> {
+        let path = self.path("people.key");
+        if !path.exists() {
+            let mut key = [0; 32];
+            getrandom::fill(&mut key).map_err(|_| "the system has no randomness".to_owned())?;
+            // A file that is there half after a power cut would be refused for ever.
+            let part = self.path("people.key.part");
+            let _ = fs::remove_file(&part);
+            let written = write_secret(&part, &STANDARD.encode(key)).and_then(|()| fs::rename(&part, &path));
+            written.map_err(|e| format!("{} cannot be written: {e}", path.display()))?;
+        }
+        let key = STANDARD.decode(self.read("people.key")?.trim()).ok().and_then(|key| <[u8; 32]>::try_from(key).ok());
+        key.ok_or_else(|| "people.key is damaged".to_owned())
     }
 
     /// Holds the directory for one process until dropped; `None` if another has it.

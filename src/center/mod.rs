@@ -4,6 +4,7 @@
 
 pub mod api;
 pub mod app;
+pub mod audit;
 pub mod authority;
 pub mod broker;
 pub mod cli;
@@ -16,8 +17,10 @@ pub mod ingest;
 pub mod intake;
 pub mod link;
 pub mod media;
+pub mod people;
 pub mod planner;
 pub mod plays;
 pub mod schedule_file;
 pub mod serve;
 pub mod store;
+pub mod verify;

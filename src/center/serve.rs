@@ -14,10 +14,11 @@ use super::broker::{self, CENTER_USER};
 use super::config::Config;
 use super::datadir::{DataDir, Running, random_text};
 use super::link::{self, BrokerAddress};
-use super::{api, delivery, ingest, intake, planner};
+use super::{api, audit, delivery, ingest, intake, people, planner};
 
-/// Serves until SIGTERM or SIGINT. `announce` hears the bound addresses once everything answers.
-pub async fn serve(data: DataDir, config: Config, announce: impl FnOnce(&Running)) -> Result<(), String> {
+/// Serves until SIGTERM or SIGINT. `announce` hears the bound addresses once everything answers, and the code that makes the first
+/// admin while there is no account.
+pub async fn serve(data: DataDir, config: Config, announce: impl FnOnce(&Running, Option<&str>)) -> Result<(), String> {
     let Some(_lock) = data.lock()? else {
         return Err(format!("another loaxa is already working on {}", data.root().display()));
     };
@@ -36,6 +37,7 @@ pub async fn serve(data: DataDir, config: Config, announce: impl FnOnce(&Running
     tasks.spawn(intake::run(app.clone(), link.words.clone(), link.heard));
     tasks.spawn(planner::run(app.clone()));
     tasks.spawn(ingest::run(app.clone()));
+    tasks.spawn(audit::run(app.clone()));
     if let Some(task) = broker_task {
         tasks.spawn(async move {
             let _ = task.await;
@@ -48,6 +50,7 @@ pub async fn serve(data: DataDir, config: Config, announce: impl FnOnce(&Running
         let stopped = async move {
             let _ = stop.wait_for(|stopped| *stopped).await;
         };
+        let router = router.into_make_service_with_connect_info::<SocketAddr>();
         let _ = axum::serve(http, router).with_graceful_shutdown(stopped).await;
     });
     let running = Running {
@@ -56,7 +59,8 @@ pub async fn serve(data: DataDir, config: Config, announce: impl FnOnce(&Running
         pid: std::process::id(),
     };
     app.data.set_running(&running)?;
-    announce(&running);
+    let setup = people::offer_setup(&app).await.map_err(|e| e.to_string())?;
+    announce(&running, setup.as_deref());
     // None of these ends by itself; a center that has lost one must not look alive.
     let lost = tokio::select! {
         signal = wait_for_signal() => signal.err(),
@@ -68,6 +72,7 @@ pub async fn serve(data: DataDir, config: Config, announce: impl FnOnce(&Running
     // Open uploads get a moment; what is stored is stored.
     let _ = tokio::time::timeout(Duration::from_secs(5), web).await;
     tasks.abort_all();
+    audit::close(&app).await;
     app.store.close().await;
     lost.map_or(Ok(()), Err)
 }

@@ -2,6 +2,7 @@
 //!
 //! Bytes come in here and leave as domain values, or as a refusal that says why. Nothing here does input or output.
 
+pub mod audit;
 pub mod chunks;
 pub mod envelope;
 pub mod keys;

@@ -15,13 +15,16 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::Problem;
 use super::people::{Listed, Page, titled};
+use super::reach::{bulletin_for, seen};
 use crate::center::app::{App, Change, now_ms};
 use crate::center::datadir::random_text;
-use crate::center::store::{BulletinRow, Intake, RevisionRow};
+use crate::center::people::person::{Person, Visit};
+use crate::center::store::{BulletinRow, Intake, RevisionRow, StoreError};
 use crate::domain::approval::{Approval, Role};
 use crate::domain::bulletin::{Language, RevisionState, Step};
 use crate::domain::ids::{AreaCode, BulletinId, KeyId, MediaHash};
 use crate::domain::priority::Priority;
+use crate::domain::role::Right;
 use crate::protocol::envelope::Envelope;
 use crate::protocol::limits::STATEMENT_BYTES;
 
@@ -155,22 +158,38 @@ fn bulletin_id(text: &str) -> Result<BulletinId, Problem> {
     responses((status = 200, body = Listed<BulletinView>)))]
 pub async fn list(
     State(app): State<Arc<App>>,
+    person: Person,
     Query(page): Query<Page>,
 ) -> Result<Json<Listed<BulletinView>>, Problem> {
-    let rows = app.store.bulletins(page.cursor(), page.limit()).await?;
-    let next_cursor = (rows.len() as i64 == page.limit()).then(|| rows.last().map(|row| row.id.to_string())).flatten();
-    let mut items = vec![];
-    for row in rows {
-        items.push(view(&app, row).await?);
+    person.filters();
+    let tree = app.store.areas().await?;
+    let (mut items, mut after) = (vec![], page.cursor().to_owned());
+    while (items.len() as i64) < page.limit() {
+        let rows = app.store.bulletins(&after, page.limit()).await?;
+        let Some(last) = rows.last() else { break };
+        after = last.id.to_string();
+        for row in rows {
+            if person.sees(&tree, &row.area) || person.stands_below(&tree, &row.area) {
+                items.extend(seen(&person, &tree, view(&app, row).await?));
+            }
+        }
     }
+    items.truncate(page.limit() as usize);
+    let full = items.len() as i64 == page.limit();
+    let next_cursor = items.last().filter(|_| full).map(|last| last.id.clone());
     Ok(Json(Listed { items, next_cursor }))
 }
 
 /// One bulletin
 #[utoipa::path(get, path = "/api/v1/bulletins/{id}", responses((status = 200, body = BulletinView), (status = 404, body = Problem)))]
-pub async fn one(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<BulletinView>, Problem> {
+pub async fn one(
+    State(app): State<Arc<App>>,
+    person: Person,
+    Path(id): Path<String>,
+) -> Result<Json<BulletinView>, Problem> {
     let bulletin = app.store.bulletin(&bulletin_id(&id)?).await?;
-    Ok(Json(view(&app, bulletin).await?))
+    let shown = seen(&person, &app.store.areas().await?, view(&app, bulletin).await?);
+    shown.map(Json).ok_or_else(|| StoreError::NotFound(format!("bulletin {id}")).into())
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -193,6 +212,8 @@ pub struct NewBulletin {
     responses((status = 201, body = BulletinView), (status = 400, body = Problem), (status = 413, body = Problem)))]
 pub async fn add(
     State(app): State<Arc<App>>,
+    person: Person,
+    visit: Visit,
     Query(new): Query<NewBulletin>,
     body: Body,
 ) -> Result<(StatusCode, Json<BulletinView>), Problem> {
@@ -202,12 +223,20 @@ pub async fn add(
     };
     let language: Language = new.language.parse().map_err(Problem::bad_request)?;
     let area: AreaCode = new.area.parse().map_err(|e| Problem::bad_request(format!("{e}")))?;
-    app.store.areas().await?.path(&area).map_err(|e| Problem::bad_request(e.to_string()))?;
+    person.demand(Right::EditContent, &app.store.areas().await?, &area)?;
     let title = titled(&new.title)?;
     let version_of = match &new.version_of {
-        Some(of) => Some(original(&app, &bulletin_id(of)?, &id, &language).await?),
+        // It is played wherever the original is.
+        Some(of) => {
+            let of = bulletin_id(of)?;
+            if app.store.bulletin(&of).await.is_ok() {
+                bulletin_for(&app, &person, &[Right::EditContent], &of).await?;
+            }
+            Some(original(&app, &of, &id, &language).await?)
+        }
         None => None,
     };
+    visit.note(format!("{id} in {area}"));
     let upload = receive(&app, body).await?;
     let row = BulletinRow { id, title, language, area, words: String::new(), created_ms: now_ms(), version_of };
     if let Err(error) = app.store.add_bulletin(&row, &file_name(&new.file_name), &upload).await {
@@ -252,11 +281,12 @@ pub struct NewRevision {
     responses((status = 201, body = BulletinView), (status = 404, body = Problem)))]
 pub async fn revise(
     State(app): State<Arc<App>>,
+    person: Person,
     Path(id): Path<String>,
     Query(new): Query<NewRevision>,
     body: Body,
 ) -> Result<(StatusCode, Json<BulletinView>), Problem> {
-    let row = app.store.bulletin(&bulletin_id(&id)?).await?;
+    let row = bulletin_for(&app, &person, &[Right::EditContent], &bulletin_id(&id)?).await?;
     let upload = receive(&app, body).await?;
     if let Err(error) = app.store.add_revision(&row.id, &file_name(&new.file_name), &upload, now_ms()).await {
         let _ = std::fs::remove_file(app.upload_path(&upload));
@@ -316,10 +346,18 @@ pub struct StepBody {
     responses((status = 200, body = BulletinView), (status = 400, body = Problem), (status = 409, body = Problem)))]
 pub async fn step(
     State(app): State<Arc<App>>,
+    person: Person,
+    visit: Visit,
     Path((id, revision, step)): Path<(String, u32, String)>,
     Json(body): Json<StepBody>,
 ) -> Result<Json<BulletinView>, Problem> {
-    let bulletin = app.store.bulletin(&bulletin_id(&id)?).await?;
+    let rights: &[Right] = match step.as_str() {
+        "submit" => &[Right::EditContent],
+        "approve" | "return" => &[Right::Approve],
+        // Off the air is the safe side: either may take that step.
+        _ => &[Right::EditContent, Right::Approve],
+    };
+    let bulletin = bulletin_for(&app, &person, rights, &bulletin_id(&id)?).await?;
     let revisions = app.store.revisions(&bulletin.id).await?;
     let row = revisions
         .iter()
@@ -344,6 +382,7 @@ pub async fn step(
                 body.approval.ok_or_else(|| Problem::bad_request("an approval must be signed by its approver"))?;
             let approval = check_approval(&app, &bulletin, row, &envelope).await?;
             let after = agreed(&app, row, &approval).await?;
+            visit.note(format!("media {} by key {}", approval.media, approval.approver));
             app.store.approve_revision(row, &after, &approval.approver, &envelope, now_ms()).await?;
         }
         Step::Return { .. } | Step::Withdraw => {}
@@ -451,21 +490,27 @@ pub struct Words {
 #[utoipa::path(put, path = "/api/v1/bulletins/{id}/text", request_body = Words, responses((status = 204), (status = 404, body = Problem)))]
 pub async fn set_text(
     State(app): State<Arc<App>>,
+    person: Person,
     Path(id): Path<String>,
     Json(words): Json<Words>,
 ) -> Result<StatusCode, Problem> {
     if words.text.len() > 100_000 || words.text.contains('\0') {
         return Err(Problem::bad_request("the text is longer than 100,000 bytes, or no text"));
     }
-    app.store.set_words(&bulletin_id(&id)?, &words.text).await?;
+    let bulletin = bulletin_for(&app, &person, &[Right::EditContent], &bulletin_id(&id)?).await?;
+    app.store.set_words(&bulletin.id, &words.text).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Remove a bulletin that was never approved
 #[utoipa::path(delete, path = "/api/v1/bulletins/{id}", responses((status = 204), (status = 404, body = Problem), (status = 409, body = Problem)))]
-pub async fn remove(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+pub async fn remove(
+    State(app): State<Arc<App>>,
+    person: Person,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
     let id = bulletin_id(&id)?;
-    app.store.bulletin(&id).await?;
+    bulletin_for(&app, &person, &[Right::EditContent], &id).await?;
     let programmes = app.store.programmes().await?;
     if let Some(programme) = programmes.iter().find(|(name, text)| {
         text.check(name.as_str()).is_ok_and(|programme| programme.bulletins().any(|bulletin| *bulletin == id))
@@ -478,8 +523,15 @@ pub async fn remove(State(app): State<Arc<App>>, Path(id): Path<String>) -> Resu
 
 /// The sound of a revision in the broadcast form
 #[utoipa::path(get, path = "/api/v1/media/{hash}", responses((status = 200, content_type = "audio/ogg"), (status = 404, body = Problem)))]
-pub async fn media(State(app): State<Arc<App>>, Path(hash): Path<String>) -> Result<Response, Problem> {
+pub async fn media(State(app): State<Arc<App>>, person: Person, Path(hash): Path<String>) -> Result<Response, Problem> {
     let hash: MediaHash = hash.parse().map_err(|e| Problem::bad_request(format!("{e}")))?;
+    let tree = app.store.areas().await?;
+    let heard = app.store.bulletins_of(&hash).await?.into_iter().any(|(area, state)| {
+        person.sees(&tree, &area) || (state == RevisionState::Approved && person.stands_below(&tree, &area))
+    });
+    if !heard {
+        return Err(Problem::not_found(format!("media {hash} is not here")));
+    }
     let bytes = app.media.read(&hash).map_err(|e| match e.kind() {
         std::io::ErrorKind::NotFound => Problem::not_found(format!("media {hash} is not here")),
         _ => Problem::internal(e),

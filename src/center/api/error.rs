@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use tracing::error;
 
 use crate::center::authority::NotTaken;
+use crate::center::people::PeopleError;
 use crate::center::planner::PlanError;
 use crate::center::schedule_file::example_for;
 use crate::center::store::StoreError;
@@ -20,6 +21,9 @@ pub struct Problem {
     pub status: u16,
     /// In the user's own words, with the way out.
     pub detail: String,
+    /// When to try again; a header of the answer.
+    #[serde(skip)]
+    pub retry_after_s: Option<i64>,
 }
 
 impl Problem {
@@ -29,6 +33,7 @@ impl Problem {
             title: status.canonical_reason().unwrap_or("Error").into(),
             status: status.as_u16(),
             detail: detail.into(),
+            retry_after_s: None,
         }
     }
 
@@ -54,7 +59,15 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        (status, [(header::CONTENT_TYPE, "application/problem+json")], Json(self)).into_response()
+        let retry_after_s = self.retry_after_s;
+        let mut response = (status, [(header::CONTENT_TYPE, "application/problem+json")], Json(self)).into_response();
+        if let Some(seconds) = retry_after_s {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
+        }
+        response
     }
 }
 
@@ -74,6 +87,26 @@ impl From<NotTaken> for Problem {
             NotTaken::Wrong(why) => Self::bad_request(why),
             NotTaken::Old(why) => Self::conflict(why),
             NotTaken::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<PeopleError> for Problem {
+    fn from(error: PeopleError) -> Self {
+        let detail = error.to_string();
+        match error {
+            PeopleError::Wrong | PeopleError::WrongToken => Self::new(StatusCode::UNAUTHORIZED, detail),
+            PeopleError::CodeNeeded => {
+                Self { kind: "loaxa:totp-required".into(), ..Self::new(StatusCode::UNAUTHORIZED, detail) }
+            }
+            PeopleError::Wait(ms) => {
+                let retry_after_s = Some(ms.saturating_add(999) / 1000);
+                Self { retry_after_s, ..Self::new(StatusCode::TOO_MANY_REQUESTS, detail) }
+            }
+            PeopleError::Busy => Self { retry_after_s: Some(2), ..Self::new(StatusCode::TOO_MANY_REQUESTS, detail) },
+            PeopleError::Refused(_) => Self::bad_request(detail),
+            PeopleError::Internal(_) => Self::internal(detail),
+            PeopleError::Store(error) => error.into(),
         }
     }
 }

@@ -1,16 +1,20 @@
 //! The HTTP API under `/api/v1`, and the page at `/`.
 //!
-//! Everything but the page, the health check and the API's own description needs the access token: as a bearer token, or as
-//! the cookie that signing in with it sets.
+//! Every request passes the gate in [`guard`], whose table says what each path asks for.
 
+mod audit;
 mod authority;
 mod bulletins;
 mod error;
+mod guard;
 mod people;
 mod places;
 mod plays;
+mod reach;
 mod schedules;
 mod session;
+mod tokens;
+mod users;
 mod web;
 
 use std::sync::Arc;
@@ -26,14 +30,19 @@ use super::app::App;
 pub use authority::TrustView;
 pub use bulletins::{BulletinView, RevisionView, SoundView};
 pub use error::Problem;
-pub use people::{AreaView, SpeakerCreated, SpeakerView};
+pub use guard::{NEEDS, Need};
+pub use people::{AreaView, Listed, SpeakerCreated, SpeakerView};
 pub use places::Traits;
 pub use schedules::{Playlist, ProgrammeView, Saved, ScheduleView};
+pub use tokens::{TokenCreated, TokenView};
+pub use users::UserView;
 
 /// Most items on one page of a list.
 const PAGE: i64 = 500;
 /// Largest JSON body; uploads have their own limit.
 const JSON_BYTES: usize = 1024 * 1024;
+/// What is sent by people who have not signed in yet, among others.
+const PEOPLE_BYTES: usize = 16 * 1024;
 /// A whole center's schedules.
 const PLAYLIST_BYTES: usize = 16 * 1024 * 1024;
 
@@ -43,6 +52,26 @@ const PLAYLIST_BYTES: usize = 16 * 1024 * 1024;
     paths(
         session::sign_in,
         session::sign_out,
+        session::myself,
+        session::change_password,
+        session::propose_totp,
+        session::confirm_totp,
+        session::clear_totp,
+        session::sessions,
+        session::end_session,
+        session::set_up,
+        users::list,
+        users::add,
+        users::one,
+        users::change,
+        users::set_password,
+        users::clear_totp,
+        users::sessions,
+        tokens::list,
+        tokens::add,
+        tokens::revoke,
+        audit::list,
+        audit::export,
         people::center,
         people::areas,
         people::add_area,
@@ -135,20 +164,38 @@ pub fn router(app: Arc<App>, stop: watch::Receiver<bool>) -> Router {
                 .route("/bulletins/{id}/revisions", post(bulletins::revise))
                 .layer(DefaultBodyLimit::disable()),
         )
-        .route_layer(middleware::from_fn_with_state(app.clone(), session::require_token))
-        .with_state(app.clone());
-    let open = Router::new()
-        .route("/session", post(session::sign_in))
-        .route("/session", delete(session::sign_out))
+        .merge(people_routes())
         .route("/openapi.json", get(async || Json(description())))
         .route("/health", get(async || "ok\n"))
+        .route_layer(middleware::from_fn_with_state(app.clone(), guard::gate))
         .with_state(app);
     Router::new()
-        .nest("/api/v1", guarded.merge(open).fallback(async || Problem::not_found("there is nothing at this address")))
+        .nest(guard::PREFIX, guarded.fallback(async || Problem::not_found("there is nothing at this address")))
         .fallback(web::page)
         .layer(middleware::map_response(error::as_problem))
         // Outermost, so that no answer is without them.
         .layer(middleware::map_response(web::add_headers))
+}
+
+fn people_routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/setup", post(session::set_up))
+        .route("/session", get(session::myself).post(session::sign_in).delete(session::sign_out))
+        .route("/session/password", put(session::change_password))
+        .route("/session/totp", post(session::propose_totp).delete(session::clear_totp))
+        .route("/session/totp/confirm", post(session::confirm_totp))
+        .route("/sessions", get(session::sessions))
+        .route("/sessions/{id}", delete(session::end_session))
+        .route("/users", get(users::list).post(users::add))
+        .route("/users/{name}", get(users::one).put(users::change))
+        .route("/users/{name}/password", put(users::set_password))
+        .route("/users/{name}/totp", delete(users::clear_totp))
+        .route("/users/{name}/sessions", get(users::sessions))
+        .route("/tokens", get(tokens::list).post(tokens::add))
+        .route("/tokens/{id}", delete(tokens::revoke))
+        .route("/audit", get(audit::list))
+        .route("/audit/export", get(audit::export))
+        .layer(DefaultBodyLimit::max(PEOPLE_BYTES))
 }
 
 /// OpenAPI 3.1, with the server's own prefix.

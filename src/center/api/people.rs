@@ -15,14 +15,16 @@ use crate::center::app::{App, Change, now_ms};
 use crate::center::authority;
 use crate::center::broker::CENTER_USER;
 use crate::center::datadir::random_text;
+use crate::center::people::person::{Person, Visit};
 use crate::center::plays::{Play, plays};
-use crate::center::store::{AreaRow, CertificateRow, SpeakerRow};
+use crate::center::store::{AreaRow, CertificateRow, SpeakerRow, StoreError};
 use crate::domain::DAY_MS;
-use crate::domain::approval::{Certificate, key_text};
+use crate::domain::approval::{Certificate, Role, key_text};
 use crate::domain::area::{Area, AreaTree};
 use crate::domain::hours::HoursStatement;
 use crate::domain::ids::{AreaCode, SpeakerId};
 use crate::domain::plan::Plan;
+use crate::domain::role::Right;
 use crate::protocol::envelope::Envelope;
 use crate::protocol::limits::STATEMENT_BYTES;
 use crate::protocol::trust::SignedPlan;
@@ -93,9 +95,12 @@ pub struct AreaView {
     pub own_first: Option<bool>,
 }
 
-/// Areas, in order of code
+/// Areas, in order of code: those that one may see, and the ones above them
 #[utoipa::path(get, path = "/api/v1/areas", responses((status = 200, body = [AreaView])))]
-pub async fn areas(State(app): State<Arc<App>>) -> Result<Json<Vec<AreaView>>, Problem> {
+pub async fn areas(State(app): State<Arc<App>>, person: Person) -> Result<Json<Vec<AreaView>>, Problem> {
+    let rows = app.store.area_rows().await?;
+    let tree = AreaTree::new(rows.iter().map(|row| row.area.clone()));
+    let shown = |row: &AreaRow| person.sees(&tree, &row.area.code) || person.stands_below(&tree, &row.area.code);
     let view = |row: AreaRow| {
         let hours = row.hours.and_then(|envelope| envelope.open::<HoursStatement>(&app.trust().authority).ok());
         let windows = hours.map(|hours| hours.windows).unwrap_or_default();
@@ -107,19 +112,25 @@ pub async fn areas(State(app): State<Arc<App>>) -> Result<Json<Vec<AreaView>>, P
             own_first: row.own_first,
         }
     };
-    Ok(Json(app.store.area_rows().await?.into_iter().map(view).collect()))
+    Ok(Json(rows.into_iter().filter(shown).map(view).collect()))
 }
 
 /// Add an area
 #[utoipa::path(post, path = "/api/v1/areas", request_body = AreaView, responses((status = 201), (status = 409, body = Problem)))]
-pub async fn add_area(State(app): State<Arc<App>>, Json(new): Json<AreaView>) -> Result<StatusCode, Problem> {
+pub async fn add_area(
+    State(app): State<Arc<App>>,
+    person: Person,
+    visit: Visit,
+    Json(new): Json<AreaView>,
+) -> Result<StatusCode, Problem> {
     let code: AreaCode = new.code.parse().map_err(|e| Problem::bad_request(format!("{e}")))?;
     let parent = match new.parent {
         Some(parent) => parent.parse().map_err(|e| Problem::bad_request(format!("{e}")))?,
         None => app.site.area.clone(),
     };
-    app.store.areas().await?.path(&parent).map_err(|e| Problem::bad_request(e.to_string()))?;
+    person.demand(Right::ManageAreas, &app.store.areas().await?, &parent)?;
     let title = titled(&new.title)?;
+    visit.note(format!("{code} below {parent}"));
     app.store.add_area(&Area { code, parent: Some(parent), title }).await?;
     Ok(StatusCode::CREATED)
 }
@@ -189,11 +200,21 @@ pub struct NextPlay {
     responses((status = 200, body = Listed<SpeakerView>)))]
 pub async fn speakers(
     State(app): State<Arc<App>>,
+    person: Person,
     Query(page): Query<Page>,
 ) -> Result<Json<Listed<SpeakerView>>, Problem> {
-    let rows = app.store.speakers(page.cursor(), page.limit()).await?;
-    let next_cursor = (rows.len() as i64 == page.limit()).then(|| rows.last().map(|row| row.id.to_string())).flatten();
     let areas = app.store.areas().await?;
+    let (mut rows, mut after) = (vec![], page.cursor().to_owned());
+    // Whoever sees a few of thousands still gets full pages.
+    while (rows.len() as i64) < page.limit() {
+        let read = app.store.speakers(&after, page.limit()).await?;
+        let Some(last) = read.last() else { break };
+        after = last.id.to_string();
+        rows.extend(read.into_iter().filter(|row| person.sees(&areas, &row.area)));
+    }
+    rows.truncate(page.limit() as usize);
+    let next_cursor = (rows.len() as i64 == page.limit()).then(|| rows.last().map(|row| row.id.to_string())).flatten();
+    person.filters();
     let mut items = vec![];
     for row in rows {
         items.push(view(&app, &areas, row).await?);
@@ -203,9 +224,25 @@ pub async fn speakers(
 
 /// One speaker
 #[utoipa::path(get, path = "/api/v1/speakers/{id}", responses((status = 200, body = SpeakerView), (status = 404, body = Problem)))]
-pub async fn speaker(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<SpeakerView>, Problem> {
-    let row = app.store.speaker(&speaker_id(&id)?).await?;
+pub async fn speaker(
+    State(app): State<Arc<App>>,
+    person: Person,
+    Path(id): Path<String>,
+) -> Result<Json<SpeakerView>, Problem> {
+    let row = speaker_for(&app, &person, Right::See, &id).await?;
     Ok(Json(view(&app, &app.store.areas().await?, row).await?))
+}
+
+/// A speaker, for somebody who has this right where it stands. Who does not even see it is told that it is not there.
+pub async fn speaker_for(app: &App, person: &Person, right: Right, id: &str) -> Result<SpeakerRow, Problem> {
+    let id = speaker_id(id)?;
+    let row = app.store.speaker(&id).await?;
+    let areas = app.store.areas().await?;
+    if !person.sees(&areas, &row.area) {
+        return Err(StoreError::NotFound(format!("speaker {id}")).into());
+    }
+    person.demand(right, &areas, &row.area)?;
+    Ok(row)
 }
 
 pub fn speaker_id(text: &str) -> Result<SpeakerId, Problem> {
@@ -274,6 +311,8 @@ pub struct SpeakerCreated {
     responses((status = 201, body = SpeakerCreated), (status = 409, body = Problem)))]
 pub async fn add_speaker(
     State(app): State<Arc<App>>,
+    person: Person,
+    visit: Visit,
     Json(new): Json<NewSpeaker>,
 ) -> Result<(StatusCode, Json<SpeakerCreated>), Problem> {
     let id = speaker_id(&new.id)?;
@@ -283,7 +322,10 @@ pub async fn add_speaker(
         )));
     }
     let area: AreaCode = new.area.parse().map_err(|e| Problem::bad_request(format!("{e}")))?;
-    let areas = app.store.areas().await?.path(&area).map_err(|e| Problem::bad_request(e.to_string()))?;
+    let tree = app.store.areas().await?;
+    person.demand(Right::OperateSpeakers, &tree, &area)?;
+    visit.note(format!("{id} in {area}"));
+    let areas = tree.path(&area).map_err(|e| Problem::bad_request(e.to_string()))?;
     let mut hours = BTreeMap::new();
     for row in app.store.area_rows().await?.into_iter().filter(|row| areas.contains(&row.area.code)) {
         if let Some(statement) =
@@ -338,11 +380,31 @@ pub async fn certificates(State(app): State<Arc<App>>) -> Result<Json<Vec<Certif
     responses((status = 201, body = CertificateView), (status = 400, body = Problem)))]
 pub async fn add_certificate(
     State(app): State<Arc<App>>,
+    person: Person,
+    visit: Visit,
     Json(envelope): Json<Envelope>,
 ) -> Result<(StatusCode, Json<CertificateView>), Problem> {
     if envelope.payload.len() > STATEMENT_BYTES {
         return Err(Problem::bad_request("the certificate is too long; name fewer areas"));
     }
+    let certificate: Certificate = envelope
+        .peek()
+        .map_err(|e| Problem::bad_request(format!("the certificate was not taken: {e}")))?;
+    let areas = app.store.areas().await?;
+    for area in &certificate.areas {
+        // An area that is yet to be added is the top's to speak of.
+        let known = areas.get(area).map_or(&app.site.area, |area| &area.code);
+        person.demand(Right::ManageTrust, &areas, known)?;
+    }
+    if certificate.role == Role::Dispatcher {
+        person.demand(Right::ManageTrust, &areas, &app.site.area)?;
+    }
+    person.filters();
+    visit.note(format!(
+        "{} for {}",
+        certificate.title,
+        certificate.areas.iter().map(AreaCode::as_str).collect::<Vec<_>>().join(" ")
+    ));
     let (key, certificate) = authority::take_certificate(&app, &envelope).await?;
     app.plan_bell.notify_one();
     Ok((StatusCode::CREATED, Json(CertificateView { key: key.to_string(), revoked: false, certificate })))

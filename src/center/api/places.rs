@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Problem;
-use super::people::speaker_id;
+use super::people::speaker_for;
 use crate::center::app::{App, Change, now_ms};
 use crate::center::exchange::ical;
+use crate::center::people::person::{Person, Visit};
 use crate::center::planner::{self, Material, check};
 use crate::center::store::{SpeakerTraits, StoreError};
 use crate::domain::DAY_MS;
@@ -21,6 +22,7 @@ use crate::domain::hours::{Hours, HoursStatement};
 use crate::domain::ids::AreaCode;
 use crate::domain::plan::{HORIZON_MS, LATEST_MS, Plan, PlannedOccurrence};
 use crate::domain::priority::Priority;
+use crate::domain::role::Right;
 use crate::domain::schedule::rule::EARLIEST_MS;
 use crate::domain::sentence::{Explanation, outcome};
 use crate::domain::timetable::{Remark, Timetable};
@@ -34,8 +36,17 @@ fn area_code(text: &str) -> Result<AreaCode, Problem> {
 
 /// The lawful hours of an area, as the authority signed them
 #[utoipa::path(get, path = "/api/v1/areas/{code}/hours", responses((status = 200, body = Object), (status = 404, body = Problem)))]
-pub async fn hours(State(app): State<Arc<App>>, Path(code): Path<String>) -> Result<Json<HoursStatement>, Problem> {
+pub async fn hours(
+    State(app): State<Arc<App>>,
+    person: Person,
+    Path(code): Path<String>,
+) -> Result<Json<HoursStatement>, Problem> {
     let code = area_code(&code)?;
+    let areas = app.store.areas().await?;
+    // What is lawful above is lawful here, unless said otherwise.
+    if areas.get(&code).is_some() && !person.stands_below(&areas, &code) {
+        person.demand(Right::See, &areas, &code)?;
+    }
     let row = app.store.area_rows().await?.into_iter().find(|row| row.area.code == code);
     let row = row.ok_or_else(|| StoreError::NotFound(format!("area {code}")))?;
     let statement = row.hours.and_then(|envelope| envelope.open(&app.trust().authority).ok());
@@ -47,6 +58,8 @@ pub async fn hours(State(app): State<Arc<App>>, Path(code): Path<String>) -> Res
     responses((status = 204), (status = 400, body = Problem), (status = 409, body = Problem)))]
 pub async fn put_hours(
     State(app): State<Arc<App>>,
+    person: Person,
+    visit: Visit,
     Path(code): Path<String>,
     Json(envelope): Json<Envelope>,
 ) -> Result<StatusCode, Problem> {
@@ -54,6 +67,7 @@ pub async fn put_hours(
         return Err(Problem::bad_request("the statement is too long"));
     }
     let code = area_code(&code)?;
+    person.demand(Right::ManageTrust, &app.store.areas().await?, &code)?;
     let statement: HoursStatement = envelope
         .open(&app.trust().authority)
         .map_err(|e| Problem::bad_request(format!("the lawful hours were not taken: {e}")))?;
@@ -70,6 +84,8 @@ pub async fn put_hours(
             known.version
         )));
     }
+    let windows: Vec<_> = statement.windows.iter().map(|(from, to)| format!("{from}-{to}")).collect();
+    visit.note(windows.join(" "));
     app.store.set_hours(&code, &envelope).await?;
     app.plan_bell.notify_one();
     Ok(StatusCode::NO_CONTENT)
@@ -85,10 +101,19 @@ pub struct Order {
 #[utoipa::path(put, path = "/api/v1/areas/{code}/order", request_body = Order, responses((status = 204), (status = 404, body = Problem)))]
 pub async fn put_order(
     State(app): State<Arc<App>>,
+    person: Person,
+    visit: Visit,
     Path(code): Path<String>,
     Json(order): Json<Order>,
 ) -> Result<StatusCode, Problem> {
-    app.store.set_own_first(&area_code(&code)?, order.own_first).await?;
+    let code = area_code(&code)?;
+    let areas = app.store.areas().await?;
+    if areas.get(&code).is_none() {
+        return Err(StoreError::NotFound(format!("area {code}")).into());
+    }
+    person.demand(Right::ManageAreas, &areas, &code)?;
+    visit.note(if order.own_first { "own first" } else { "from above first" });
+    app.store.set_own_first(&code, order.own_first).await?;
     app.plan_bell.notify_one();
     Ok(StatusCode::NO_CONTENT)
 }
@@ -107,8 +132,12 @@ pub struct Traits {
 
 /// What is known of a speaker's surroundings
 #[utoipa::path(get, path = "/api/v1/speakers/{id}/traits", responses((status = 200, body = Traits), (status = 404, body = Problem)))]
-pub async fn traits(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<Traits>, Problem> {
-    let known = app.store.speaker(&speaker_id(&id)?).await?.traits;
+pub async fn traits(
+    State(app): State<Arc<App>>,
+    person: Person,
+    Path(id): Path<String>,
+) -> Result<Json<Traits>, Problem> {
+    let known = speaker_for(&app, &person, Right::See, &id).await?.traits;
     Ok(Json(Traits {
         languages: known.languages.iter().map(Language::to_string).collect(),
         latitude: known.place.map(|place| place.0),
@@ -122,9 +151,11 @@ pub async fn traits(State(app): State<Arc<App>>, Path(id): Path<String>) -> Resu
     responses((status = 204), (status = 400, body = Problem), (status = 404, body = Problem)))]
 pub async fn put_traits(
     State(app): State<Arc<App>>,
+    person: Person,
     Path(id): Path<String>,
     Json(new): Json<Traits>,
 ) -> Result<StatusCode, Problem> {
+    let speaker = speaker_for(&app, &person, Right::OperateSpeakers, &id).await?;
     let languages: Vec<Language> =
         new.languages.iter().map(|l| l.parse()).collect::<Result<_, _>>().map_err(Problem::bad_request)?;
     if languages.len() > 8 || (1..languages.len()).any(|index| languages[..index].contains(&languages[index])) {
@@ -145,7 +176,7 @@ pub async fn put_traits(
     if step_with.as_ref().is_some_and(|word| word.chars().count() > 64) {
         return Err(Problem::bad_request("step_with is longer than 64 characters"));
     }
-    app.store.set_traits(&speaker_id(&id)?, &SpeakerTraits { languages, place, step_with }).await?;
+    app.store.set_traits(&speaker.id, &SpeakerTraits { languages, place, step_with }).await?;
     app.plan_bell.notify_one();
     app.changed(Change::Speakers);
     Ok(StatusCode::NO_CONTENT)
@@ -173,8 +204,12 @@ pub struct WrittenOut {
 
 /// A speaker's newest plan, and what was left out of it
 #[utoipa::path(get, path = "/api/v1/speakers/{id}/plan", responses((status = 200, body = PlanView), (status = 404, body = Problem)))]
-pub async fn plan(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<PlanView>, Problem> {
-    let row = app.store.speaker(&speaker_id(&id)?).await?;
+pub async fn plan(
+    State(app): State<Arc<App>>,
+    person: Person,
+    Path(id): Path<String>,
+) -> Result<Json<PlanView>, Problem> {
+    let row = speaker_for(&app, &person, Right::See, &id).await?;
     let newest = app.store.newest_plan(&row.id).await?;
     let plan: Option<Plan> =
         newest.and_then(|row| serde_json::from_str::<SignedPlan>(&row.body).ok()?.plan.peek().ok());
@@ -203,10 +238,11 @@ pub struct At {
 #[utoipa::path(get, path = "/api/v1/speakers/{id}/why", params(At), responses((status = 200, body = Object), (status = 404, body = Problem)))]
 pub async fn why(
     State(app): State<Arc<App>>,
+    person: Person,
     Path(id): Path<String>,
     Query(at): Query<At>,
 ) -> Result<Json<Explanation>, Problem> {
-    let row = app.store.speaker(&speaker_id(&id)?).await?;
+    let row = speaker_for(&app, &person, Right::See, &id).await?;
     let now_ms = now_ms();
     let at_ms = at.at_ms.unwrap_or(now_ms).clamp(EARLIEST_MS + 2 * DAY_MS, LATEST_MS - 2 * DAY_MS);
     let mut explanation = check::why(&app, &row.id, at_ms, now_ms).await?;
@@ -223,8 +259,12 @@ pub async fn why(
 /// A speaker's coming plays as iCalendar
 #[utoipa::path(get, path = "/api/v1/speakers/{id}/calendar.ics",
     responses((status = 200, content_type = "text/calendar"), (status = 404, body = Problem)))]
-pub async fn speaker_calendar(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Problem> {
-    let row = app.store.speaker(&speaker_id(&id)?).await?;
+pub async fn speaker_calendar(
+    State(app): State<Arc<App>>,
+    person: Person,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let row = speaker_for(&app, &person, Right::See, &id).await?;
     let now_ms = now_ms();
     let fleet = planner::current_fleet(&app, &Material::load(&app).await?, now_ms).await;
     let tables: Vec<_> = fleet.timetable(&row.id).cloned().into_iter().collect();
@@ -234,11 +274,16 @@ pub async fn speaker_calendar(State(app): State<Arc<App>>, Path(id): Path<String
 /// The coming plays of an area, each once, as iCalendar
 #[utoipa::path(get, path = "/api/v1/areas/{code}/calendar.ics",
     responses((status = 200, content_type = "text/calendar"), (status = 404, body = Problem)))]
-pub async fn area_calendar(State(app): State<Arc<App>>, Path(code): Path<String>) -> Result<Response, Problem> {
+pub async fn area_calendar(
+    State(app): State<Arc<App>>,
+    person: Person,
+    Path(code): Path<String>,
+) -> Result<Response, Problem> {
     let code = area_code(&code)?;
     let now_ms = now_ms();
     let material = Material::load(&app).await?;
     let area = material.areas.get(&code).ok_or_else(|| StoreError::NotFound(format!("area {code}")))?;
+    person.demand(Right::See, &material.areas, &code)?;
     let fleet = planner::current_fleet(&app, &material, now_ms).await;
     let inside = fleet.speakers().filter(|(_, profile)| profile.areas.contains(&code));
     let mut tables: Vec<Arc<Timetable>> = inside.filter_map(|(id, _)| fleet.timetable(id).cloned()).collect();

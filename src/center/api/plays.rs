@@ -13,12 +13,13 @@ use serde::Deserialize;
 use tokio::sync::{broadcast, watch};
 use utoipa::IntoParams;
 
-use super::people::Listed;
+use super::people::{Listed, speaker_for};
 use super::{PAGE, Problem};
 use crate::center::app::{App, now_ms};
+use crate::center::people::person::Person;
 use crate::center::plays::{Play, plays};
 use crate::domain::DAY_MS;
-use crate::domain::ids::SpeakerId;
+use crate::domain::role::Right;
 
 #[derive(Debug, Deserialize, IntoParams)]
 pub struct PlayQuery {
@@ -34,16 +35,23 @@ pub struct PlayQuery {
 
 /// Plays in a window of time, newest first
 #[utoipa::path(get, path = "/api/v1/plays", params(PlayQuery), responses((status = 200, body = Listed<Play>)))]
-pub async fn list(State(app): State<Arc<App>>, Query(query): Query<PlayQuery>) -> Result<Json<Listed<Play>>, Problem> {
+pub async fn list(
+    State(app): State<Arc<App>>,
+    person: Person,
+    Query(query): Query<PlayQuery>,
+) -> Result<Json<Listed<Play>>, Problem> {
     let now_ms = now_ms();
     let from_ms = query.from_ms.unwrap_or(now_ms - DAY_MS);
     let until_ms = query.until_ms.unwrap_or(now_ms + DAY_MS);
     let speakers = match &query.speaker {
-        Some(id) => {
-            let id: SpeakerId = id.parse().map_err(|e| Problem::bad_request(format!("{e}")))?;
-            vec![app.store.speaker(&id).await?]
+        Some(id) => vec![speaker_for(&app, &person, Right::See, id).await?],
+        None => {
+            let areas = app.store.areas().await?;
+            let mut speakers = app.store.speakers("", i64::MAX).await?;
+            speakers.retain(|row| person.sees(&areas, &row.area));
+            person.filters();
+            speakers
         }
-        None => app.store.speakers("", i64::MAX).await?,
     };
     let all = plays(&app, &speakers, from_ms, until_ms, now_ms).await?;
     let skip: usize = match query.cursor.as_deref() {

@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Problem;
+use super::reach::{Places, names_calendar, names_programme, ruling};
 use crate::center::app::{App, Change, now_ms};
+use crate::center::people::person::{Person, Visit};
 use crate::center::planner::check::{self, Edits, Finding};
 use crate::center::store::{Changes, VersionRow};
 use crate::domain::DAY_MS;
@@ -67,22 +69,31 @@ pub async fn programmes(State(app): State<Arc<App>>) -> Result<Json<Vec<Programm
     responses((status = 200, body = Saved), (status = 400, body = Problem)))]
 pub async fn put_programme(
     State(app): State<Arc<App>>,
+    person: Person,
+    visit: Visit,
     Path(id): Path<String>,
     Query(how): Query<How>,
     Json(text): Json<ProgrammeText>,
 ) -> Result<Json<Saved>, Problem> {
     let one = Playlist { programme: BTreeMap::from([(id, text)]), ..Playlist::default() };
-    Ok(Json(save(&app, &one, &how).await?))
+    Ok(Json(save(&app, &person, &visit, &one, &how).await?))
 }
 
 /// Remove a programme that no schedule plays
 #[utoipa::path(delete, path = "/api/v1/programmes/{id}", responses((status = 204), (status = 404, body = Problem), (status = 409, body = Problem)))]
-pub async fn delete_programme(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+pub async fn delete_programme(
+    State(app): State<Arc<App>>,
+    person: Person,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
     let id: ProgrammeId = id.parse().map_err(|e| Problem::bad_request(format!("{e}")))?;
     let known = app.store.programme_histories().await?.remove(&id).unwrap_or_default();
     if known.last().is_none_or(|last| last.value.is_none()) {
         return Err(Problem::not_found(format!("programme {id} is not in the store")));
     }
+    let schedules = app.store.schedule_histories().await?;
+    let named = |text: &ScheduleText| names_programme(text, id.as_str());
+    Places::load(&app).await?.demand_all(&person, &schedules, now_ms(), named)?;
     let calendars = calendars_of(&app).await?;
     for (schedule, text) in app.store.schedules().await? {
         let Ok(read) = Schedule::new(schedule.clone(), &text, &calendars) else { continue };
@@ -107,11 +118,13 @@ pub struct ScheduleView {
     pub rule: ScheduleText,
 }
 
-/// Schedules
+/// Schedules that play in areas which one may see
 #[utoipa::path(get, path = "/api/v1/schedules", responses((status = 200, body = [ScheduleView])))]
-pub async fn schedules(State(app): State<Arc<App>>) -> Result<Json<Vec<ScheduleView>>, Problem> {
-    let schedules = app.store.schedules().await?;
-    Ok(Json(schedules.into_iter().map(|(id, rule)| ScheduleView { id: id.to_string(), rule }).collect()))
+pub async fn schedules(State(app): State<Arc<App>>, person: Person) -> Result<Json<Vec<ScheduleView>>, Problem> {
+    person.filters();
+    let places = Places::load(&app).await?;
+    let schedules = app.store.schedules().await?.into_iter().filter(|(_, text)| places.shows(&person, text));
+    Ok(Json(schedules.map(|(id, rule)| ScheduleView { id: id.to_string(), rule }).collect()))
 }
 
 /// Add or change a schedule; with dry_run only tell what it would do
@@ -120,12 +133,14 @@ pub async fn schedules(State(app): State<Arc<App>>) -> Result<Json<Vec<ScheduleV
     responses((status = 200, body = Saved), (status = 400, body = Problem)))]
 pub async fn put_schedule(
     State(app): State<Arc<App>>,
+    person: Person,
+    visit: Visit,
     Path(id): Path<String>,
     Query(how): Query<How>,
     Json(text): Json<ScheduleText>,
 ) -> Result<Json<Saved>, Problem> {
     let one = Playlist { schedule: BTreeMap::from([(id, text)]), ..Playlist::default() };
-    Ok(Json(save(&app, &one, &how).await?))
+    Ok(Json(save(&app, &person, &visit, &one, &how).await?))
 }
 
 /// Calendars, programmes and schedules that belong together, by name.
@@ -143,14 +158,19 @@ pub struct Playlist {
     responses((status = 200, body = Saved), (status = 400, body = Problem)))]
 pub async fn put_playlist(
     State(app): State<Arc<App>>,
+    person: Person,
+    visit: Visit,
     Query(how): Query<How>,
     Json(text): Json<Playlist>,
 ) -> Result<Json<Saved>, Problem> {
-    Ok(Json(save(&app, &text, &how).await?))
+    Ok(Json(save(&app, &person, &visit, &text, &how).await?))
 }
 
 /// Checks everything, tells what it does, and keeps it.
-async fn save(app: &App, text: &Playlist, how: &How) -> Result<Saved, Problem> {
+async fn save(app: &App, person: &Person, visit: &Visit, text: &Playlist, how: &How) -> Result<Saved, Problem> {
+    person.filters();
+    let places = Places::load(app).await?;
+    let schedules = app.store.schedule_histories().await?;
     let now_ms = now_ms();
     let mut edits = Edits::default();
     for (name, calendar) in &text.calendar {
@@ -164,6 +184,9 @@ async fn save(app: &App, text: &Playlist, how: &How) -> Result<Saved, Problem> {
         .filter(|(id, text)| calendars.get(*id) != Some(*text))
         .map(|(id, _)| id.clone())
         .collect();
+    for id in &new_calendars {
+        places.demand_all(person, &schedules, now_ms, |text| names_calendar(text, id.as_str()))?;
+    }
     calendars.extend(edits.calendars.clone());
     let calendars = Calendars::new(&calendars).map_err(Problem::bad_request)?;
     let mut known_programmes: BTreeSet<ProgrammeId> = app.store.programmes().await?.into_keys().collect();
@@ -182,17 +205,20 @@ async fn save(app: &App, text: &Playlist, how: &How) -> Result<Saved, Problem> {
         let version = next_version(app, known, programme.text(), how.at_once, now_ms);
         effective_ms = effective_ms.max(version.as_ref().or(known.last()).map_or(now_ms, |v| v.effective_ms));
         changed |= version.is_some();
+        if version.is_some() {
+            places.demand_all(person, &schedules, now_ms, |text| names_programme(text, programme.id.as_str()))?;
+        }
         known_programmes.insert(programme.id.clone());
         edits.programmes.insert(programme.id, version);
     }
-    let histories = app.store.schedule_histories().await?;
     for (name, text) in &text.schedule {
         let named = |e: &dyn std::fmt::Display| Problem::bad_request(format!("[schedule.{name}]: {e}"));
         let id: ScheduleId = name.parse().map_err(|e| named(&e))?;
         let schedule = Schedule::new(id.clone(), text, &calendars).map_err(|e| named(&e))?;
         check_size(&schedule, text).map_err(|e| named(&e))?;
         check_references(app, &schedule, &known_programmes).await.map_err(|e| named(&e))?;
-        let known = histories.get(&id).map_or(&[][..], Vec::as_slice);
+        let known = schedules.get(&id).map_or(&[][..], Vec::as_slice);
+        ruling(known, now_ms).chain([text]).try_for_each(|text| places.demand(person, text))?;
         let at_once = how.at_once || schedule.priority == Priority::Emergency;
         let version = next_version(app, known, text.clone(), at_once, now_ms);
         effective_ms = effective_ms.max(version.as_ref().or(known.last()).map_or(now_ms, |v| v.effective_ms));
@@ -208,11 +234,24 @@ async fn save(app: &App, text: &Playlist, how: &How) -> Result<Saved, Problem> {
         schedules: edits.schedules.iter().filter_map(kept).collect(),
     };
     let findings = check::consider(app, edits, now_ms).await?;
+    visit.note(named(&changes));
+    if how.dry_run || !changed {
+        visit.changed_nothing();
+    }
     if changed && !how.dry_run {
         app.store.put_together(&changes, now_ms).await?;
         edited(app);
     }
     Ok(Saved { effective_ms, changed: changed && !how.dry_run, findings })
+}
+
+/// What was changed, for the audit log.
+fn named(changes: &Changes) -> String {
+    let calendars = changes.calendars.iter().map(|(id, _)| format!("calendar {id}"));
+    let programmes = changes.programmes.iter().map(|(id, _)| format!("programme {id}"));
+    let schedules = changes.schedules.iter().map(|(id, _)| format!("schedule {id}"));
+    let all: Vec<_> = calendars.chain(programmes).chain(schedules).collect();
+    all.join(", ")
 }
 
 /// What one schedule may hold, so that working it out stays quick for everybody.
@@ -299,6 +338,8 @@ fn next_version<T: PartialEq>(
     responses((status = 200, body = Saved), (status = 404, body = Problem)))]
 pub async fn delete_schedule(
     State(app): State<Arc<App>>,
+    person: Person,
+    visit: Visit,
     Path(id): Path<String>,
     Query(how): Query<How>,
 ) -> Result<Json<Saved>, Problem> {
@@ -310,10 +351,15 @@ pub async fn delete_schedule(
     if known.last().is_none_or(gone) {
         return Err(Problem::not_found(format!("schedule {id} is not in the store")));
     }
+    let places = Places::load(&app).await?;
+    person.filters();
+    ruling(&known, now_ms).try_for_each(|text| places.demand(&person, text))?;
     let lock_ms = if how.at_once { 0 } else { app.config.plan.edit_lock_ms() };
     let effective_ms = now_ms + lock_ms;
     let version = VersionRow { made_ms: now_ms, effective_ms, value: None, ends_now: how.at_once };
-    if !how.dry_run {
+    if how.dry_run {
+        visit.changed_nothing();
+    } else {
         app.store.put_schedule(&id, &version).await?;
         edited(&app);
     }
@@ -349,25 +395,29 @@ pub async fn calendars(State(app): State<Arc<App>>) -> Result<Json<Vec<CalendarV
     params(("dry_run" = Option<bool>, Query)), responses((status = 200, body = Saved), (status = 400, body = Problem)))]
 pub async fn put_calendar(
     State(app): State<Arc<App>>,
+    person: Person,
+    visit: Visit,
     Path(id): Path<String>,
     Query(how): Query<How>,
     Json(text): Json<CalendarText>,
 ) -> Result<Json<Saved>, Problem> {
     let one = Playlist { calendar: BTreeMap::from([(id, text)]), ..Playlist::default() };
-    Ok(Json(save(&app, &one, &how).await?))
+    Ok(Json(save(&app, &person, &visit, &one, &how).await?))
 }
 
 /// Remove a calendar that no schedule names
 #[utoipa::path(delete, path = "/api/v1/calendars/{id}", responses((status = 204), (status = 404, body = Problem), (status = 409, body = Problem)))]
-pub async fn delete_calendar(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+pub async fn delete_calendar(
+    State(app): State<Arc<App>>,
+    person: Person,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    // One that a schedule names cannot be removed; any other is any editor's.
+    person.filters();
     let id: CalendarId = id.parse().map_err(|e| Problem::bad_request(format!("{e}")))?;
-    let (name, now_ms) = (format!("calendar:{id}"), now_ms());
+    let now_ms = now_ms();
     for (schedule, versions) in app.store.schedule_histories().await? {
-        // Not only the newest version: an older one may still rule until the edit lock is over.
-        let rules = |index: usize| versions.get(index + 1).is_none_or(|next| next.effective_ms > now_ms);
-        let named =
-            |row: &VersionRow<ScheduleText>| row.value.as_ref().is_some_and(|text| text.days().any(|d| *d == name));
-        if versions.iter().enumerate().any(|(index, row)| rules(index) && named(row)) {
+        if ruling(&versions, now_ms).any(|text| names_calendar(text, id.as_str())) {
             return Err(Problem::conflict(format!("schedule {schedule} still names it")));
         }
     }

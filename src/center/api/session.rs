@@ -1,79 +1,283 @@
-//! Who may use the API: whoever holds the center's access token, as a bearer token or as the cookie it was exchanged for.
+//! Signing in and out, one's own password, second factor and sessions, and the first admin of all.
 
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
-use axum::middleware::Next;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
-use sha2::{Digest, Sha256};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::Problem;
-use crate::center::app::App;
+use super::guard::{browser_cookie, no_session_cookie, session_cookie};
+use super::people::{Listed, titled};
+use crate::center::app::{App, now_ms};
+use crate::center::people::person::{Means, Person, Visit};
+use crate::center::people::{self, SignedIn, secret_hash, session_end_ms};
+use crate::center::store::{AccountRow, SessionRow};
+use crate::domain::role::{AccountName, Grant, Right};
 
-const COOKIE: &str = "loaxa_session";
-
-#[derive(Debug, Deserialize, utoipa::ToSchema)]
+/// Either the center's access token, or a name and a password.
+#[derive(Deserialize, ToSchema)]
 pub struct SignIn {
-    pub token: String,
+    pub token: Option<String>,
+    #[serde(default)]
+    pub name: String,
+    #[serde(default)]
+    pub password: String,
+    /// From the authenticator, or a recovery code.
+    pub code: Option<String>,
 }
 
-/// Exchange the access token for a cookie
-#[utoipa::path(post, path = "/api/v1/session", request_body = SignIn, responses((status = 204), (status = 401, body = Problem)))]
-pub async fn sign_in(State(app): State<Arc<App>>, Json(sign_in): Json<SignIn>) -> Result<Response, Problem> {
-    if !is_token(&app, sign_in.token.trim()) {
-        return Err(Problem::new(StatusCode::UNAUTHORIZED, "this is not the center's access token"));
-    }
-    let cookie = format!("{COOKIE}={}; Path=/; HttpOnly; SameSite=Strict; Max-Age=43200", session_value(&app));
-    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
+/// Sign in; where a code is missing the problem's type is `loaxa:totp-required`
+#[utoipa::path(post, path = "/api/v1/session", request_body = SignIn,
+    responses((status = 204), (status = 401, body = Problem), (status = 429, body = Problem)))]
+pub async fn sign_in(
+    State(app): State<Arc<App>>,
+    visit: Visit,
+    Json(sign_in): Json<SignIn>,
+) -> Result<Response, Problem> {
+    let signed_in = match &sign_in.token {
+        Some(token) => people::sign_in_locally(&app, &visit, token, now_ms()).await?,
+        None => {
+            people::sign_in(&app, &visit, &sign_in.name, &sign_in.password, sign_in.code.as_deref(), now_ms()).await?
+        }
+    };
+    Ok(with_cookies(&app, &signed_in, StatusCode::NO_CONTENT))
 }
 
-/// Forget the cookie
-#[utoipa::path(delete, path = "/api/v1/session", responses((status = 204)))]
-pub async fn sign_out() -> Response {
-    let cookie = format!("{COOKIE}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0");
-    (StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response()
-}
-
-/// Lets a request through if it shows the token or the cookie.
-pub async fn require_token(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    if bearer(request.headers()).is_some_and(|token| is_token(&app, token)) {
-        return next.run(request).await;
-    }
-    if cookie(request.headers()).is_some_and(|value| value == session_value(&app)) {
-        // A cookie is sent by the browser unasked; what changes things must also come from our own page.
-        let safe = matches!(*request.method(), Method::GET | Method::HEAD);
-        let own_page =
-            request.headers().get("sec-fetch-site").is_none_or(|site| site == "same-origin" || site == "none");
-        if safe || own_page {
-            return next.run(request).await;
+pub fn with_cookies(app: &App, signed_in: &SignedIn, status: StatusCode) -> Response {
+    let mut response = status.into_response();
+    let browser = signed_in.browser.as_ref().map(|browser| browser_cookie(app, browser));
+    for cookie in [Some(session_cookie(app, &signed_in.session)), browser].into_iter().flatten() {
+        if let Ok(cookie) = cookie.parse() {
+            response.headers_mut().append(header::SET_COOKIE, cookie);
         }
     }
-    let problem = Problem::new(
-        StatusCode::UNAUTHORIZED,
-        "sign in with the center's access token: loaxa token --data DIR prints it",
-    );
-    let mut response = problem.into_response();
-    response.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
     response
 }
 
-fn is_token(app: &App, token: &str) -> bool {
-    Sha256::digest(token.as_bytes())[..] == app.token_hash
+/// Sign out
+#[utoipa::path(delete, path = "/api/v1/session", responses((status = 204)))]
+pub async fn sign_out(State(app): State<Arc<App>>, visit: Visit) -> Result<Response, Problem> {
+    if let Some(session) = &visit.session {
+        let id = secret_hash(session);
+        if let Some(row) = app.store.session(&id).await? {
+            visit.tried(&row.account);
+        }
+        app.store.end_session(&id).await?;
+    }
+    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, no_session_cookie(&app))]).into_response())
 }
 
-/// What the cookie holds: made from the token's hash, so that the token itself is not kept in browsers.
-fn session_value(app: &App) -> String {
-    hex::encode(Sha256::digest([b"loaxa session ", &app.token_hash[..]].concat()))
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SelfView {
+    pub name: String,
+    pub title: String,
+    pub grants: Vec<Grant>,
+    /// Whether a second factor is on.
+    pub totp: bool,
+    /// When this session ends if nothing more is heard of it; a token's own end.
+    pub ends_ms: Option<i64>,
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ").map(str::trim)
+/// Who is signed in
+#[utoipa::path(get, path = "/api/v1/session", responses((status = 200, body = SelfView), (status = 401, body = Problem)))]
+pub async fn myself(person: Person) -> Json<SelfView> {
+    let Person { name, title, grants, totp, ends_ms, .. } = person;
+    Json(SelfView { name, title, grants, totp, ends_ms })
 }
 
-fn cookie(headers: &HeaderMap) -> Option<&str> {
-    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    cookies.flat_map(|value| value.split(';')).find_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='))
+/// The account behind a session: a token cannot change who its maker is.
+pub async fn own_account(app: &App, person: &Person) -> Result<AccountRow, Problem> {
+    let forbidden = |detail: &str| Problem::new(StatusCode::FORBIDDEN, detail);
+    if person.is_local() {
+        return Err(forbidden("the center's own access token has no account; make one with: loaxa user add"));
+    }
+    if !matches!(person.means, Means::Session(_)) {
+        return Err(forbidden("a token cannot do this; sign in"));
+    }
+    let name: AccountName = person.name.parse().map_err(Problem::internal)?;
+    app.store.account(&name).await?.ok_or_else(|| Problem::internal("a session without an account"))
+}
+
+#[derive(Deserialize, ToSchema)]
+pub struct PasswordChange {
+    pub old: String,
+    pub new: String,
+}
+
+/// Change one's own password; all other sessions end
+#[utoipa::path(put, path = "/api/v1/session/password", request_body = PasswordChange,
+    responses((status = 204), (status = 400, body = Problem), (status = 429, body = Problem)))]
+pub async fn change_password(
+    State(app): State<Arc<App>>,
+    person: Person,
+    visit: Visit,
+    Json(change): Json<PasswordChange>,
+) -> Result<Response, Problem> {
+    let account = own_account(&app, &person).await?;
+    people::confirm_password(&app, &account, &change.old, now_ms()).await?;
+    people::set_password(&app, &account.name, &change.new).await?;
+    begin_anew(&app, &visit, &account.name).await
+}
+
+/// Ends all sessions of an account and goes on in a new one.
+async fn begin_anew(app: &App, visit: &Visit, name: &AccountName) -> Result<Response, Problem> {
+    app.store.end_sessions(name.as_str()).await?;
+    let signed_in = people::go_on(app, visit, name, now_ms()).await?;
+    Ok(with_cookies(app, &signed_in, StatusCode::NO_CONTENT))
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ProposedTotp {
+    /// Base32, to be typed.
+    pub secret: String,
+    /// `otpauth://`, to be shown as a QR code.
+    pub uri: String,
+}
+
+/// Propose a second factor; it counts once a code of it is confirmed
+#[utoipa::path(post, path = "/api/v1/session/totp", responses((status = 200, body = ProposedTotp)))]
+pub async fn propose_totp(State(app): State<Arc<App>>, person: Person) -> Result<Json<ProposedTotp>, Problem> {
+    let account = own_account(&app, &person).await?;
+    if account.totp.is_some() {
+        return Err(Problem::conflict("the second factor is on already; switch it off first"));
+    }
+    let proposal = people::propose_totp(&app, &account).await?;
+    Ok(Json(ProposedTotp { secret: proposal.secret, uri: proposal.uri }))
+}
+
+#[derive(Deserialize, ToSchema)]
+pub struct Code {
+    pub code: String,
+}
+
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct RecoveryCodes {
+    /// Each signs in once instead of a code; shown this once.
+    pub recovery_codes: Vec<String>,
+}
+
+/// Switch the second factor on, with a code of it; all other sessions end
+#[utoipa::path(post, path = "/api/v1/session/totp/confirm", request_body = Code,
+    responses((status = 200, body = RecoveryCodes), (status = 400, body = Problem)))]
+pub async fn confirm_totp(
+    State(app): State<Arc<App>>,
+    person: Person,
+    visit: Visit,
+    Json(code): Json<Code>,
+) -> Result<Response, Problem> {
+    let account = own_account(&app, &person).await?;
+    let recovery_codes = people::confirm_totp(&app, &account, &code.code, now_ms()).await?;
+    let mut response = begin_anew(&app, &visit, &account.name).await?;
+    let (parts, body) = Json(RecoveryCodes { recovery_codes }).into_response().into_parts();
+    response.headers_mut().extend(parts.headers);
+    *response.status_mut() = StatusCode::OK;
+    *response.body_mut() = body;
+    Ok(response)
+}
+
+#[derive(Deserialize, ToSchema)]
+pub struct Password {
+    pub password: String,
+}
+
+/// Switch the second factor off; all other sessions end
+#[utoipa::path(delete, path = "/api/v1/session/totp", request_body = Password,
+    responses((status = 204), (status = 400, body = Problem)))]
+pub async fn clear_totp(
+    State(app): State<Arc<App>>,
+    person: Person,
+    visit: Visit,
+    Json(password): Json<Password>,
+) -> Result<Response, Problem> {
+    let account = own_account(&app, &person).await?;
+    people::confirm_password(&app, &account, &password.password, now_ms()).await?;
+    app.store.clear_totp(&account.name).await?;
+    begin_anew(&app, &visit, &account.name).await
+}
+
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct SessionView {
+    pub id: String,
+    /// Whether it is the one that asks.
+    pub current: bool,
+    pub created_ms: i64,
+    pub seen_ms: i64,
+    pub ends_ms: i64,
+    pub address: String,
+    /// What the browser calls itself.
+    pub agent: String,
+}
+
+/// Characters of a session's hash that name it in lists; half of it, so that a list gives no hash away.
+const SHOWN: usize = 32;
+
+pub fn session_views(app: &App, rows: Vec<SessionRow>, means: &Means) -> Listed<SessionView> {
+    let now_ms = now_ms();
+    let view = |row: SessionRow| SessionView {
+        current: *means == Means::Session(row.id.clone()),
+        ends_ms: session_end_ms(app, &row),
+        created_ms: row.created_ms,
+        seen_ms: row.seen_ms,
+        address: row.address,
+        agent: row.agent,
+        id: row.id.chars().take(SHOWN).collect(),
+    };
+    let open = rows.into_iter().map(view).filter(|session| session.ends_ms > now_ms);
+    Listed { items: open.collect(), next_cursor: None }
+}
+
+/// One's own sessions, newest first
+#[utoipa::path(get, path = "/api/v1/sessions", responses((status = 200, body = Listed<SessionView>)))]
+pub async fn sessions(State(app): State<Arc<App>>, person: Person) -> Result<Json<Listed<SessionView>>, Problem> {
+    let rows = app.store.sessions(&person.name).await?;
+    Ok(Json(session_views(&app, rows, &person.means)))
+}
+
+/// End a session: one's own, or that of somebody whom one manages
+#[utoipa::path(delete, path = "/api/v1/sessions/{id}", responses((status = 204), (status = 404, body = Problem)))]
+pub async fn end_session(
+    State(app): State<Arc<App>>,
+    person: Person,
+    visit: Visit,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let not_found = || Problem::not_found("there is no such session");
+    let row = match id.len() {
+        SHOWN => app.store.session_beginning(&id).await?.ok_or_else(not_found)?,
+        _ => return Err(not_found()),
+    };
+    let own = row.account == person.name && !matches!(person.means, Means::Token(_));
+    if !own {
+        let Ok(name) = row.account.parse::<AccountName>() else { return Err(not_found()) };
+        let account = app.store.account(&name).await?.ok_or_else(not_found)?;
+        if !person.may_somewhere(Right::ManagePeople) || super::users::manages(&app, &person, &account).await.is_err() {
+            return Err(not_found());
+        }
+    }
+    visit.note(format!("a session of {}", row.account));
+    app.store.end_session(&row.id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Deserialize, ToSchema)]
+pub struct SetUp {
+    /// As `loaxa serve` prints it while there is no account.
+    pub code: String,
+    pub name: String,
+    pub title: String,
+    pub password: String,
+}
+
+/// Make the first admin, while there is no account, and sign in
+#[utoipa::path(post, path = "/api/v1/setup", request_body = SetUp,
+    responses((status = 201), (status = 400, body = Problem), (status = 429, body = Problem)))]
+pub async fn set_up(State(app): State<Arc<App>>, visit: Visit, Json(new): Json<SetUp>) -> Result<Response, Problem> {
+    let name = new.name.trim().parse().map_err(|e: String| Problem::bad_request(e))?;
+    let title = titled(&new.title)?;
+    let signed_in = people::set_up(&app, &visit, &new.code, name, title, &new.password, now_ms()).await?;
+    Ok(with_cookies(&app, &signed_in, StatusCode::CREATED))
 }

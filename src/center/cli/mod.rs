@@ -9,6 +9,8 @@ mod plans;
 mod reports;
 mod schedules;
 mod setup;
+mod users;
+mod verify;
 
 use std::path::PathBuf;
 
@@ -71,6 +73,14 @@ enum Command {
     /// Loudspeaker clusters
     #[command(subcommand)]
     Speaker(setup::Speaker),
+    /// People who sign in
+    #[command(subcommand)]
+    User(users::User),
+    /// Tokens for machines (the data directory's own is printed by `loaxa token`)
+    #[command(subcommand)]
+    Tokens(users::Tokens),
+    /// Look whether the audit log, media and approvals are as they were written
+    Verify(verify::Verify),
     /// People who approve
     #[command(subcommand)]
     Approver(keys::Approver),
@@ -112,6 +122,9 @@ pub fn main(arguments: Arguments) -> Result<(), String> {
             }
             Command::Area(command) => setup::area(&place, command).await,
             Command::Speaker(command) => setup::speaker(&place, command).await,
+            Command::User(command) => users::user(&place, command).await,
+            Command::Tokens(command) => users::tokens(&place, command).await,
+            Command::Verify(command) => verify::verify(&place, command).await,
             Command::Approver(command) => keys::approver(&place, command).await,
             Command::Authority(command) => authority::authority(&place, command).await,
             Command::Bulletin(command) => bulletins::bulletin(&place, command).await,

@@ -101,12 +101,19 @@ pub async fn serve(place: &Place, serve: Serve) -> Result<(), String> {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
     let data = DataDir::open(&place.data()?)?;
     let json = place.json;
-    server::serve(data, config, |running| {
+    server::serve(data, config, |running, setup| {
         if json {
-            println!("{}", json!(running));
+            let mut told = json!(running);
+            if let Some(code) = setup {
+                told["setup_code"] = json!(code);
+            }
+            println!("{told}");
         } else {
             println!("page and API  {}", running.http);
             println!("MQTT broker   {}", running.mqtt);
+            if let Some(code) = setup {
+                println!("first admin   {}/#setup={code}  (good once, until this ends)", running.http);
+            }
         }
     })
     .await

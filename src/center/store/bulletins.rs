@@ -158,6 +158,18 @@ impl Store {
         rows.iter().map(revision).collect()
     }
 
+    /// The areas of the bulletins that sound so, and where each such revision stands.
+    pub async fn bulletins_of(&self, media: &MediaHash) -> Result<Vec<(AreaCode, RevisionState)>, StoreError> {
+        let rows = sqlx::query(
+            "select bulletins.area, revisions.state from revisions join bulletins on bulletins.id = revisions.bulletin \
+             where revisions.media = $1",
+        )
+        .bind(media.to_string())
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(|row| Ok((parsed(row.try_get(0)?)?, from_json(&row.try_get::<String, _>(1)?)?))).collect()
+    }
+
     /// Every bulletin that is a language version, or has one, or neither: name, language, and what it is a version of.
     pub async fn voices(&self) -> Result<Vec<(BulletinId, Language, Option<BulletinId>)>, StoreError> {
         let rows =

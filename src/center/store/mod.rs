@@ -2,6 +2,8 @@
 //!
 //! Only these files know SQL. Rows come out as domain values; a row that cannot be read as one is an error, not a guess.
 
+mod accounts;
+mod audit;
 mod bulletins;
 mod people;
 mod plans;
@@ -16,6 +18,7 @@ use sqlx::AnyPool;
 use sqlx::any::AnyPoolOptions;
 use thiserror::Error;
 
+pub use accounts::{AccountRow, SessionRow, TokenRow};
 pub use bulletins::{BulletinRow, Intake, RevisionRow, Sound};
 pub use people::{AreaRow, CertificateRow, SpeakerRow, SpeakerTraits};
 pub use plans::{PlanRow, RecordRow};
@@ -61,6 +64,21 @@ impl Store {
     }
 
     async fn open(url: &str, connections: u32, set_up: &'static [&'static str]) -> Result<Self, StoreError> {
+        let store = Self::connect(url, connections, set_up).await?;
+        sqlx::migrate!("src/center/store/migrations").run(&store.pool).await?;
+        Ok(store)
+    }
+
+    /// The database of a data directory, or by URL, just as it is, to be looked at only: a server may be at work on it.
+    pub async fn look_at(dir: &Path, url: &str) -> Result<Self, StoreError> {
+        if !url.is_empty() {
+            return Self::connect(url, 1, &["set default_transaction_read_only = on"]).await;
+        }
+        let url = format!("sqlite://{}?mode=ro", dir.join("center.db").display());
+        Self::connect(&url, 1, &["pragma query_only = on", "pragma busy_timeout = 10000"]).await
+    }
+
+    async fn connect(url: &str, connections: u32, set_up: &'static [&'static str]) -> Result<Self, StoreError> {
         sqlx::any::install_default_drivers();
         let pool = AnyPoolOptions::new()
             .max_connections(connections)
@@ -75,7 +93,6 @@ impl Store {
             })
             .connect(url)
             .await?;
-        sqlx::migrate!("src/center/store/migrations").run(&pool).await?;
         Ok(Self { pool })
     }
 

@@ -1,0 +1,193 @@
+//! Looks whether what a center keeps is what was put there: the audit log as a chain, media by their hashes, approvals by their
+//! signatures. Reads only, beside a running server or without one, and trusts neither the server nor the order of the rows.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::config::Config;
+use super::datadir::DataDir;
+use super::media::MediaStore;
+use super::store::{Intake, RevisionRow, Store, StoreError};
+use crate::domain::approval::{Approval, Certificate};
+use crate::domain::bulletin::RevisionState;
+use crate::protocol::audit::{Fault, Head, Line, Seal};
+
+const LINES: i64 = 2_000;
+
+/// What was looked at, and what is not as it should be, in words.
+#[derive(Debug, Default, Serialize)]
+pub struct Findings {
+    /// The end of the log as far as it holds: to be kept on paper.
+    pub head: String,
+    pub lines: u64,
+    pub signed_heads: usize,
+    pub media: usize,
+    pub approvals: usize,
+    pub faults: Vec<String>,
+}
+
+/// What an earlier look has left: heads or whole lines, by number.
+pub type Earlier = BTreeMap<u64, String>;
+
+/// Reads an earlier export (JSON Lines) or a head as it was printed.
+pub fn read_earlier(text: &str) -> Result<Earlier, String> {
+    if !text.trim_start().starts_with('{') {
+        let head: Head = text.parse()?;
+        return Ok([(head.number, head.hash)].into());
+    }
+    let mut earlier = Earlier::new();
+    let mut chain = Head::default();
+    for (index, text) in text.lines().enumerate().filter(|(_, text)| !text.trim().is_empty()) {
+        let line: Line =
+            serde_json::from_str(text).map_err(|e| format!("line {} is not of an export: {e}", index + 1))?;
+        chain.advance(&line).map_err(|fault| format!("the export itself does not hold: {fault}"))?;
+        earlier.insert(line.number, line.hash);
+    }
+    Ok(earlier)
+}
+
+/// Goes through everything. `export` takes the lines of the log as JSON.
+pub async fn verify(
+    data: &DataDir,
+    config: &Config,
+    earlier: &Earlier,
+    mut export: Option<&mut dyn Write>,
+) -> Result<Findings, String> {
+    let store = Store::look_at(data.root(), &config.store.database).await.map_err(|e| e.to_string())?;
+    let site = data.site()?;
+    let dispatcher: Certificate =
+        site.dispatcher.open(&site.authority).map_err(|e| format!("the dispatcher's certificate: {e}"))?;
+    let mut findings = Findings::default();
+    let mut seals = BTreeMap::new();
+    for (number, envelope) in store.seals().await.map_err(|e| e.to_string())? {
+        match envelope.open::<Seal>(&dispatcher.key) {
+            Ok(seal) if seal.number == number && seal.site == site.site => {
+                findings.signed_heads += 1;
+                seals.insert(number, seal.hash);
+            }
+            _ => findings.faults.push(format!("audit log: the signed head of line {number} is not the dispatcher's")),
+        }
+    }
+    let seen = Seen { seals, earlier };
+    if let Err(fault) = chain(&store, &seen, &mut findings, &mut export).await? {
+        findings.faults.push(format!("audit log: {fault}"));
+    }
+    sounds(data, &store, &mut findings).await.map_err(|e| e.to_string())?;
+    store.close().await;
+    Ok(findings)
+}
+
+/// What certain lines must be.
+struct Seen<'a> {
+    seals: BTreeMap<u64, String>,
+    earlier: &'a Earlier,
+}
+
+impl Seen<'_> {
+    fn check(&self, line: &Line) -> Result<(), Fault> {
+        if self.seals.get(&line.number).is_some_and(|hash| *hash != line.hash) {
+            return Err(Fault::NotAsSigned(line.number));
+        }
+        match self.earlier.get(&line.number) {
+            Some(hash) if *hash != line.hash => Err(Fault::NotAsExported(line.number)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The highest number that must be there.
+    fn last(&self) -> u64 {
+        let last = |numbers: Option<&u64>| numbers.copied().unwrap_or(0);
+        last(self.seals.keys().next_back()).max(last(self.earlier.keys().next_back()))
+    }
+}
+
+async fn chain(
+    store: &Store,
+    seen: &Seen<'_>,
+    findings: &mut Findings,
+    export: &mut Option<&mut dyn Write>,
+) -> Result<Result<(), Fault>, String> {
+    let failed = |e: StoreError| e.to_string();
+    // Lines that are added while this reads are behind that head.
+    let must_reach = store.audit_head().await.map_err(failed)?.number.max(seen.last());
+    let mut head = Head::default();
+    loop {
+        let lines = match store.audit_after(head.number, LINES).await {
+            Ok(lines) => lines,
+            Err(StoreError::Damaged(_)) => return Ok(Err(Fault::Changed(head.number + 1))),
+            Err(error) => return Err(error.to_string()),
+        };
+        if lines.is_empty() {
+            break;
+        }
+        for line in &lines {
+            let sound = head.advance(line).and_then(|()| seen.check(line));
+            (findings.head, findings.lines) = (head.to_string(), head.number);
+            if let Err(fault) = sound {
+                return Ok(Err(fault));
+            }
+            if let Some(export) = export {
+                let text = serde_json::to_string(line).map_err(|e| e.to_string())?;
+                writeln!(export, "{text}").map_err(|e| format!("the export cannot be written: {e}"))?;
+            }
+        }
+    }
+    if head.number < must_reach {
+        return Ok(Err(Fault::Missing(head.number + 1)));
+    }
+    let known = store.audit_head().await.map_err(failed)?;
+    Ok(match known.number {
+        number if number < head.number => Err(Fault::Added(number + 1)),
+        number if number == head.number && known != head => Err(Fault::Changed(number)),
+        _ => Ok(()),
+    })
+}
+
+/// Media files by their hashes, and approvals by their signatures.
+async fn sounds(data: &DataDir, store: &Store, findings: &mut Findings) -> Result<(), StoreError> {
+    let files = MediaStore::new(data.path("media"));
+    let site = data.site().map_err(StoreError::Damaged)?;
+    let certificates = store.certificates().await?;
+    let mut after = String::new();
+    loop {
+        let bulletins = store.bulletins(&after, LINES).await?;
+        let Some(last) = bulletins.last() else { return Ok(()) };
+        after = last.id.to_string();
+        for bulletin in &bulletins {
+            for row in store.revisions(&bulletin.id).await? {
+                let what = format!("bulletin {} revision {}", row.bulletin, row.revision);
+                if let Intake::Ready(sound) = &row.intake {
+                    findings.media += 1;
+                    if let Err(e) = files.read(&sound.media) {
+                        findings.faults.push(format!("{what}: media/{}.opus: {e}", sound.media));
+                    }
+                }
+                if row.state == RevisionState::Approved {
+                    findings.approvals += 1;
+                    let signed = certificates.iter().any(|known| {
+                        known.envelope.open::<Certificate>(&site.authority).is_ok_and(|by| is_signed(&row, &by))
+                    });
+                    if !signed {
+                        findings.faults.push(format!("{what}: no certified approver has signed its approval"));
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn is_signed(row: &RevisionRow, by: &Certificate) -> bool {
+    let approval = row.approval.as_ref().and_then(|envelope| envelope.open::<Approval>(&by.key).ok());
+    let Intake::Ready(sound) = &row.intake else { return false };
+    approval.is_some_and(|approval| {
+        (&approval.bulletin, approval.revision, approval.media) == (&row.bulletin, row.revision, sound.media)
+    })
+}
+
+/// Writes an export so that it is there whole or not at all.
+pub fn export_to(path: &Path, bytes: &[u8]) -> Result<(), String> {
+    super::datadir::write_whole(path, bytes).map_err(|e| format!("{} cannot be written: {e}", path.display()))
+}
