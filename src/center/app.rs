@@ -80,7 +80,7 @@ impl App {
             media: MediaStore::new(data.path("media")),
             trust: RwLock::new(Arc::new(Trust::load(&store, &site, &data).await?)),
             token_hash,
-            people: People::new(&data.people_key()?)?,
+            people: People::new(&data.people_key()?),
             audit: Audit::default(),
             changes: broadcast::channel(64).0,
             plan_bell: Notify::new(),

@@ -123,19 +123,19 @@ impl Flood {
     /// What is to be written now: perhaps this entry, and what has been counted for a minute.
     fn take(&mut self, entry: Entry) -> Vec<Entry> {
         let mut due = self.ripe(entry.at_ms);
-        let in_all = match self.all {
-            Some((since_ms, count)) if entry.at_ms - since_ms < MINUTE_MS => (since_ms, count + 1),
-            _ => (entry.at_ms, 1),
+        let (since_ms, of_all) = match self.all {
+            Some((since_ms, count)) if (0..MINUTE_MS).contains(&(entry.at_ms - since_ms)) => (since_ms, count),
+            _ => (entry.at_ms, 0),
         };
-        self.all = Some(in_all);
         let mut key = (entry.source.clone(), entry.status);
-        if in_all.1 > LINES_OF_ALL || (self.windows.len() >= SOURCES && !self.windows.contains_key(&key)) {
+        if of_all >= LINES_OF_ALL || (self.windows.len() >= SOURCES && !self.windows.contains_key(&key)) {
             key = ("many".to_owned(), 0);
         }
         let room = if key.1 == 0 { 0 } else { LINES };
         let window = self.windows.entry(key).or_insert(Window { since_ms: entry.at_ms, written: 0, held: None });
         if window.written < room {
             window.written += 1;
+            self.all = Some((since_ms, of_all + 1));
             due.push(entry);
             return due;
         }

@@ -113,10 +113,15 @@ async fn chain(
     let failed = |e: StoreError| e.to_string();
     // Lines that are added while this reads are behind that head.
     let must_reach = store.audit_head().await.map_err(failed)?.number.max(seen.last());
-    let mut head = Head::default();
+    let (mut head, mut at_once) = (Head::default(), LINES);
     loop {
-        let lines = match store.audit_after(head.number, LINES).await {
+        let lines = match store.audit_after(head.number, at_once).await {
             Ok(lines) => lines,
+            // One of them cannot be read: which one?
+            Err(StoreError::Damaged(_)) if at_once > 1 => {
+                at_once = 1;
+                continue;
+            }
             Err(StoreError::Damaged(_)) => return Ok(Err(Fault::Changed(head.number + 1))),
             Err(error) => return Err(error.to_string()),
         };

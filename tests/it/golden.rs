@@ -185,7 +185,7 @@ impl World {
     }
 }
 
-fn check<T: Serialize>(name: &str, value: &T) {
+pub fn check<T: Serialize>(name: &str, value: &T) {
     let path = repository().join("tests/golden").join(name);
     let text = serde_json::to_string_pretty(value).unwrap() + "\n";
     if std::env::var_os("LOAXA_BLESS").is_some() {

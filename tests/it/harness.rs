@@ -88,6 +88,8 @@ pub struct Center {
     pub process: Option<Process>,
     pub http: String,
     pub mqtt: String,
+    /// Makes the first admin, as the last start printed it.
+    pub setup_code: Option<String>,
     /// More flags and environment for `serve`.
     pub flags: Vec<String>,
     pub environment: Vec<(String, String)>,
@@ -103,6 +105,7 @@ impl Center {
             process: None,
             http: String::new(),
             mqtt: String::new(),
+            setup_code: None,
             flags: vec![],
             environment: vec![],
             mqtt_address: "127.0.0.1:0".into(),
@@ -149,6 +152,7 @@ impl Center {
             serde_json::from_str(&line).unwrap_or_else(|_| panic!("loaxa serve said {line:?}: {}", self.log()));
         self.http = running["http"].as_str().expect("http").to_owned();
         self.mqtt = running["mqtt"].as_str().expect("mqtt").to_owned();
+        self.setup_code = running["setup_code"].as_str().map(str::to_owned);
         self.mqtt_address = self.mqtt.trim_start_matches("mqtt://").to_owned();
         self.process = Some(Process(child));
     }

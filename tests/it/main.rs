@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails says so")]
 
+mod audit;
 mod authority;
 mod broadcast;
 mod browser;
@@ -13,9 +14,11 @@ mod harness;
 mod hostile;
 mod lunar;
 mod offline;
+mod people;
 mod planner;
 mod properties;
 mod redteam;
+mod roles;
 mod rules;
 mod store;
 mod tidy;

@@ -242,10 +242,10 @@ fn is_from_own_page(headers: &HeaderMap) -> bool {
 }
 
 fn visit(app: &App, parts: &Parts) -> Visit {
-    let agent = parts.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    let agent = parts.headers.get(header::USER_AGENT).map(|agent| String::from_utf8_lossy(agent.as_bytes()));
     Visit {
         source: source(app, parts),
-        agent: agent.chars().filter(|c| !c.is_control()).take(200).collect(),
+        agent: agent.unwrap_or_default().chars().filter(|c| !c.is_control()).take(200).collect(),
         session: cookie(&parts.headers, &cookie_name(app, SESSION_COOKIE)),
         browser: cookie(&parts.headers, &cookie_name(app, BROWSER_COOKIE)),
         ..Visit::default()

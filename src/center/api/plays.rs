@@ -15,8 +15,8 @@ use utoipa::IntoParams;
 
 use super::people::{Listed, speaker_for};
 use super::{PAGE, Problem};
-use crate::center::app::{App, now_ms};
-use crate::center::people::person::Person;
+use crate::center::app::{App, Change, now_ms};
+use crate::center::people::person::{Person, still_counts};
 use crate::center::plays::{Play, plays};
 use crate::domain::DAY_MS;
 use crate::domain::role::Right;
@@ -68,20 +68,47 @@ pub async fn list(
 #[utoipa::path(get, path = "/api/v1/events", responses((status = 200, content_type = "text/event-stream")))]
 pub async fn events(
     State((app, stop)): State<(Arc<App>, watch::Receiver<bool>)>,
+    person: Person,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let changes = app.changes.subscribe();
-    let stream = futures_util::stream::unfold((changes, stop), async |(mut changes, mut stop)| {
-        let topic = tokio::select! {
-            _ = stop.wait_for(|stopped| *stopped) => return None,
-            change = changes.recv() => match change {
-                Ok(change) => change.as_str(),
-                // Too many to tell one by one; everything is worth reading again.
-                Err(broadcast::error::RecvError::Lagged(_)) => "all",
-                Err(broadcast::error::RecvError::Closed) => return None,
-            },
-        };
+    let watcher = Watcher { changes, stop, checks: tokio::time::interval(CHECK_EVERY), app, person };
+    let stream = futures_util::stream::unfold(watcher, async |mut watcher| {
+        let topic = watcher.next_topic().await?;
         let event = Event::default().event("change").data(format!("{{\"topic\":\"{topic}\"}}"));
-        Some((Ok(event), (changes, stop)))
+        Some((Ok(event), watcher))
     });
     Sse::new(stream).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
+}
+
+/// How often a page that only listens is asked whether its session still counts.
+const CHECK_EVERY: Duration = Duration::from_secs(10);
+
+struct Watcher {
+    app: Arc<App>,
+    person: Person,
+    changes: broadcast::Receiver<Change>,
+    stop: watch::Receiver<bool>,
+    checks: tokio::time::Interval,
+}
+
+impl Watcher {
+    async fn next_topic(&mut self) -> Option<&'static str> {
+        loop {
+            let topic = tokio::select! {
+                _ = self.stop.wait_for(|stopped| *stopped) => return None,
+                _ = self.checks.tick() => None,
+                change = self.changes.recv() => match change {
+                    Ok(change) => Some(change.as_str()),
+                    // Too many to tell one by one; everything is worth reading again.
+                    Err(broadcast::error::RecvError::Lagged(_)) => Some("all"),
+                    Err(broadcast::error::RecvError::Closed) => return None,
+                },
+            };
+            match topic {
+                Some(topic) => return Some(topic),
+                None if !still_counts(&self.app, &self.person, now_ms()).await => return None,
+                None => {}
+            }
+        }
+    }
 }

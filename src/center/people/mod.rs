@@ -66,9 +66,9 @@ pub struct People {
 }
 
 impl People {
-    pub fn new(key: &[u8; 32]) -> Result<Self, String> {
-        let (limiter, setup) = (Mutex::default(), Mutex::default());
-        Ok(Self { hasher: Hasher::new()?, limiter, key: SealingKey::new(key), setup })
+    pub fn new(key: &[u8; 32]) -> Self {
+        let (hasher, limiter, setup) = (Hasher::default(), Mutex::default(), Mutex::default());
+        Self { hasher, limiter, key: SealingKey::new(key), setup }
     }
 
     fn charge(&self, budgets: &[Budget], now_ms: i64) -> Result<(), PeopleError> {

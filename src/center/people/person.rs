@@ -159,6 +159,28 @@ async fn by_session(app: &App, secret: &str, now_ms: i64) -> Result<Option<Perso
     Ok(Some(person))
 }
 
+/// Whether what somebody was recognised by still counts, for answers that go on and on.
+pub async fn still_counts(app: &App, person: &Person, now_ms: i64) -> bool {
+    match &person.means {
+        Means::Local => true,
+        Means::Session(id) => {
+            let row = app.store.session(id).await.ok().flatten();
+            row.is_some_and(|row| session_end_ms(app, &row) > now_ms)
+        }
+        Means::Token(id) => {
+            let row = app.store.token(id).await.ok();
+            row.is_some_and(|row| row.revoked_ms.is_none() && row.ends_ms > now_ms) && maker_is_open(app, person).await
+        }
+    }
+}
+
+async fn maker_is_open(app: &App, person: &Person) -> bool {
+    match person.name.parse::<AccountName>() {
+        Ok(name) => app.store.account(&name).await.ok().flatten().is_some_and(|maker| !maker.disabled),
+        Err(_) => person.is_local(),
+    }
+}
+
 /// Where a request comes from, and what is to be written down of it.
 #[derive(Debug, Clone, Default)]
 pub struct Visit {
