@@ -65,10 +65,6 @@ impl Browser {
         self.cookies.lock().unwrap().insert(name.into(), value.into());
     }
 
-    pub fn forget_cookies(&self) {
-        self.cookies.lock().unwrap().clear();
-    }
-
     pub fn sign_in(&self, name: &str, password: &str) -> Answer {
         self.send("POST", "/session", json!({ "name": name, "password": password }))
     }
