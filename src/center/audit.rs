@@ -70,7 +70,7 @@ pub async fn seal(app: &App, now_ms: i64) -> Result<(), StoreError> {
         return Ok(());
     }
     let seal = Seal { site: app.site.site.clone(), number: head.number, hash: head.hash, made_ms: now_ms };
-    let envelope = Envelope::sign(&seal, &app.dispatcher).map_err(|e| StoreError::Damaged(e.to_string()))?;
+    let envelope = Envelope::sign(&seal, &app.trust().dispatcher).map_err(|e| StoreError::Damaged(e.to_string()))?;
     app.store.add_seal(&seal, &envelope).await
 }
 

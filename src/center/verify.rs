@@ -8,12 +8,15 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::config::Config;
-use super::datadir::DataDir;
+use super::datadir::{DataDir, Site};
 use super::media::MediaStore;
-use super::store::{Intake, RevisionRow, Store, StoreError};
-use crate::domain::approval::{Approval, Certificate};
+use super::store::{Intake, RevisionRow, Said, Store, StoreError};
+use crate::domain::approval::{Approval, Certificate, PublicKey, Role};
 use crate::domain::bulletin::RevisionState;
+use crate::domain::trust::Succession;
 use crate::protocol::audit::{Fault, Head, Line, Seal};
+use crate::protocol::envelope::Envelope;
+use crate::protocol::trust::succeed;
 
 const LINES: i64 = 2_000;
 
@@ -58,13 +61,13 @@ pub async fn verify(
 ) -> Result<Findings, String> {
     let store = Store::look_at(data.root(), &config.store.database).await.map_err(|e| e.to_string())?;
     let site = data.site()?;
-    let dispatcher: Certificate =
-        site.dispatcher.open(&site.authority).map_err(|e| format!("the dispatcher's certificate: {e}"))?;
+    let known = certificates(&store, &site).await.map_err(|e| e.to_string())?;
+    let dispatchers = || known.iter().filter(|known| known.role == Role::Dispatcher);
     let mut findings = Findings::default();
     let mut seals = BTreeMap::new();
     for (number, envelope) in store.seals().await.map_err(|e| e.to_string())? {
-        match envelope.open::<Seal>(&dispatcher.key) {
-            Ok(seal) if seal.number == number && seal.site == site.site => {
+        match dispatchers().find_map(|dispatcher| envelope.open::<Seal>(&dispatcher.key).ok()) {
+            Some(seal) if seal.number == number && seal.site == site.site => {
                 findings.signed_heads += 1;
                 seals.insert(number, seal.hash);
             }
@@ -75,7 +78,7 @@ pub async fn verify(
     if let Err(fault) = chain(&store, &seen, &mut findings, &mut export).await? {
         findings.faults.push(format!("audit log: {fault}"));
     }
-    sounds(data, &store, &mut findings).await.map_err(|e| e.to_string())?;
+    sounds(data, &store, &known, &mut findings).await.map_err(|e| e.to_string())?;
     store.close().await;
     Ok(findings)
 }
@@ -151,11 +154,24 @@ async fn chain(
     })
 }
 
+/// What any authority of this site has ever certified: what was signed with a key stays signed, whoever followed since.
+async fn certificates(store: &Store, site: &Site) -> Result<Vec<Certificate>, StoreError> {
+    let (links, _) = succeed(&site.site, site.authority, &store.said(Said::Succession).await?);
+    let later = links.iter().filter_map(|link| link.peek::<Succession>().ok()).map(|link| link.to);
+    let authorities: Vec<PublicKey> = std::iter::once(site.authority).chain(later).collect();
+    let by_any = |envelope: &Envelope| authorities.iter().find_map(|key| envelope.open::<Certificate>(key).ok());
+    let rows = store.certificates().await?;
+    Ok(rows.iter().map(|row| &row.envelope).chain([&site.dispatcher]).filter_map(by_any).collect())
+}
+
 /// Media files by their hashes, and approvals by their signatures.
-async fn sounds(data: &DataDir, store: &Store, findings: &mut Findings) -> Result<(), StoreError> {
+async fn sounds(
+    data: &DataDir,
+    store: &Store,
+    known: &[Certificate],
+    findings: &mut Findings,
+) -> Result<(), StoreError> {
     let files = MediaStore::new(data.path("media"));
-    let site = data.site().map_err(StoreError::Damaged)?;
-    let certificates = store.certificates().await?;
     let mut after = String::new();
     loop {
         let bulletins = store.bulletins(&after, LINES).await?;
@@ -172,9 +188,9 @@ async fn sounds(data: &DataDir, store: &Store, findings: &mut Findings) -> Resul
                 }
                 if row.state == RevisionState::Approved {
                     findings.approvals += 1;
-                    let signed = certificates.iter().any(|known| {
-                        known.envelope.open::<Certificate>(&site.authority).is_ok_and(|by| is_signed(&row, &by))
-                    });
+                    let approvals = store.approvals_of(&bulletin.id).await?;
+                    let mut of_row = approvals.iter().filter(|(_, revision, _)| *revision == row.revision);
+                    let signed = of_row.any(|(_, _, envelope)| known.iter().any(|by| is_signed(&row, envelope, by)));
                     if !signed {
                         findings.faults.push(format!("{what}: no certified approver has signed its approval"));
                     }
@@ -184,8 +200,9 @@ async fn sounds(data: &DataDir, store: &Store, findings: &mut Findings) -> Resul
     }
 }
 
-fn is_signed(row: &RevisionRow, by: &Certificate) -> bool {
-    let approval = row.approval.as_ref().and_then(|envelope| envelope.open::<Approval>(&by.key).ok());
+fn is_signed(row: &RevisionRow, approval: &Envelope, by: &Certificate) -> bool {
+    let approval = Some(approval).filter(|_| by.role == Role::Approver);
+    let approval = approval.and_then(|envelope| envelope.open::<Approval>(&by.key).ok());
     let Intake::Ready(sound) = &row.intake else { return false };
     approval.is_some_and(|approval| {
         (&approval.bulletin, approval.revision, approval.media) == (&row.bulletin, row.revision, sound.media)

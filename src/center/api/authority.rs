@@ -11,10 +11,12 @@ use utoipa::ToSchema;
 use super::Problem;
 use crate::center::app::{App, now_ms};
 use crate::center::authority::{self, Handover};
+use crate::center::people::person::{Person, Visit};
 use crate::domain::DAY_MS;
 use crate::domain::approval::{Certificate, Role, TICKET_EARLY_MS, TICKET_LIFE_MS, Ticket, key_text};
 use crate::domain::ids::{KeyId, TicketId};
 use crate::domain::priority::Priority;
+use crate::domain::role::Right;
 use crate::domain::trust::TrustList;
 use crate::protocol::envelope::Envelope;
 use crate::protocol::keys::key_id;
@@ -71,8 +73,15 @@ pub async fn trust(State(app): State<Arc<App>>) -> Result<Json<TrustView>, Probl
 /// Set the trust list: a statement that the authority has signed
 #[utoipa::path(put, path = "/api/v1/trust", request_body = Object,
     responses((status = 204), (status = 400, body = Problem), (status = 409, body = Problem)))]
-pub async fn put_trust(State(app): State<Arc<App>>, Json(envelope): Json<Envelope>) -> Result<StatusCode, Problem> {
-    authority::take_list(&app, &envelope).await?;
+pub async fn put_trust(
+    State(app): State<Arc<App>>,
+    person: Person,
+    visit: Visit,
+    Json(envelope): Json<Envelope>,
+) -> Result<StatusCode, Problem> {
+    demand_top(&app, &person).await?;
+    let list = authority::take_list(&app, &envelope).await?;
+    visit.note(format!("version {}", list.version));
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -87,7 +96,8 @@ pub struct Standing {
 
 /// What the authority has signed and that holds
 #[utoipa::path(get, path = "/api/v1/authority", responses((status = 200, body = Standing)))]
-pub async fn standing(State(app): State<Arc<App>>) -> Result<Json<Standing>, Problem> {
+pub async fn standing(State(app): State<Arc<App>>, person: Person) -> Result<Json<Standing>, Problem> {
+    demand_top(&app, &person).await?;
     let (trust, now_ms) = (app.trust(), now_ms());
     let rows = app.store.certificates().await?.into_iter();
     let good = rows.filter(|row| !trust.list.is_revoked(&row.key) && row.certificate.valid_until_ms > now_ms);
@@ -99,9 +109,21 @@ pub async fn standing(State(app): State<Arc<App>>) -> Result<Json<Standing>, Pro
 /// Let another authority follow: signed by both, with all that is to hold on signed anew
 #[utoipa::path(post, path = "/api/v1/authority", request_body = Object,
     responses((status = 204), (status = 400, body = Problem), (status = 409, body = Problem)))]
-pub async fn hand_over(State(app): State<Arc<App>>, Json(handover): Json<Handover>) -> Result<StatusCode, Problem> {
-    authority::take_handover(&app, &handover).await?;
+pub async fn hand_over(
+    State(app): State<Arc<App>>,
+    person: Person,
+    visit: Visit,
+    Json(handover): Json<Handover>,
+) -> Result<StatusCode, Problem> {
+    demand_top(&app, &person).await?;
+    let authority = authority::take_handover(&app, &handover).await?;
+    visit.note(format!("authority {}", key_id(&authority)));
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// What the authority says concerns the whole site.
+async fn demand_top(app: &App, person: &Person) -> Result<(), Problem> {
+    person.demand(Right::ManageTrust, &app.store.areas().await?, &app.site.area)
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -114,21 +136,30 @@ pub struct TicketView {
 
 /// Tickets of emergencies that are not over
 #[utoipa::path(get, path = "/api/v1/tickets", responses((status = 200, body = [TicketView])))]
-pub async fn tickets(State(app): State<Arc<App>>) -> Result<Json<Vec<TicketView>>, Problem> {
+pub async fn tickets(State(app): State<Arc<App>>, person: Person) -> Result<Json<Vec<TicketView>>, Problem> {
+    person.filters();
+    let tree = app.store.areas().await?;
     let certificates = app.store.certificates().await?;
     let by = |key: &KeyId| {
         let row = certificates.iter().find(|row| row.key == *key);
         row.map(|row| row.certificate.title.clone()).unwrap_or_default()
     };
     let tickets = app.store.tickets(now_ms()).await?;
-    let read = tickets.iter().filter_map(|envelope| envelope.peek::<Ticket>().ok());
+    let shown =
+        |ticket: &Ticket| ticket.areas.iter().any(|area| person.sees(&tree, area) || person.stands_below(&tree, area));
+    let read = tickets.iter().filter_map(|envelope| envelope.peek::<Ticket>().ok()).filter(shown);
     Ok(Json(read.map(|ticket| TicketView { by: by(&ticket.approver), ticket }).collect()))
 }
 
 /// Add a ticket, which an approver has signed: its sounds may be heard once as an emergency
 #[utoipa::path(post, path = "/api/v1/tickets", request_body = Object,
     responses((status = 201), (status = 400, body = Problem), (status = 409, body = Problem)))]
-pub async fn add_ticket(State(app): State<Arc<App>>, Json(envelope): Json<Envelope>) -> Result<StatusCode, Problem> {
+pub async fn add_ticket(
+    State(app): State<Arc<App>>,
+    person: Person,
+    visit: Visit,
+    Json(envelope): Json<Envelope>,
+) -> Result<StatusCode, Problem> {
     let refuse = |why: String| Problem::bad_request(format!("the ticket was not taken: {why}"));
     if envelope.payload.len() > STATEMENT_BYTES {
         return Err(refuse("it is too long".into()));
@@ -149,7 +180,9 @@ pub async fn add_ticket(State(app): State<Arc<App>>, Json(envelope): Json<Envelo
         return Err(refuse("a ticket lasts a day at most".into()));
     }
     let tree = app.store.areas().await?;
+    visit.note(format!("{} by key {}", ticket.ticket, ticket.approver));
     for area in &ticket.areas {
+        person.demand(Right::Approve, &tree, area)?;
         let path = tree.path(area).map_err(|e| refuse(e.to_string()))?;
         if !approver.covers(&path, Priority::Emergency, ticket.made_ms, ticket.made_ms) {
             return Err(refuse(format!("{} may not order an emergency for area {area} now", approver.title)));
@@ -162,8 +195,19 @@ pub async fn add_ticket(State(app): State<Arc<App>>, Json(envelope): Json<Envelo
 
 /// Take back a ticket that has not sounded yet
 #[utoipa::path(delete, path = "/api/v1/tickets/{id}", responses((status = 204), (status = 404, body = Problem)))]
-pub async fn remove_ticket(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+pub async fn remove_ticket(
+    State(app): State<Arc<App>>,
+    person: Person,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
     let id: TicketId = id.parse().map_err(|e| Problem::bad_request(format!("{e}")))?;
+    let tree = app.store.areas().await?;
+    person.filters();
+    let tickets = app.store.tickets(now_ms()).await?;
+    let known = tickets.iter().filter_map(|envelope| envelope.peek::<Ticket>().ok()).find(|ticket| ticket.ticket == id);
+    for area in known.iter().flat_map(|ticket| &ticket.areas) {
+        person.demand(Right::Approve, &tree, area)?;
+    }
     app.store.remove_ticket(&id).await?;
     app.plan_bell.notify_one();
     Ok(StatusCode::NO_CONTENT)

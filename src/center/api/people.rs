@@ -387,9 +387,8 @@ pub async fn add_certificate(
     if envelope.payload.len() > STATEMENT_BYTES {
         return Err(Problem::bad_request("the certificate is too long; name fewer areas"));
     }
-    let certificate: Certificate = envelope
-        .peek()
-        .map_err(|e| Problem::bad_request(format!("the certificate was not taken: {e}")))?;
+    let certificate: Certificate =
+        envelope.peek().map_err(|e| Problem::bad_request(format!("the certificate was not taken: {e}")))?;
     let areas = app.store.areas().await?;
     for area in &certificate.areas {
         // An area that is yet to be added is the top's to speak of.
