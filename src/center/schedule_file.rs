@@ -36,7 +36,12 @@ pub struct BulletinText {
 impl ScheduleFile {
     pub fn read(path: &Path) -> Result<Self, String> {
         let text = std::fs::read_to_string(path).map_err(|e| format!("{} cannot be read: {e}", path.display()))?;
-        Self::parse(&text).map_err(|e| format!("{}: {}", path.display(), explained(&e, &text)))
+        Self::from_text(&text).map_err(|e| format!("{}: {e}", path.display()))
+    }
+
+    /// Reads a file's text; an error names the line, shows it, and says what would work.
+    pub fn from_text(text: &str) -> Result<Self, String> {
+        Self::parse(text).map_err(|e| explained(&e, text))
     }
 
     fn parse(text: &str) -> Result<Self, toml::de::Error> {

@@ -71,9 +71,11 @@ impl Clock {
         if !sane || !(0..=MAX_ROUND_TRIP_NS).contains(&round_trip) || at_center < 0 || at_center > round_trip {
             return false;
         }
+        // What the center saw was so when it saw it: since then the two may have drifted apart for the length of the round trip.
+        let since_ns = (round_trip as f64 * DRIFT).ceil() as i64;
         let bound = Bound {
-            low_ns: answer.answered_unix_ns.saturating_sub(received_mono_ns),
-            high_ns: answer.arrived_unix_ns.saturating_sub(answer.sent_mono_ns),
+            low_ns: answer.answered_unix_ns.saturating_sub(received_mono_ns).saturating_sub(since_ns),
+            high_ns: answer.arrived_unix_ns.saturating_sub(answer.sent_mono_ns).saturating_add(since_ns),
             at_mono_ns: received_mono_ns,
         };
         // A clock that others keep (NTP, a receiver) is not talked out of the time by the center.
@@ -173,6 +175,18 @@ mod tests {
         // with nothing new, certainty fades at the drift rate
         let later = clock.estimate(now + 3600 * SECOND).unwrap();
         assert!(later.error_ns > 350_000_000, "{}", later.error_ns);
+    }
+
+    #[test]
+    fn a_long_way_back_leaves_the_truth_inside_the_bound() {
+        // Nothing there, nine seconds back, and the center's clock gains 99 ppm all the while.
+        let (there, back) = (0, 9 * SECOND);
+        let mut clock = Clock::default();
+        let (a, received) = answer(1000 * SECOND, SECOND, there, back);
+        assert!(clock.learn(&a, received));
+        let truth = 1000 * SECOND + back * 99 / 1_000_000;
+        let estimate = clock.estimate(received).unwrap();
+        assert!((estimate.offset_ns - truth).abs() <= estimate.error_ns, "{estimate:?}, but it is {truth}");
     }
 
     #[test]

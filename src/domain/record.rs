@@ -138,11 +138,16 @@ pub struct PlaybackRecord {
     #[serde(default)]
     pub heard_ms: i64,
     /// Root mean square and peak of what left the converter, in dB relative to full scale.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "finite")]
     pub level_dbfs: Option<f32>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "finite")]
     pub peak_dbfs: Option<f32>,
     /// Times the output ran dry.
     #[serde(default)]
     pub underruns: u32,
+}
+
+/// A level beyond any number that a board could measure (1e300) says nothing, and could not be written again.
+fn finite<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<f32>, D::Error> {
+    Ok(Option::<f32>::deserialize(from)?.filter(|level| level.is_finite()))
 }

@@ -129,3 +129,23 @@ pub fn parse_report(bytes: &[u8]) -> Result<Report, String> {
 pub fn bytes<T: Serialize>(message: &T) -> Vec<u8> {
     serde_json::to_vec(message).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_that_is_no_number_is_left_out_and_the_record_is_kept() {
+        let record = |level: &str| {
+            format!(
+                "{{\"records\":[{{\"speaker\":\"a\",\"occurrence\":\"s@1\",\"plan_number\":1,\"start_ms\":1,\"end_ms\":2,\
+                 \"outcome\":\"played\",\"evidence\":\"sounded\",\"level_dbfs\":{level},\"peak_dbfs\":-3.5}}]}}"
+            )
+        };
+        for (level, expected) in [("-16.5", Some(-16.5)), ("1e300", None), ("-1e39", None), ("null", None)] {
+            let report = parse_report(record(level).as_bytes()).unwrap();
+            assert_eq!((report.records[0].level_dbfs, report.records[0].peak_dbfs), (expected, Some(-3.5)), "{level}");
+            assert_eq!(parse_report(&bytes(&report)).unwrap(), report);
+        }
+    }
+}

@@ -98,7 +98,11 @@ pub fn parse(site: &SiteId, topic: &str) -> Option<Topic> {
                 (None, None) => return None,
             }
         }
-        ("media", hash, index) => Topic::Chunk(hash.parse().ok()?, index.parse().ok()?),
+        ("media", hash, digits) => {
+            // One spelling, so that what was read is what was asked for: no sign, no leading zeros.
+            let index: u32 = digits.parse().ok()?;
+            (index.to_string() == digits).then_some(Topic::Chunk(hash.parse().ok()?, index))?
+        }
         _ => return None,
     };
     levels.next().is_none().then_some(topic)
@@ -117,6 +121,11 @@ mod tests {
         assert_eq!(parse(&site, &down(&site, &speaker, Down::Ack)), Some(Topic::Down(speaker, Down::Ack)));
         let media = MediaHash([9; 32]);
         assert_eq!(parse(&site, &chunk(&site, &media, 7)), Some(Topic::Chunk(media, 7)));
+        let spelt = |index: &str| format!("loaxa/1/mau/media/{media}/{index}");
+        assert!(parse(&site, &spelt("7")).is_some());
+        for index in ["007", "+7", "-0", "", "4294967296"] {
+            assert_eq!(parse(&site, &spelt(index)), None, "{index}");
+        }
         for stranger in [
             "loaxa/1/other/speakers/a/plan",
             "loaxa/1/mau2/speakers/a/plan",
