@@ -20,6 +20,7 @@ use crate::domain::approval::Certificate;
 use crate::domain::area::Area;
 use crate::domain::ids::{BulletinId, MediaHash, SpeakerId};
 use crate::domain::plan::MediaRef;
+use crate::domain::relay::RelayHosts;
 
 /// What has changed, for those who watch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +46,7 @@ pub struct App {
     pub store: Store,
     pub media: MediaStore,
     trust: RwLock<Arc<Trust>>,
+    pub relays: RelayHosts,
     /// SHA-256 of the access token.
     pub token_hash: [u8; 32],
     pub people: People,
@@ -67,6 +69,7 @@ pub struct App {
 impl App {
     /// Opens a center's data directory. The caller holds its lock.
     pub async fn open(data: DataDir, config: Config) -> Result<Arc<Self>, String> {
+        let relays = RelayHosts::new(&config.relay.allow).map_err(|e| format!("relay.allow: {e}"))?;
         let site = data.site()?;
         let store = if config.store.database.is_empty() {
             Store::open_sqlite(data.root()).await
@@ -79,6 +82,7 @@ impl App {
         let app = Self {
             media: MediaStore::new(data.path("media")),
             trust: RwLock::new(Arc::new(Trust::load(&store, &site, &data).await?)),
+            relays,
             token_hash,
             people: People::new(&data.people_key()?),
             audit: Audit::default(),

@@ -11,6 +11,7 @@ pub struct Config {
     pub media: Media,
     pub plan: Plan,
     pub session: Session,
+    pub relay: Relay,
     pub log: Log,
 }
 
@@ -90,6 +91,13 @@ impl Plan {
     pub fn edit_lock_ms(&self) -> i64 {
         i64::from(self.edit_lock_s) * 1000
     }
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Relay {
+    /// Hosts that programmes may relay from: `vov.vn`, `*.example.vn:8443`; none where empty. Line inputs need none.
+    pub allow: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -17,6 +17,7 @@ pub mod plan;
 pub mod priority;
 pub mod programme;
 pub mod record;
+pub mod relay;
 pub mod role;
 pub mod schedule;
 pub mod script;

@@ -173,6 +173,14 @@ impl Programme {
         })
     }
 
+    /// The sources that it relays from.
+    pub fn relays(&self) -> impl Iterator<Item = &str> {
+        self.items.iter().filter_map(|item| match item {
+            Item::Relay { source, .. } => Some(source.as_str()),
+            Item::Sound { .. } | Item::Pause { .. } => None,
+        })
+    }
+
     pub fn text(&self) -> ProgrammeText {
         ProgrammeText { title: self.title.clone(), items: self.items.iter().map(ItemText::from).collect() }
     }

@@ -225,6 +225,14 @@ fn programmes_and_schedules_come_and_go_in_the_forms_of_others() {
     let text = "[calendar.le]\ndays = [\"2026-11-25\"]\n[programme.p]\ntitle = \"Sáng & <chiều>\"\n\
         items = [{ tune = \"tune\" }, \"dengue\", { pause_s = 2 }, { relay = \"https://radio.example/vov1\", minutes = 5 }, { filler = \"water\" }]\n\
         [schedule.s]\nat = [\"05:00\"]\nnot_on = [\"calendar:le\", \"holidays:vn\"]\nduration_s = 120\ntargets = [\"66\"]\nprogramme = \"p\"\n";
+    // Nobody's list holds that station: it is refused with what to write where.
+    let path = center.dir.path().join("relay.toml");
+    std::fs::write(&path, text).unwrap();
+    let told = center.cli_fails(["schedule", "import", path.to_str().unwrap()]);
+    assert!(told.contains("[programme.p]") && told.contains("allow = [\"radio.example\"]"), "{told}");
+    std::fs::write(center.data().join("loaxa.toml"), "[relay]\nallow = [\"127.0.0.1\"]\n").unwrap();
+    assert!(center.cli_fails(["programme", "list"]).contains("relay.allow: \"127.0.0.1\""));
+    std::fs::write(center.data().join("loaxa.toml"), "[relay]\nallow = [\"radio.example\"]\n").unwrap();
     let told = import(&center, text, &[]);
     assert_eq!(codes(&told, "s"), ["relay_not_approved"]);
     let before = center.json(["programme", "list"]);

@@ -201,6 +201,10 @@ async fn save(app: &App, person: &Person, visit: &Visit, text: &Playlist, how: &
                 ))
             })?;
         }
+        for source in programme.relays() {
+            let refused = |e| Problem::bad_request(format!("[programme.{name}]: relay = {source:?}: {e}"));
+            app.relays.check(source).map_err(refused)?;
+        }
         let known = histories.get(&programme.id).map_or(&[][..], Vec::as_slice);
         let version = next_version(app, known, programme.text(), how.at_once, now_ms);
         effective_ms = effective_ms.max(version.as_ref().or(known.last()).map_or(now_ms, |v| v.effective_ms));
