@@ -1,5 +1,5 @@
 # The commands of this repository. Each works on a fresh machine: what is missing is installed from the package registries, and said so.
-.PHONY: demo test bench lint controller web simdac deps deps-web fmt clean
+.PHONY: demo test bench fuzz lint controller web simdac deps deps-web fmt clean
 
 ARGS ?=
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -21,6 +21,11 @@ test: deps deps-test web simdac
 	cargo build --bins
 	if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --no-fail-fast; else cargo test --no-fail-fast; fi
 	cd web && npm test --silent
+	node fuzz/run.mjs --seconds 5
+
+## fuzz: every reader of strangers' bytes; ARGS="--seconds 5 --target plan" for less
+fuzz: deps deps-web
+	node fuzz/run.mjs $(ARGS)
 
 ## bench: the benchmark table
 bench: deps deps-bench web simdac
@@ -30,6 +35,7 @@ bench: deps deps-bench web simdac
 ## lint: formatting, clippy in all feature sets, web lint and types, licences and sources of dependencies
 lint: deps web
 	cargo fmt --check
+	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy --quiet --all-targets -- -D warnings
 	cargo clippy --quiet --no-default-features --features controller --lib --bin loaxa-controller -- -D warnings
 	cargo clippy --quiet --no-default-features --features center --lib --bin loaxa -- -D warnings
@@ -84,6 +90,7 @@ deps-web:
 
 fmt:
 	cargo fmt
+	cargo fmt --manifest-path fuzz/Cargo.toml
 	cd web && npx prettier --write --log-level warn .
 
 clean:

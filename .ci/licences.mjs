@@ -1,12 +1,12 @@
 // Checks where everything that loaxa is built from comes from, and under which licence. Part of `make lint`.
 //
-//   node .ci/licences.mjs [--metadata FILE] [--cargo-lock FILE] [--npm-lock FILE]
+//   node .ci/licences.mjs [--metadata FILE] [--cargo-lock FILE]... [--npm-lock FILE]
 //
 // It believes what each package declares; it does not read licence texts. The options put another file in the place of
 // what cargo says or of a lock file, to see the check fail.
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
@@ -16,6 +16,8 @@ const NPM = 'https://registry.npmjs.org/';
 const ADVISORIES = 'https://github.com/RustSec/advisory-db';
 // A centre is an ordinary server; the boards are 64-bit ARM.
 const TARGETS = ['x86_64-unknown-linux-gnu', 'aarch64-unknown-linux-gnu'];
+// The product and its fuzz targets, which are a workspace of their own.
+const WORKSPACES = ['.', 'fuzz'];
 
 const PERMISSIVE = new Set([
   '0BSD',
@@ -36,6 +38,12 @@ const PERMISSIVE = new Set([
 
 // Packages that may have one more licence, each with the reason. One that is no longer needed is an offence too.
 const EXCEPTIONS = [
+  {
+    kind: 'crate',
+    name: /^libfuzzer-sys$/,
+    licence: 'NCSA',
+    why: "LLVM's libFuzzer comes under its own permissive licence, that of the University of Illinois; fuzz targets only",
+  },
   {
     kind: 'crate',
     name: /^symphonia(-[a-z0-9-]+)?$/,
@@ -124,16 +132,16 @@ function checkLicence({ kind, name, version, licence, dev = false }) {
   }
 }
 
-function cargoMetadata(target) {
+function cargoMetadata(workspace, target) {
   const options = ['--format-version', '1', '--locked', '--all-features', '--filter-platform', target];
   const cargo = spawnSync('cargo', ['metadata', ...options], {
-    cwd: ROOT,
+    cwd: join(ROOT, workspace),
     encoding: 'utf8',
     maxBuffer: 1 << 28,
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   if (cargo.status !== 0) {
-    console.error(`cargo metadata failed for ${target}; see above ${cargo.error ?? ''}`.trim());
+    console.error(`cargo metadata failed for ${target} in ${workspace}; see above ${cargo.error ?? ''}`.trim());
     process.exit(1);
   }
   return JSON.parse(cargo.stdout);
@@ -144,7 +152,7 @@ function checkCrates(metadatas) {
   const foreign = new Set();
   for (const { packages, workspace_members: members } of metadatas) {
     for (const { id, name, version, license: licence, source } of packages) {
-      if (members.includes(id)) continue;
+      if (members.includes(id) || (name === 'loaxa' && source === null)) continue;
       foreign.add(id);
       if (source !== CRATES_IO) {
         offences.add(`crate ${name} ${version}: comes from ${source ?? 'a path outside the workspace'}, not crates.io`);
@@ -156,14 +164,16 @@ function checkCrates(metadatas) {
 }
 
 /** Cargo.lock also names crates for other platforms, so it is checked by itself. */
-function checkCargoLock(text) {
+function checkCargoLock(path) {
+  const text = read(path);
+  const lock = relative(ROOT, path);
   for (const [source] of text.matchAll(/\b(?:registry|sparse|git)\+[^")\s]+/g)) {
-    if (source !== CRATES_IO) offences.add(`Cargo.lock: names ${source}, not crates.io`);
+    if (source !== CRATES_IO) offences.add(`${lock}: names ${source}, not crates.io`);
   }
   for (const entry of text.split('[[package]]').slice(1)) {
     const field = (name) => entry.match(new RegExp(`^${name} = "(.*)"$`, 'm'))?.[1];
     if (field('source') && !field('checksum')) {
-      offences.add(`Cargo.lock: ${field('name')} ${field('version')} has no checksum`);
+      offences.add(`${lock}: ${field('name')} ${field('version')} has no checksum`);
     }
   }
 }
@@ -216,11 +226,19 @@ function checkAdvisories() {
 }
 
 const { values: options } = parseArgs({
-  options: { metadata: { type: 'string' }, 'cargo-lock': { type: 'string' }, 'npm-lock': { type: 'string' } },
+  options: {
+    metadata: { type: 'string' },
+    'cargo-lock': { type: 'string', multiple: true },
+    'npm-lock': { type: 'string' },
+  },
 });
 const read = (path) => readFileSync(path, 'utf8');
-const crates = checkCrates(options.metadata ? [JSON.parse(read(options.metadata))] : TARGETS.map(cargoMetadata));
-checkCargoLock(read(options['cargo-lock'] ?? join(ROOT, 'Cargo.lock')));
+const everywhere = WORKSPACES.flatMap((workspace) => TARGETS.map((target) => [workspace, target]));
+const crates = checkCrates(
+  options.metadata ? [JSON.parse(read(options.metadata))] : everywhere.map((one) => cargoMetadata(...one)),
+);
+const locks = options['cargo-lock'] ?? WORKSPACES.map((workspace) => join(ROOT, workspace, 'Cargo.lock'));
+locks.forEach(checkCargoLock);
 const npmPackages = checkNpmLock(JSON.parse(read(options['npm-lock'] ?? join(ROOT, 'web', 'package-lock.json'))));
 for (const { kind, name } of EXCEPTIONS.filter((exception) => !exceptionsUsed.has(exception))) {
   // With files from elsewhere, a missing package means nothing.

@@ -146,25 +146,39 @@ fn set(merged: &mut Table, defaults: &Table, key: &str, text: &str) -> Result<()
 pub fn show<T: Serialize>(settings: &Settings<T>, secret: &[&str]) -> String {
     let table = Table::try_from(&settings.values).unwrap_or_default();
     let mut lines = vec![];
-    show_table(&table, "", &settings.sources, secret, &mut lines);
+    show_table(&table, ("", ""), &settings.sources, secret, &mut lines);
     lines.join("\n")
 }
 
+/// A key as TOML writes it: in quotes where it is no plain word.
+fn toml_key(key: &str) -> String {
+    let plain = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    match plain {
+        true => key.to_owned(),
+        false => serde_json::to_string(key).unwrap_or_default().replace('\u{7f}', "\\u007f"),
+    }
+}
+
+/// `prefix` is the dotted key so far, as it is looked up and as TOML writes it.
 fn show_table(
     table: &Table,
-    prefix: &str,
+    prefix: (&str, &str),
     sources: &BTreeMap<String, String>,
     secret: &[&str],
     lines: &mut Vec<String>,
 ) {
     for (key, value) in table {
-        let key = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        let name = toml_key(key);
+        let (key, name) = match prefix {
+            ("", _) => (key.clone(), name),
+            (keys, names) => (format!("{keys}.{key}"), format!("{names}.{name}")),
+        };
         match value {
-            Value::Table(inner) => show_table(inner, &key, sources, secret, lines),
+            Value::Table(inner) => show_table(inner, (&key, &name), sources, secret, lines),
             _ => {
                 let source = sources.get(&key).map_or("default", String::as_str);
                 let shown = if secret.contains(&key.as_str()) { "\"(hidden)\"".to_owned() } else { value.to_string() };
-                lines.push(format!("{key} = {shown}  # {source}"));
+                lines.push(format!("{name} = {shown}  # {source}"));
             }
         }
     }
@@ -211,6 +225,23 @@ mod tests {
         assert_eq!(settings.sources["audio.volume_db"], "default");
         assert_eq!(settings.sources["audio.period"], "LOAXA_AUDIO__PERIOD");
         assert!(show(&settings, &["audio.out"]).contains("audio.out = \"(hidden)\""));
+    }
+
+    #[derive(Debug, Default, Serialize, Deserialize, PartialEq)]
+    #[serde(deny_unknown_fields, default)]
+    struct Versions {
+        hours: BTreeMap<String, u64>,
+    }
+
+    #[test]
+    fn what_is_shown_is_read_as_the_same_whatever_the_keys_are() {
+        let keys = ["66", "66.1", "đài", "a b", "\"", "\\", "\n", ""];
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let hours: BTreeMap<String, u64> = keys.iter().zip(1..).map(|(key, n)| ((*key).to_owned(), n)).collect();
+        std::fs::write(file.path(), toml::to_string(&Versions { hours }).unwrap()).unwrap();
+        let settings: Settings<Versions> = load(Some(file.path()), [], []).unwrap();
+        assert_eq!(settings.values.hours.len(), keys.len());
+        assert_eq!(toml::from_str::<Versions>(&show(&settings, &[])).unwrap(), settings.values);
     }
 
     #[test]

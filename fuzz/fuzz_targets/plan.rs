@@ -63,8 +63,10 @@ fuzz_target!(|data: &[u8]| {
     let signer = |part: &str, honest: &str| key(if case.forged == part { "stranger" } else { honest });
     let plan = Envelope::sign(&RawPlan(case.plan.clone()), &signer("plan", "dispatcher"));
     let authority = |part: &str| signer(part, "authority");
-    let certificates = case.certificates.iter().map(|one| Envelope::sign(&RawCertificate(one.clone()), &authority("certificates")));
-    let approvals = case.approvals.iter().map(|one| Envelope::sign(&RawApproval(one.clone()), &signer("approvals", "approver")));
+    let certificates =
+        case.certificates.iter().map(|one| Envelope::sign(&RawCertificate(one.clone()), &authority("certificates")));
+    let approvals =
+        case.approvals.iter().map(|one| Envelope::sign(&RawApproval(one.clone()), &signer("approvals", "approver")));
     let hours = case.hours.iter().map(|one| Envelope::sign(&RawHours(one.clone()), &authority("hours")));
     let signed = serde_json::json!({
         "plan": plan.ok(),

@@ -25,8 +25,11 @@ static FILE: LazyLock<PathBuf> = LazyLock::new(|| {
 fuzz_target!(|text: &str| {
     let split = if text.starts_with("LOAXA_") { 0 } else { text.find("\nLOAXA_").map_or(text.len(), |at| at + 1) };
     let (file, environment) = text.split_at(split);
-    let environment: Vec<(String, String)> =
-        environment.lines().filter_map(|line| line.split_once('=')).map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
+    let environment: Vec<(String, String)> = environment
+        .lines()
+        .filter_map(|line| line.split_once('='))
+        .map(|(k, v)| (k.to_owned(), v.to_owned()))
+        .collect();
     std::fs::write(&*FILE, file).expect("a place to write to");
     both_ways::<Board>(&environment);
     both_ways::<center_config::Config>(&environment);

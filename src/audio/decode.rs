@@ -21,6 +21,9 @@ use thiserror::Error as ThisError;
 const MAX_CHANNELS: usize = 8;
 const MAX_RATE_HZ: u32 = 192_000;
 const MIN_RATE_HZ: u32 = 4_000;
+/// Packets in a row that may give no sound: a film's pictures between two pieces of its sound are fewer, and a table of four thousand million
+/// empty packets fits into a hundred bytes.
+const MAX_PACKETS_WITHOUT_SOUND: u32 = 1_000_000;
 /// Packets in a row that may fail before the rest is given up; keeps garbage from being chewed for ever.
 const MAX_FAILURES_IN_A_ROW: u32 = 2_000;
 
@@ -167,7 +170,7 @@ impl Decoder {
 
     /// Appends the next packet's samples, mixed down to mono, to `out`; false at the end.
     pub fn next(&mut self, out: &mut Vec<f32>) -> bool {
-        loop {
+        for _ in 0..MAX_PACKETS_WITHOUT_SOUND {
             let packet = match self.format.next_packet() {
                 Ok(Some(packet)) if packet.track_id == self.track => packet,
                 Ok(Some(_)) => continue,
@@ -202,6 +205,7 @@ impl Decoder {
                 }
             }
         }
+        false
     }
 
     /// Counts a failure; false when it is time to give up.

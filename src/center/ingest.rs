@@ -1,7 +1,7 @@
 //! Turns what was uploaded into the broadcast form: decodes it for real, measures its loudness, converts, hashes.
 //!
-//! Uploads wait as rows, so one that was accepted is converted even if the center was killed in between. The work runs beside
-//! the server's other tasks, one file at a time, and says how far it is.
+//! Uploads wait as rows, so one that was accepted is converted even if the center was killed in between. The work runs in a process of
+//! its own ([`super::conversion`]), one file at a time, and says how far it is.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tracing::{info, warn};
 
 use super::app::{App, Change};
+use super::conversion::{LONGEST_MINUTES, convert_apart};
 use super::store::{Intake, RevisionRow, Sound};
 use crate::audio::decode::DecodeError;
 use crate::audio::encode::OpusWriter;
@@ -30,8 +31,9 @@ const SHORTEST_MS: i64 = 200;
 /// Samples at full scale, in thousandths of all, from which a recording counts as clipped.
 const CLIPPED_PER_MILLE: u64 = 1;
 
-/// Decodes, measures and converts a file; `progress` hears percents. An error is in the words of the person who sent it.
-pub fn convert(path: &Path, longest_ms: i64, mut progress: impl FnMut(u8)) -> Result<Converted, String> {
+/// Decodes, measures and converts a file; `progress` hears percents and how much has come out of it in ms, and says whether to go on. An error is
+/// in the words of the person who sent it.
+pub fn convert(path: &Path, longest_ms: i64, mut progress: impl FnMut(u8, i64) -> bool) -> Result<Converted, String> {
     let mut source = Source::open(path).map_err(|e| e.to_string())?;
     let mut loudness = LoudnessMeter::new()?;
     let mut opus = OpusWriter::new(vec![])?;
@@ -46,8 +48,8 @@ pub fn convert(path: &Path, longest_ms: i64, mut progress: impl FnMut(u8)) -> Re
         if duration_ms(meter.frames()) > longest_ms {
             return Err(format!("it is longer than the {} minutes that are allowed", longest_ms / 60_000));
         }
-        if let Some(done) = source.progress() {
-            progress((done * 100.0) as u8);
+        if !progress((source.progress().unwrap_or(0.0) * 100.0) as u8, duration_ms(meter.frames())) {
+            return Err("the conversion was broken off".into());
         }
         if !more {
             break;
@@ -109,23 +111,14 @@ pub async fn run(app: Arc<App>) {
 async fn ingest(app: &Arc<App>, row: &RevisionRow) -> Result<(), String> {
     let Intake::Received { upload } = &row.intake else { return Ok(()) };
     let path = app.upload_path(upload);
-    let longest_ms = i64::try_from(app.config.media.longest_minutes).unwrap_or(i64::MAX / 60_000) * 60_000;
+    let longest_minutes = app.config.media.longest_minutes.clamp(1, LONGEST_MINUTES);
     let key = (row.bulletin.clone(), row.revision);
-    let worker = {
-        let (app, key, path) = (app.clone(), key.clone(), path.clone());
-        move || {
-            let note = |percent| {
-                if let Ok(mut progress) = app.progress.lock() {
-                    progress.insert(key.clone(), percent);
-                }
-            };
-            convert(&path, longest_ms, note)
+    let note = |percent| {
+        if let Ok(mut progress) = app.progress.lock() {
+            progress.insert(key.clone(), percent);
         }
     };
-    // A decoder that panics on a stranger's file must not take the center with it.
-    let converted = tokio::task::spawn_blocking(worker)
-        .await
-        .unwrap_or_else(|_| Err("the file made the decoder fail; it is damaged".to_owned()));
+    let converted = convert_apart(&path, longest_minutes, note).await?;
     let (intake, warnings) = match converted {
         Ok(converted) => {
             let bytes = converted.opus.len() as u64;

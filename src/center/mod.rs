@@ -10,6 +10,7 @@ pub mod broker;
 pub mod cli;
 pub mod client;
 pub mod config;
+pub mod conversion;
 pub mod datadir;
 pub mod delivery;
 pub mod exchange;

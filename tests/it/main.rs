@@ -21,5 +21,6 @@ mod redteam;
 mod roles;
 mod rules;
 mod store;
+mod strangers;
 mod tidy;
 mod trust;

@@ -102,7 +102,7 @@ fn only_one_file_is_unsafe_and_only_the_edges_read_a_clock() {
 
 #[test]
 fn every_file_says_what_it_owns_and_stays_a_room() {
-    for dir in ["src", "tests"] {
+    for dir in ["src", "tests", "fuzz/src", "fuzz/fuzz_targets"] {
         for path in files(&repository().join(dir), "rs") {
             let text = std::fs::read_to_string(&path).unwrap();
             assert!(text.starts_with("//!"), "{} does not say what it owns", path.display());
@@ -114,9 +114,11 @@ fn every_file_says_what_it_owns_and_stays_a_room() {
 #[test]
 fn nothing_names_a_machine_or_a_mirror() {
     let root = repository();
-    let lock = std::fs::read_to_string(root.join("Cargo.lock")).unwrap();
-    let sources = lock.lines().filter(|line| line.starts_with("source = "));
-    assert!(sources.into_iter().all(|line| line.contains("https://github.com/rust-lang/crates.io-index")));
+    for lock in ["Cargo.lock", "fuzz/Cargo.lock"] {
+        let lock = std::fs::read_to_string(root.join(lock)).unwrap();
+        let mut sources = lock.lines().filter(|line| line.starts_with("source = "));
+        assert!(sources.all(|line| line.contains("https://github.com/rust-lang/crates.io-index")));
+    }
     let npm = std::fs::read_to_string(root.join("web/package-lock.json")).unwrap();
     assert!(npm.lines().filter(|line| line.contains("\"resolved\"")).all(|line| line.contains("registry.npmjs.org")));
 }

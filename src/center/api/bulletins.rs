@@ -298,7 +298,10 @@ pub async fn revise(
 
 /// A name to show; never used as a path.
 fn file_name(name: &str) -> String {
-    name.rsplit(['/', '\\']).next().unwrap_or_default().chars().filter(|c| !c.is_control()).take(200).collect()
+    // Signs that turn the direction of writing make "gpj.exe" of something else.
+    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    name.chars().filter(|c| !c.is_control() && !turns(*c)).take(200).collect()
 }
 
 /// Streams a body to a file of its own and gives that file's name. What breaks off or is too large leaves nothing.
@@ -312,12 +315,20 @@ async fn receive(app: &App, body: Body) -> Result<String, Problem> {
     result.map(|()| name)
 }
 
+/// An upload may take as long as a slow line needs, but not stand still for longer than this.
+const LONGEST_STALL: std::time::Duration = std::time::Duration::from_secs(60);
+
 async fn write_body(app: &App, body: Body, path: &std::path::Path) -> Result<(), Problem> {
-    let most = app.config.http.upload_mb * 1024 * 1024;
+    let most = app.config.http.upload_mb.saturating_mul(1024 * 1024);
     let mut file = tokio::fs::File::create_new(path).await.map_err(Problem::internal)?;
     let mut stream = body.into_data_stream();
     let mut bytes = 0u64;
-    while let Some(part) = stream.next().await {
+    loop {
+        let Ok(part) = tokio::time::timeout(LONGEST_STALL, stream.next()).await else {
+            let detail = "nothing came for a minute, so the upload was broken off; send it again";
+            return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, detail));
+        };
+        let Some(part) = part else { break };
         let part = part.map_err(|_| Problem::bad_request("the upload broke off; send it again"))?;
         bytes += part.len() as u64;
         if bytes > most {
@@ -537,4 +548,24 @@ pub async fn media(State(app): State<Arc<App>>, person: Person, Path(hash): Path
         _ => Problem::internal(e),
     })?;
     Ok(([(header::CONTENT_TYPE, "audio/ogg; codecs=opus")], bytes).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_name_is_one_line_of_text_and_no_path() {
+        for (given, kept) in [
+            ("../../etc/passwd", "passwd"),
+            ("C:\\Loa\\Bản tin.mp3", "Bản tin.mp3"),
+            ("a\u{202e}3pm.exe", "a3pm.exe"),
+            ("a\r\nb\u{1b}[31m.mp3", "ab[31m.mp3"),
+            ("<img src=x onerror=alert(1)>.mp3", "<img src=x onerror=alert(1)>.mp3"),
+            ("", ""),
+        ] {
+            assert_eq!(file_name(given), kept);
+        }
+        assert_eq!(file_name(&"ă".repeat(500)).chars().count(), 200);
+    }
 }

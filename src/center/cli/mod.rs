@@ -20,6 +20,7 @@ use serde::Serialize;
 
 use super::client::Client;
 use super::config::Config;
+use super::conversion;
 use super::datadir::CONFIG_FILE;
 use crate::settings::{self, Settings};
 
@@ -105,10 +106,22 @@ enum Command {
     /// What really sounded
     #[command(subcommand)]
     Report(reports::Report),
+    /// Convert one upload (the center calls this for itself)
+    #[command(name = conversion::COMMAND, hide = true)]
+    ConvertUpload {
+        upload: PathBuf,
+        result: PathBuf,
+        #[arg(long)]
+        longest_minutes: u64,
+    },
 }
 
 /// Performs what the arguments say. An error is one line for the user.
 pub fn main(arguments: Arguments) -> Result<(), String> {
+    // Before any thread is there: it bounds its own process.
+    if let Command::ConvertUpload { upload, result, longest_minutes } = &arguments.command {
+        return conversion::main(upload, result, *longest_minutes);
+    }
     let runtime = tokio::runtime::Runtime::new().map_err(|e| e.to_string())?;
     let place = arguments.place;
     runtime.block_on(async {
@@ -133,6 +146,7 @@ pub fn main(arguments: Arguments) -> Result<(), String> {
             Command::Calendar(command) => schedules::calendar(&place, command).await,
             Command::Plan(command) => plans::plan(&place, command).await,
             Command::Report(command) => reports::report(&place, command).await,
+            Command::ConvertUpload { .. } => Ok(()),
         }
     })
 }
