@@ -32,6 +32,8 @@ const MAX_FAILURES_IN_A_ROW: u32 = 2_000;
 pub enum DecodeError {
     #[error("the file cannot be read: {0}")]
     Unreadable(String),
+    #[error("the file holds more beside its sound than fits here, such as pictures; export it again without them")]
+    TooMuchBeside,
     #[error("the file is empty")]
     Empty,
     #[error(
@@ -100,6 +102,7 @@ impl Decoder {
         let format = symphonia::default::get_probe()
             .probe(&hint, stream, FormatOptions::default(), MetadataOptions::default())
             .map_err(|error| match error {
+                Error::IoError(e) if e.kind() == std::io::ErrorKind::OutOfMemory => DecodeError::TooMuchBeside,
                 Error::IoError(e) if e.kind() != std::io::ErrorKind::UnexpectedEof => {
                     DecodeError::Unreadable(e.to_string())
                 }

@@ -279,7 +279,8 @@ mod tests {
     fn tricks_are_refused_whatever_the_list_says() {
         use RelayError as E;
         let long = format!("https://vov.vn/{}", "x".repeat(500));
-        let cases: &[(&str, fn(&E) -> bool)] = &[
+        type Expected = fn(&E) -> bool;
+        let cases: &[(&str, Expected)] = &[
             ("ftp://vov.vn/", |e| *e == E::NotAnAddress),
             ("file:///etc/passwd", |e| *e == E::NotAnAddress),
             ("javascript:alert(1)", |e| *e == E::NotAnAddress),

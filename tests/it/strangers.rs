@@ -1,5 +1,6 @@
 //! Strangers' audio files against a center: what they may cost, and what becomes of the upload when its conversion dies.
 
+use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -85,11 +86,28 @@ fn a_file_may_ask_for_no_more_than_its_conversion_has() {
     let told = String::from_utf8(convert("1").stdout).unwrap();
     assert!(told.lines().last().unwrap().contains("longer than the 1 minutes"), "{told}");
     assert!(!result.exists());
-    // A picture of 3 GiB that the file only announces.
-    let mut bytes = b"RIFF\xff\xff\xff\xffWAVELIST\0\0\0\xc0INFOINAM\xf0\xff\xff\xbf".to_vec();
-    bytes.extend([0; 4_000]);
-    std::fs::write(&file, bytes).unwrap();
-    let told = convert("1");
-    assert!(String::from_utf8(told.stdout).unwrap().contains("refused") || !told.status.success());
+    // Sixty pictures of 16 MiB each, on a disk where nothing takes no room.
+    write_flac_with_pictures(&file, 60);
+    let told = String::from_utf8(convert("1").stdout).unwrap();
+    assert!(told.contains("more beside its sound than fits"), "{told}");
     assert!(!result.exists());
+}
+
+/// A FLAC file (RFC 9639) with no sound and so many pictures of the greatest size.
+fn write_flac_with_pictures(path: &Path, pictures: u64) {
+    let mut file = std::fs::File::create(path).unwrap();
+    // 44.1 kHz, mono, 16 bit.
+    let mut begin = b"fLaC\0\0\0\x22\x10\0\x10\0\0\0\0\0\0\0\x0a\xc4\x40\xf0".to_vec();
+    begin.resize(8 + 34, 0);
+    file.write_all(&begin).unwrap();
+    let picture = (1u32 << 24) - 64;
+    for _ in 0..pictures {
+        let mut block = b"\0\0\0\x03\0\0\0\x09image/png\0\0\0\0".to_vec();
+        [1, 1, 24, 0, picture].iter().for_each(|number: &u32| block.extend(number.to_be_bytes()));
+        let length = block.len() as u32 + picture;
+        file.write_all(&(6 << 24 | length).to_be_bytes()).unwrap();
+        file.write_all(&block).unwrap();
+        file.seek(SeekFrom::Current(i64::from(picture))).unwrap();
+    }
+    file.write_all(b"\x81\0\0\0").unwrap();
 }
