@@ -41,7 +41,7 @@ seed('chunks', 'empty', '');
 const certificate = (role) => ({ ...json('certificate.json'), role, key: `key:${role}`, highest: 'emergency' });
 const approval = { ...json('approval.json'), approver: 'id:approver' };
 const [plan, hours] = [json('plan.json'), json('hours.json')];
-for (const name of ['certificate', 'approval', 'plan', 'hours']) seed('envelope', name, json(`${name}.json`));
+for (const name of ['certificate', 'approval', 'plan', 'hours', 'ticket', 'trust-list']) seed('envelope', name, json(`${name}.json`));
 seed('envelope', 'envelope', json('signed-plan.json').plan);
 const morning = plan.made_ms - (plan.made_ms % 86_400_000) + 86_400_000; // 07:00 in Vietnam
 const at = (...starts) => ({ ...plan, occurrences: starts.map((start_ms) => ({ content: 0, start_ms })) });
@@ -61,9 +61,18 @@ seed('plan', 'hours', { ...offered, hours: [open, { ...open, area: '24133', max_
 seed('plan', 'several', { ...offered, plan: at(morning, morning + 600_000, morning + 1_200_000), hours: [open] });
 const contents = [{ ...plan.contents[0], priority: 'emergency' }];
 const urgent = { ...approval, highest: 'emergency', valid_until_ms: approval.valid_from_ms + 86_400_000 };
-seed('plan', 'emergency', { ...offered, plan: { ...at(morning - 14_400_000), contents }, approvals: [urgent] });
-for (const forged of ['plan', 'certificates', 'approvals', 'hours']) {
-  seed('plan', `forged-${forged}`, { ...offered, hours: [open], forged });
+const ticket = { ...json('ticket.json'), approver: 'id:approver', longest_ms: 3_600_000, valid_until_ms: urgent.valid_until_ms };
+const night = { ...offered, plan: { ...at(morning - 14_400_000), contents }, approvals: [urgent] };
+seed('plan', 'emergency', { ...night, tickets: [ticket] });
+seed('plan', 'no-ticket', night);
+const trust = { ...json('trust-list.json'), revoked: [], withdrawn: [], two_approvers: [] };
+seed('plan', 'trust', { ...offered, trust, pinned_trust: trust.version });
+seed('plan', 'older-trust', { ...offered, trust, pinned_trust: trust.version + 1 });
+seed('plan', 'revoked', { ...offered, trust: { ...trust, revoked: ['id:approver'] } });
+seed('plan', 'revoked-dispatcher', { ...offered, trust: { ...trust, revoked: ['id:dispatcher'] } });
+seed('plan', 'two', { ...offered, trust: { ...trust, two_approvers: [{ area: '66', from: 'normal' }] } });
+for (const forged of ['plan', 'certificates', 'approvals', 'hours', 'trust']) {
+  seed('plan', `forged-${forged}`, { ...offered, hours: [open], trust, pinned_trust: forged === 'trust' ? 1 : 0, forged });
 }
 
 const day = Date.UTC(2026, 10, 22, 17);

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 use loaxa::protocol::limits::{MESSAGE_BYTES, RECORDS_PER_REPORT};
-use loaxa::protocol::message::{self, Ack, ClockAnswer, ClockProbe, Report, State, Want};
+use loaxa::protocol::message::{self, Ack, ClockProbe, Report, SignedClockAnswer, State, Want};
 use loaxa_fuzz::json;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -29,7 +29,7 @@ fuzz_target!(|data: &[u8]| {
     match kind {
         b'a' => read_back::<Ack>(bytes),
         b'c' => read_back::<ClockProbe>(bytes),
-        b't' => read_back::<ClockAnswer>(bytes),
+        b't' => read_back::<SignedClockAnswer>(bytes),
         b's' => read_back::<State>(bytes),
         b'w' => read_back::<Want>(bytes),
         _ => {

@@ -10,8 +10,10 @@ use loaxa::domain::hours::{Hours, HoursStatement};
 use loaxa::domain::ids::AreaCode;
 use loaxa::domain::plan::{PlannedItem, PlannedOccurrence};
 use loaxa::domain::priority::Priority;
+use loaxa::domain::trust::TrustList;
 use loaxa::protocol::envelope::{Envelope, Statement};
-use loaxa::protocol::trust::{Anchor, VerifiedPlan, verify};
+use loaxa::protocol::keys::key_id;
+use loaxa::protocol::trust::{Anchor, Ratchet, Reading, VerifiedPlan, verify};
 use loaxa_fuzz::{fill_in, json, key};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -24,11 +26,18 @@ struct Case {
     certificates: Vec<Value>,
     approvals: Vec<Value>,
     hours: Vec<Value>,
+    #[serde(default)]
+    tickets: Vec<Value>,
+    #[serde(default)]
+    trust: Option<Value>,
+    /// The lowest trust list that is good enough.
+    #[serde(default)]
+    pinned_trust: u64,
     /// What the speaker knows already.
     pinned: BTreeMap<AreaCode, u64>,
     accepted: Option<u64>,
     now_ms: Option<i64>,
-    /// Which of the statements a stranger signs instead: the plan, the certificates, the approvals, the hours.
+    /// Which of the statements a stranger signs instead: the plan, the certificates, the approvals, the hours, the trust list.
     forged: String,
 }
 
@@ -44,13 +53,16 @@ macro_rules! raw {
     )+ };
 }
 
-raw!(RawPlan "plan.v2", RawCertificate "certificate.v1", RawApproval "approval.v1", RawHours "hours.v1");
+raw!(
+    RawPlan "plan.v2", RawCertificate "certificate.v1", RawApproval "approval.v1", RawHours "hours.v1", RawTicket "ticket.v1",
+    RawTrust "trust.v1"
+);
 
 fuzz_target!(|data: &[u8]| {
     let Ok(mut value) = serde_json::from_slice::<Value>(data) else { return };
     fill_in(&mut value);
     let Ok(case) = serde_json::from_value::<Case>(value) else { return };
-    if case.certificates.len() + case.approvals.len() + case.hours.len() > 30 {
+    if case.certificates.len() + case.approvals.len() + case.hours.len() + case.tickets.len() > 30 {
         return;
     }
     let anchor = Anchor {
@@ -59,6 +71,7 @@ fuzz_target!(|data: &[u8]| {
         areas: ["66", "24133"].map(|code| code.parse().expect("an area")).to_vec(),
         authority: key("authority").public(),
         hours: case.pinned.clone(),
+        trust: case.pinned_trust,
     };
     let signer = |part: &str, honest: &str| key(if case.forged == part { "stranger" } else { honest });
     let plan = Envelope::sign(&RawPlan(case.plan.clone()), &signer("plan", "dispatcher"));
@@ -68,15 +81,24 @@ fuzz_target!(|data: &[u8]| {
     let approvals =
         case.approvals.iter().map(|one| Envelope::sign(&RawApproval(one.clone()), &signer("approvals", "approver")));
     let hours = case.hours.iter().map(|one| Envelope::sign(&RawHours(one.clone()), &authority("hours")));
-    let signed = serde_json::json!({
+    let tickets =
+        case.tickets.iter().map(|one| Envelope::sign(&RawTicket(one.clone()), &signer("approvals", "approver")));
+    let trust = case.trust.iter().map(|one| Envelope::sign(&RawTrust(one.clone()), &authority("trust")));
+    let mut signed = serde_json::json!({
         "plan": plan.ok(),
         "certificates": certificates.flatten().collect::<Vec<_>>(),
         "approvals": approvals.flatten().collect::<Vec<_>>(),
         "hours": hours.flatten().collect::<Vec<_>>(),
+        "tickets": tickets.flatten().collect::<Vec<_>>(),
     });
+    if let Some(trust) = trust.flatten().next() {
+        signed["trust"] = serde_json::json!(trust);
+    }
     let bytes = serde_json::to_vec(&signed).expect("it is written");
-    match verify(&bytes, &anchor, case.accepted, case.now_ms) {
-        Ok(verified) => sound(&case, &anchor, &verified),
+    let plans = case.accepted.map(|number| (key_id(&key("dispatcher").public()), number));
+    let known = Ratchet { plans: plans.into_iter().collect(), ..Ratchet::default() };
+    match verify(&bytes, &anchor, &known, Reading::Offered, case.now_ms) {
+        Ok(verified) => sound(&case, &anchor, &known, &verified),
         Err(refusal) => assert!(!refusal.to_string().is_empty()),
     }
 });
@@ -86,22 +108,35 @@ fn strangers_are_certified(case: &Case) -> bool {
     certificates(case).iter().any(|one| one.key == key("stranger").public())
 }
 
+/// The list, if the authority signed it for this site.
+fn trust_list(case: &Case) -> Option<TrustList> {
+    let list = case.trust.clone().filter(|_| case.forged != "trust").and_then(|one| serde_json::from_value(one).ok());
+    list.filter(|list: &TrustList| list.site.as_str() == "mau")
+}
+
 fn certificates(case: &Case) -> Vec<Certificate> {
     case.certificates.iter().filter_map(|one| serde_json::from_value(one.clone()).ok()).collect()
 }
 
-fn sound(case: &Case, anchor: &Anchor, verified: &VerifiedPlan) {
+fn sound(case: &Case, anchor: &Anchor, known: &Ratchet, verified: &VerifiedPlan) {
     let plan = verified.plan();
     let certified = strangers_are_certified(case);
     assert!(case.forged != "certificates" && (case.forged != "plan" || certified), "a stranger's plan was accepted");
     assert_eq!((&plan.site, &plan.speaker), (&anchor.site, &anchor.speaker));
-    assert!(case.accepted.is_none_or(|accepted| plan.number > accepted));
+    let list = trust_list(case);
+    let revoked = |name: &str| list.as_ref().is_some_and(|list| list.revoked.contains(&key_id(&key(name).public())));
+    assert!(case.accepted.is_none_or(|accepted| plan.number > accepted || revoked("dispatcher")));
+    assert!(!revoked("dispatcher") || certified, "a revoked dispatcher's plan was accepted");
+    assert!(list.as_ref().map_or(0, |list| list.version) >= case.pinned_trust, "an older trust list than was pinned");
     assert!(case.now_ms.is_none_or(|now_ms| now_ms < plan.until_ms));
     assert_eq!(plan.check(), Ok(()));
     let slots: Vec<_> = plan.occurrences.iter().map(|one| (one.start_ms, one.end_ms)).collect();
     assert!(slots.iter().all(|(start_ms, end_ms)| start_ms < end_ms));
     assert!(slots.windows(2).all(|pair| pair[0].1 <= pair[1].0), "two at a time");
-    let offered: BTreeMap<_, _> = verified.hours_versions().collect();
+    let mut after = known.clone();
+    verified.advance(&mut after);
+    assert!(after.trust >= case.pinned_trust && after.highest_plan() >= plan.number);
+    let offered = after.hours;
     let kept = |(area, version): (&AreaCode, &u64)| {
         !anchor.areas.contains(area) || offered.get(area).is_some_and(|known| known >= version)
     };
@@ -109,8 +144,11 @@ fn sound(case: &Case, anchor: &Anchor, verified: &VerifiedPlan) {
     assert!(case.forged != "hours" || offered.is_empty());
     for occurrence in &plan.occurrences {
         for item in &occurrence.items {
-            if verified.permits(occurrence, item).is_ok() {
+            assert!(occurrence.priority < Priority::Emergency || verified.permits(occurrence, item, |_| true).is_err());
+            if let Ok(ticket) = verified.permits(occurrence, item, |_| false) {
                 assert!(case.forged != "approvals" || certified, "a stranger's approval was believed");
+                assert!(!revoked("approver") || certified, "a revoked approver was believed");
+                assert_eq!(ticket.is_some(), occurrence.priority == Priority::Emergency);
                 permitted(case, anchor, occurrence, item);
             }
         }
