@@ -19,7 +19,7 @@ pub struct Config {
     pub log: Log,
 }
 
-/// What is pinned at installation.
+/// What is pinned: at enrolment, or in a file that is written for a board with a password.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Identity {
@@ -36,14 +36,19 @@ pub struct Identity {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Center {
-    /// `mqtt://host:port`
+    /// `mqtts://host:port`; empty = as told at enrolment.
     pub mqtt: String,
+    /// For brokers that know speakers by passwords; an enrolled board has a certificate.
     pub password: String,
+    /// The certificate authority of such a broker (PEM file), for `mqtts://`.
+    pub ca: String,
+    /// The certificate is renewed when less than this is left of its life.
+    pub renew_percent: u32,
 }
 
 impl Default for Center {
     fn default() -> Self {
-        Self { mqtt: "mqtt://127.0.0.1:1883".into(), password: String::new() }
+        Self { mqtt: String::new(), password: String::new(), ca: String::new(), renew_percent: 33 }
     }
 }
 
@@ -118,7 +123,8 @@ impl Config {
         let identity = &self.identity;
         if identity.speaker.is_empty() {
             return Err(
-                "identity.speaker is empty: take the configuration that `loaxa speaker add` wrote for this speaker"
+                "this board is not enrolled: loaxa-controller enroll --center URL --code CODE, with what `loaxa speaker add` \
+                 or `loaxa speaker enrol` prints (or write [identity] into the configuration)"
                     .into(),
             );
         }
@@ -141,27 +147,39 @@ impl Config {
         })
     }
 
-    /// Host and port of the broker.
-    pub fn broker(&self) -> Result<(String, u16), String> {
+    /// Where the broker is, and whether by TLS.
+    pub fn broker(&self) -> Result<Broker, String> {
         parse_mqtt_url(&self.center.mqtt).map_err(|e| format!("center.mqtt: {e}"))
     }
 }
 
-/// Splits `mqtt://host[:port]`.
-pub fn parse_mqtt_url(url: &str) -> Result<(String, u16), String> {
-    if url.starts_with("mqtts://") {
-        return Err("this version speaks plain MQTT only; TLS comes with enrolment".into());
-    }
-    let rest = url.strip_prefix("mqtt://").ok_or_else(|| format!("{url:?} is not of the form mqtt://host:1883"))?;
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broker {
+    pub host: String,
+    pub port: u16,
+    pub tls: bool,
+}
+
+/// Splits `mqtt[s]://host[:port]`.
+pub fn parse_mqtt_url(url: &str) -> Result<Broker, String> {
+    let (rest, tls) = match (url.strip_prefix("mqtts://"), url.strip_prefix("mqtt://")) {
+        (Some(rest), _) => (rest, true),
+        (None, Some(rest)) => (rest, false),
+        (None, None) => return Err(format!("{url:?} is not of the form mqtts://host:8883")),
+    };
     let rest = rest.trim_end_matches('/');
     let (host, port) = match rest.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => {
             (host, port.parse().map_err(|_| format!("{port:?} is not a port number"))?)
         }
-        _ => (rest, 1883),
+        _ => (rest, if tls { 8883 } else { 1883 }),
     };
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    if host.is_empty() { Err(format!("{url:?} names no host")) } else { Ok((host.to_owned(), port)) }
+    if host.is_empty() {
+        Err(format!("{url:?} names no host"))
+    } else {
+        Ok(Broker { host: host.to_owned(), port, tls })
+    }
 }
 
 #[cfg(test)]
@@ -179,9 +197,11 @@ mod tests {
 
     #[test]
     fn broker_addresses() {
-        assert_eq!(parse_mqtt_url("mqtt://a.vn").unwrap(), ("a.vn".into(), 1883));
-        assert_eq!(parse_mqtt_url("mqtt://[::1]:2883/").unwrap(), ("::1".into(), 2883));
-        for bad in ["a.vn:1883", "mqtts://a.vn", "mqtt://:1883", "mqtt://a:b"] {
+        let broker = |host: &str, port, tls| Broker { host: host.into(), port, tls };
+        assert_eq!(parse_mqtt_url("mqtt://a.vn").unwrap(), broker("a.vn", 1883, false));
+        assert_eq!(parse_mqtt_url("mqtts://a.vn").unwrap(), broker("a.vn", 8883, true));
+        assert_eq!(parse_mqtt_url("mqtt://[::1]:2883/").unwrap(), broker("::1", 2883, false));
+        for bad in ["a.vn:1883", "mqtts://", "mqtt://:1883", "mqtt://a:b"] {
             assert!(parse_mqtt_url(bad).is_err(), "{bad}");
         }
     }

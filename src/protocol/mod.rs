@@ -3,6 +3,7 @@
 //! Bytes come in here and leave as domain values, or as a refusal that says why. Nothing here does input or output.
 
 pub mod chunks;
+pub mod enrolment;
 pub mod envelope;
 pub mod keys;
 pub mod limits;

@@ -1,9 +1,11 @@
 //! The HTTP API under `/api/v1`, and the page at `/`.
 //!
-//! Everything but the page, the health check and the API's own description needs the access token: as a bearer token, or as
+//! Everything but the page, the health check, the enrolment of boards (which their codes authenticate) and the API's own description
+//! needs the access token: as a bearer token, or as
 //! the cookie that signing in with it sets.
 
 mod bulletins;
+mod enrolment;
 mod error;
 mod people;
 mod places;
@@ -21,8 +23,10 @@ use tokio::sync::watch;
 use utoipa::OpenApi;
 
 use super::app::App;
+use crate::protocol::limits::ENROLMENT_BYTES;
 
 pub use bulletins::{BulletinView, RevisionView, SoundView};
+pub use enrolment::EnrolmentView;
 pub use error::Problem;
 pub use people::{AreaView, SpeakerCreated, SpeakerView};
 pub use places::Traits;
@@ -47,6 +51,10 @@ const PLAYLIST_BYTES: usize = 16 * 1024 * 1024;
         people::speakers,
         people::speaker,
         people::add_speaker,
+        enrolment::make_code,
+        enrolment::enrol,
+        enrolment::disable,
+        enrolment::enable,
         places::plan,
         places::why,
         places::traits,
@@ -89,6 +97,9 @@ pub fn router(app: Arc<App>, stop: watch::Receiver<bool>) -> Router {
         .route("/areas", get(people::areas).post(people::add_area))
         .route("/speakers", get(people::speakers).post(people::add_speaker))
         .route("/speakers/{id}", get(people::speaker))
+        .route("/speakers/{id}/enrolment", post(enrolment::make_code))
+        .route("/speakers/{id}/disable", post(enrolment::disable))
+        .route("/speakers/{id}/enable", post(enrolment::enable))
         .route("/speakers/{id}/plan", get(places::plan))
         .route("/speakers/{id}/why", get(places::why))
         .route("/speakers/{id}/traits", get(places::traits).put(places::put_traits))
@@ -127,6 +138,7 @@ pub fn router(app: Arc<App>, stop: watch::Receiver<bool>) -> Router {
     let open = Router::new()
         .route("/session", post(session::sign_in))
         .route("/session", delete(session::sign_out))
+        .route("/enrolment", post(enrolment::enrol).layer(DefaultBodyLimit::max(ENROLMENT_BYTES)))
         .route("/openapi.json", get(async || Json(description())))
         .route("/health", get(async || "ok\n"))
         .with_state(app);

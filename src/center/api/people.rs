@@ -14,6 +14,7 @@ use super::{PAGE, Problem};
 use crate::center::app::{App, Change, now_ms};
 use crate::center::broker::CENTER_USER;
 use crate::center::datadir::random_text;
+use crate::center::enrolment::pinned;
 use crate::center::plays::{Play, plays};
 use crate::center::store::{AreaRow, SpeakerRow};
 use crate::domain::DAY_MS;
@@ -148,6 +149,10 @@ pub struct SpeakerView {
     pub plan: PlanStateView,
     pub last_play: Option<Play>,
     pub next_play: Option<NextPlay>,
+    /// Shut out by an operator.
+    pub disabled: bool,
+    /// Until when the certificate of its connection is valid; absent where no board was enrolled.
+    pub certificate_until_ms: Option<i64>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -241,6 +246,8 @@ async fn view(app: &App, areas: &AreaTree, row: SpeakerRow) -> Result<SpeakerVie
         },
         last_play: recent.into_iter().find(|play| play.outcome != "planned" && play.outcome != "playing"),
         next_play: next.map(|next| NextPlay { start_ms: next.start_ms, title: next.title }),
+        disabled: row.disabled,
+        certificate_until_ms: app.gate.valid_until_ms(&row.id),
         id: row.id.to_string(),
         title: row.title,
     })
@@ -263,7 +270,11 @@ pub struct SpeakerCreated {
     pub authority: String,
     /// The version of each area's lawful hours now; the speaker takes no older ones.
     pub hours: BTreeMap<String, u64>,
+    /// For brokers that know speakers by passwords.
     pub password: String,
+    /// Whether this center's broker wants a certificate, so that the board has to be enrolled.
+    #[serde(default)]
+    pub enrols: bool,
 }
 
 /// Add a speaker
@@ -280,15 +291,8 @@ pub async fn add_speaker(
         )));
     }
     let area: AreaCode = new.area.parse().map_err(|e| Problem::bad_request(format!("{e}")))?;
-    let areas = app.store.areas().await?.path(&area).map_err(|e| Problem::bad_request(e.to_string()))?;
-    let mut hours = BTreeMap::new();
-    for row in app.store.area_rows().await?.into_iter().filter(|row| areas.contains(&row.area.code)) {
-        if let Some(statement) =
-            row.hours.and_then(|envelope| envelope.open::<HoursStatement>(&app.site.authority).ok())
-        {
-            hours.insert(row.area.code.to_string(), statement.version);
-        }
-    }
+    app.store.areas().await?.path(&area).map_err(|e| Problem::bad_request(e.to_string()))?;
+    let pinned = pinned(&app, &id, &area).await?;
     let password = random_text(18).map_err(Problem::internal)?;
     let hash = hex::encode(Sha256::digest(password.as_bytes()));
     app.store.add_speaker(&id, &titled(&new.title)?, &area, &hash, now_ms()).await?;
@@ -300,10 +304,11 @@ pub async fn add_speaker(
     let created = SpeakerCreated {
         site: app.site.site.to_string(),
         speaker: id.to_string(),
-        areas: areas.iter().map(AreaCode::to_string).collect(),
+        areas: pinned.areas.iter().map(AreaCode::to_string).collect(),
         authority: key_text::format(&app.site.authority),
-        hours,
+        hours: pinned.hours.into_iter().map(|(area, version)| (area.to_string(), version)).collect(),
         password,
+        enrols: app.enrols(),
     };
     Ok((StatusCode::CREATED, Json(created)))
 }

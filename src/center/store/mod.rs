@@ -3,6 +3,7 @@
 //! Only these files know SQL. Rows come out as domain values; a row that cannot be read as one is an error, not a guess.
 
 mod bulletins;
+mod enrolment;
 mod people;
 mod plans;
 mod schedules;
@@ -16,6 +17,7 @@ use sqlx::any::AnyPoolOptions;
 use thiserror::Error;
 
 pub use bulletins::{BulletinRow, Intake, RevisionRow, Sound};
+pub use enrolment::{ConnectionRow, EnrolmentRow};
 pub use people::{AreaRow, CertificateRow, SpeakerRow, SpeakerTraits};
 pub use plans::{PlanRow, RecordRow};
 pub use schedules::{Changes, Histories, VersionRow};
