@@ -165,7 +165,13 @@ fn connection(speaker: &SpeakerId, issued: Issued, request: String, is_next: boo
 
 /// Who tries codes, and how often: 80 bits cannot be guessed, but trying must not cost us much either.
 #[derive(Debug, Default)]
-pub struct Attempts(Mutex<HashMap<IpAddr, (i64, u32)>>);
+pub struct Attempts(Mutex<Tried>);
+
+#[derive(Debug, Default)]
+struct Tried {
+    failed: HashMap<IpAddr, (i64, u32)>,
+    swept_ms: i64,
+}
 
 const ATTEMPTS: u32 = 20;
 const ATTEMPTS_MS: i64 = 10 * 60_000;
@@ -174,8 +180,8 @@ const ADDRESSES: usize = 10_000;
 impl Attempts {
     /// Whether this address may try now; if not, in how many seconds.
     pub fn may_try(&self, address: IpAddr, now_ms: i64) -> Result<(), i64> {
-        let Ok(attempts) = self.0.lock() else { return Ok(()) };
-        match attempts.get(&account(&attempts, address)) {
+        let Ok(tried) = self.0.lock() else { return Ok(()) };
+        match tried.failed.get(&tried.account(address)) {
             Some((since_ms, failed)) if now_ms - since_ms < ATTEMPTS_MS && *failed >= ATTEMPTS => {
                 Err((since_ms + ATTEMPTS_MS - now_ms + 999) / 1000)
             }
@@ -184,12 +190,13 @@ impl Attempts {
     }
 
     pub fn failed(&self, address: IpAddr, now_ms: i64) {
-        let Ok(mut attempts) = self.0.lock() else { return };
-        if attempts.len() >= ADDRESSES {
-            attempts.retain(|_, (since_ms, _)| now_ms - *since_ms < ATTEMPTS_MS);
+        let Ok(mut tried) = self.0.lock() else { return };
+        if tried.failed.len() >= ADDRESSES && now_ms - tried.swept_ms > ATTEMPTS_MS / 10 {
+            tried.failed.retain(|_, (since_ms, _)| now_ms - *since_ms < ATTEMPTS_MS);
+            tried.swept_ms = now_ms;
         }
-        let account = account(&attempts, address);
-        let entry = attempts.entry(account).or_insert((now_ms, 0));
+        let account = tried.account(address);
+        let entry = tried.failed.entry(account).or_insert((now_ms, 0));
         if now_ms - entry.0 >= ATTEMPTS_MS {
             *entry = (now_ms, 0);
         }
@@ -197,10 +204,12 @@ impl Attempts {
     }
 }
 
-/// Where there are too many addresses, all further ones count as one.
-fn account(attempts: &HashMap<IpAddr, (i64, u32)>, address: IpAddr) -> IpAddr {
-    let all_others = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-    if attempts.len() < ADDRESSES || attempts.contains_key(&address) { address } else { all_others }
+impl Tried {
+    /// Where there are too many addresses, all further ones count as one.
+    fn account(&self, address: IpAddr) -> IpAddr {
+        let known = self.failed.len() < ADDRESSES || self.failed.contains_key(&address);
+        if known { address } else { IpAddr::V4(Ipv4Addr::UNSPECIFIED) }
+    }
 }
 
 #[cfg(test)]
@@ -221,6 +230,6 @@ mod tests {
         for n in 0..50_000u32 {
             attempts.failed(IpAddr::from(n.to_be_bytes()), 2_000);
         }
-        assert!(attempts.0.lock().unwrap().len() <= ADDRESSES + 1);
+        assert!(attempts.0.lock().unwrap().failed.len() <= ADDRESSES + 1);
     }
 }

@@ -252,8 +252,7 @@ mod tests {
         assert_eq!(lines, 1);
         let later = denials.line("10.0.0.1", "no TLS", start + QUIET).unwrap();
         assert!(later.contains("9999 more"), "{later}");
-        let strangers =
-            (0..100_000).filter_map(|n| denials.line(&format!("host {n}"), "no TLS", start + QUIET)).count();
+        let strangers = (0..10_000).filter_map(|n| denials.line(&format!("host {n}"), "no TLS", start + QUIET)).count();
         assert!(strangers <= DIFFERENT, "{strangers}");
         assert!(denials.line("x\ny", "z", start + QUIET * 3).unwrap().contains("x y"));
     }

@@ -385,6 +385,12 @@ impl Pole {
         assert!(output.status.success(), "enroll: {}", String::from_utf8_lossy(&output.stderr));
     }
 
+    /// In place of an identity that it has.
+    pub fn enrol_with_force(&self, url: &str, code: &str) {
+        let output = self.enroll(url, code, &["--force"]);
+        assert!(output.status.success(), "enroll: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
     pub fn identity(&self) -> PathBuf {
         self.store().join("identity")
     }
