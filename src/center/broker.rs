@@ -60,6 +60,10 @@ impl Handler for Doorman {
                 let site = &self.app.site.site;
                 let entered =
                     self.may_enter(info.id(), &user, info.client_id(), &password).and_then(|()| match will_topic {
+                        // What would be kept for later has no bound here, and an honest board subscribes anew each time.
+                        _ if user != CENTER_USER && !info.clean_start() => {
+                            Err("it asks for a session that outlives the connection".into())
+                        }
                         Some(topic) if !may_write(site, &user, &topic) => {
                             Err(format!("its last will is on {topic:.200}"))
                         }

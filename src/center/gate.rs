@@ -31,6 +31,9 @@ struct Roster {
     disabled: HashSet<SpeakerId>,
 }
 
+/// A connection by its number, and what ends it when dropped.
+type Held = (u64, oneshot::Sender<()>);
+
 /// Why a certificate that our own authority issued does not open the door.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -43,7 +46,7 @@ pub enum Refusal {
 #[derive(Debug, Default)]
 pub struct Gate {
     roster: RwLock<Roster>,
-    live: Mutex<HashMap<SpeakerId, VecDeque<(u64, oneshot::Sender<()>)>>>,
+    live: Mutex<HashMap<SpeakerId, VecDeque<Held>>>,
     /// Connections to the broker's inner listener that were let in, by the address they come from.
     admitted: Mutex<HashMap<SocketAddr, SpeakerId>>,
     numbers: AtomicU64,
@@ -53,14 +56,10 @@ pub struct Gate {
 
 impl Gate {
     pub async fn load(store: &Store) -> Result<Self, StoreError> {
-        let gate = Self::default();
-        if let Ok(mut roster) = gate.roster.write() {
-            for row in store.speaker_certificates(None).await? {
-                roster.add(&row);
-            }
-            roster.disabled = store.disabled_speakers().await?.into_iter().collect();
-        }
-        Ok(gate)
+        let mut roster = Roster::default();
+        store.speaker_certificates(None).await?.iter().for_each(|row| roster.add(row));
+        roster.disabled = store.disabled_speakers().await?.into_iter().collect();
+        Ok(Self { roster: RwLock::new(roster), ..Self::default() })
     }
 
     /// Whose certificate this is, and whether it is shown for the first time since it was renewed.

@@ -175,7 +175,8 @@ impl TransportAuthority {
         let mut has: Vec<String> =
             alternatives.iter().flat_map(|names| &names.value.general_names).filter_map(name_text).collect();
         let mut wanted = names.to_vec();
-        (has.sort(), wanted.sort());
+        has.sort();
+        wanted.sort();
         let ours = certificate.verify_signature(Some(ca.public_key())).is_ok();
         Ok(in_time && ours && has == wanted && self.server_pair(path).is_ok())
     }

@@ -1,9 +1,11 @@
 //! Renews the certificate of this board's connection in good time. Decides and keeps; the event loop carries its words.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use rustls::ClientConfig;
 use tracing::{info, warn};
 
 use super::enroll::new_key;
@@ -58,14 +60,14 @@ impl Renewal {
         self.valid_until_ms.saturating_sub(now_ms) < life_ms / 100 * i64::from(self.percent)
     }
 
-    /// Takes the center's answer: checked, then kept whole. Says with what to connect from now on.
-    pub fn answered(&mut self, payload: &[u8]) -> Option<Credentials> {
+    /// Takes the center's answer: checked, then kept whole. Says how to connect from now on.
+    pub fn answered(&mut self, payload: &[u8]) -> Option<Arc<ClientConfig>> {
         let asked = self.asked.take()?;
         match self.keep(&asked, payload) {
-            Ok(credentials) => {
+            Ok((credentials, config)) => {
                 (self.made_ms, self.valid_until_ms) = (credentials.made_ms, credentials.valid_until_ms);
                 info!("the certificate is renewed; the next connection uses it");
-                Some(credentials)
+                Some(config)
             }
             Err(problem) => {
                 warn!("the next certificate was not taken: {problem}");
@@ -75,7 +77,7 @@ impl Renewal {
         }
     }
 
-    fn keep(&self, asked: &Asked, payload: &[u8]) -> Result<Credentials, String> {
+    fn keep(&self, asked: &Asked, payload: &[u8]) -> Result<(Credentials, Arc<ClientConfig>), String> {
         let renewed: Renewed = message::parse(payload)?;
         let trial = tempfile::Builder::new().prefix(".tmp").tempdir_in(&self.dir).map_err(|e| e.to_string())?;
         let keep = |dir| {
@@ -90,6 +92,8 @@ impl Renewal {
         keep(trial.path())?;
         tls::is_from(&self.ca_pem, &Credentials::load(trial.path())?)?;
         keep(&self.dir)?;
-        Credentials::load(&self.dir)
+        let credentials = Credentials::load(&self.dir)?;
+        let config = tls::enrolled(&self.ca_pem, &credentials)?;
+        Ok((credentials, config))
     }
 }

@@ -85,7 +85,6 @@ struct Shell {
 /// Renewal, and the topics that carry it.
 struct RenewalLine {
     renewal: Renewal,
-    ca_pem: Vec<u8>,
     up: String,
     down: String,
 }
@@ -118,9 +117,8 @@ impl Shell {
         let will = Arc::new(Mutex::new(engine.last_will()));
         let (transport, renewal) = transport(config, &broker)?;
         let transport = Arc::new(Mutex::new(transport));
-        let renewal = renewal.map(|(renewal, ca_pem)| RenewalLine {
+        let renewal = renewal.map(|renewal| RenewalLine {
             renewal,
-            ca_pem,
             up: topics::up(&site, &speaker, Up::Renew),
             down: topics::down(&site, &speaker, Down::Certificate),
         });
@@ -165,8 +163,7 @@ impl Shell {
         if *topic != line.down {
             return false;
         }
-        let config = line.renewal.answered(payload).map(|credentials| tls::enrolled(&line.ca_pem, &credentials));
-        if let (Some(Ok(config)), Ok(mut transport)) = (config, self.transport.lock()) {
+        if let (Some(config), Ok(mut transport)) = (line.renewal.answered(payload), self.transport.lock()) {
             *transport = Transport::tls_with_config(TlsConfiguration::Rustls(config));
         }
         true
@@ -260,7 +257,7 @@ impl Shell {
 }
 
 /// How connections are made, and for an enrolled board what keeps its certificate fresh.
-fn transport(config: &Config, broker: &Broker) -> Result<(Transport, Option<(Renewal, Vec<u8>)>), String> {
+fn transport(config: &Config, broker: &Broker) -> Result<(Transport, Option<Renewal>), String> {
     let by_tls = |config| Transport::tls_with_config(TlsConfiguration::Rustls(config));
     let read = |path: &Path| std::fs::read(path).map_err(|e| format!("{} cannot be read: {e}", path.display()));
     let dir = identity::dir(config);
@@ -280,8 +277,8 @@ fn transport(config: &Config, broker: &Broker) -> Result<(Transport, Option<(Ren
     let credentials = Credentials::load(&dir)?;
     let ca_pem = read(&dir.join("ca.pem"))?;
     let tls = tls::enrolled(&ca_pem, &credentials)?;
-    let renewal = Renewal::new(dir, ca_pem.clone(), &credentials, config.center.renew_percent);
-    Ok((by_tls(tls), Some((renewal, ca_pem))))
+    let renewal = Renewal::new(dir, ca_pem, &credentials, config.center.renew_percent);
+    Ok((by_tls(tls), Some(renewal)))
 }
 
 fn media_path(dir: &Path, hash: &crate::domain::ids::MediaHash) -> std::path::PathBuf {

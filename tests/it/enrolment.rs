@@ -10,7 +10,7 @@ use loaxa::center::store::{EnrolmentRow, Store};
 use loaxa::center::tls::TransportAuthority;
 use loaxa::controller::enroll::new_key;
 use loaxa::domain::approval::PublicKey;
-use loaxa::protocol::enrolment::{Answer, Code, Pinned, Request, SealedAnswer};
+use loaxa::protocol::enrolment::{Answer, Code, MacKey, Pinned, Request, SealedAnswer};
 use serde_json::{Value, json};
 
 use crate::harness::{Center, Pole, Sound, unix_ms};
@@ -177,106 +177,97 @@ fn false_center(make: impl FnOnce(Request) -> Value + Send + 'static) -> (String
     (url, answered)
 }
 
+/// What a center that knows the code and holds these keys would answer.
+struct Answerer {
+    code: Code,
+    issuer: TransportAuthority,
+    authority: PublicKey,
+}
+
+impl Answerer {
+    fn answer(&self, csr: &[u8]) -> Answer {
+        let valid_until_ms = unix_ms() + 86_400_000;
+        let speaker = "a".parse().unwrap();
+        Answer {
+            ca: self.issuer.pem().to_owned(),
+            certificate: self.issuer.issue(csr, &speaker, valid_until_ms).unwrap().pem,
+            pinned: Pinned {
+                site: "mau".parse().unwrap(),
+                speaker,
+                areas: vec!["66".parse().unwrap()],
+                authority: self.authority,
+                hours: Default::default(),
+            },
+            made_ms: unix_ms(),
+            valid_until_ms,
+            mqtt: "mqtts://:8883".into(),
+            http: String::new(),
+        }
+    }
+
+    fn sealed(&self, request: &Request) -> SealedAnswer {
+        self.sealed_for(request, &request.csr_der().unwrap())
+    }
+
+    fn sealed_for(&self, request: &Request, csr: &[u8]) -> SealedAnswer {
+        SealedAnswer::new(&self.code.mac_key(), &request.nonce, &self.answer(csr))
+    }
+}
+
 #[test]
 fn a_center_that_lies_is_found_out_and_nothing_is_taken() {
+    /// How a false center answers.
+    type Lie = fn(&Answerer, &Request) -> SealedAnswer;
     let dir = tempfile::tempdir().unwrap();
-    let site: loaxa::domain::ids::SiteId = "mau".parse().unwrap();
     let (true_ca, false_ca) = (dir.path().join("a"), dir.path().join("b"));
     let (right, wrong) = (PublicKey([1; 32]), PublicKey([2; 32]));
-    let code_ca = TransportAuthority::open(&true_ca, &site).unwrap();
-    let code = Code::new([7; 10], &site, &right, code_ca.der());
-    /// What a false center does.
-    type Lie = fn(&mut Answer, &mut SealedAnswer);
-    let nothing: Lie = |_, _| {};
-    let cases: [(&str, PublicKey, &std::path::Path, bool, Lie, &str); 5] = [
-        ("another authority over content", wrong, &true_ca, true, nothing, "not the one that made this code"),
-        ("another authority of the transport", right, &false_ca, true, nothing, "not the one that made this code"),
+    let site = "mau".parse().unwrap();
+    let open = |path: &std::path::Path| TransportAuthority::open(path, &site).unwrap();
+    let code = Code::new([7; 10], &site, &right, open(&true_ca).der());
+    let honest: Lie = |center, request| center.sealed(request);
+    let cases: [(&str, PublicKey, &std::path::Path, Lie, &str); 5] = [
+        ("another authority over what sounds", wrong, &true_ca, honest, "not the one that made this code"),
+        ("another authority of the transport", right, &false_ca, honest, "not the one that made this code"),
         (
-            "an answer changed on the way",
+            "an answer that was changed on the way",
             right,
             &true_ca,
-            true,
-            |_, sealed| sealed.payload = sealed.payload.chars().rev().collect(),
+            |center, request| {
+                let sealed = center.sealed(request);
+                SealedAnswer { payload: sealed.payload.chars().rev().collect(), ..sealed }
+            },
             "does not come from the center",
         ),
-        ("one who does not have the code", right, &true_ca, false, nothing, "does not come from the center"),
+        (
+            "one who does not have the code",
+            right,
+            &true_ca,
+            |center, request| {
+                let answer = center.answer(&request.csr_der().unwrap());
+                SealedAnswer::new(&MacKey::of_nobody(), &request.nonce, &answer)
+            },
+            "does not come from the center",
+        ),
         (
             "a certificate for another key",
             right,
             &true_ca,
-            true,
-            |answer, _| answer.pinned.speaker = "other-key".parse().unwrap(),
+            |center, request| center.sealed_for(request, &new_key().unwrap().1),
             "do not belong together",
         ),
     ];
     let center = Center::new();
-    for (what, authority, ca, knows_code, lie, words) in cases {
-        let issuer = TransportAuthority::open(ca, &site).unwrap();
-        let key = if knows_code { code.mac_key() } else { loaxa::protocol::enrolment::MacKey::of_nobody() };
-        let (site, other_key) = (site.clone(), new_key().unwrap().1);
-        let (url, answered) = false_center(move |request| {
-            let mut answer = Answer {
-                pinned: Pinned {
-                    site,
-                    speaker: "a".parse().unwrap(),
-                    areas: vec!["66".parse().unwrap()],
-                    authority,
-                    hours: Default::default(),
-                },
-                ca: issuer.pem().to_owned(),
-                certificate: String::new(),
-                made_ms: unix_ms(),
-                valid_until_ms: unix_ms() + 86_400_000,
-                mqtt: "mqtts://127.0.0.1:1".into(),
-                http: String::new(),
-            };
-            let mut sealed = SealedAnswer::new(&key, &request.nonce, &answer);
-            lie(&mut answer, &mut sealed);
-            let csr = if answer.pinned.speaker.as_str() == "a" { request.csr_der().unwrap() } else { other_key };
-            if sealed
-                == SealedAnswer::new(
-                    &key,
-                    &request.nonce,
-                    &Answer {
-                        pinned: Pinned { speaker: "a".parse().unwrap(), ..answer.pinned.clone() },
-                        ..answer.clone()
-                    },
-                )
-            {
-                answer.certificate = issuer.issue(&csr, &"a".parse().unwrap(), answer.valid_until_ms).unwrap().pem;
-                sealed = SealedAnswer::new(&key, &request.nonce, &answer);
-            }
-            json!(sealed)
-        });
+    for (what, authority, ca, lie, words) in cases {
+        let false_one = Answerer { code: code.clone(), issuer: open(ca), authority };
+        let (url, answered) = false_center(move |request| json!(lie(&false_one, &request)));
         let board = Pole::unboxed(&center, "a", DAC);
         let told = refused(&board, &url, &code.to_string());
         assert!(told.contains(words) && told.contains("nothing was taken"), "{what}: {told}");
         answered.recv().unwrap();
     }
-    // The same center, telling the truth.
-    let (url, _) = false_center(move |request| {
-        let issued = code_ca.issue(&request.csr_der().unwrap(), &"a".parse().unwrap(), unix_ms() + 86_400_000).unwrap();
-        let answer = Answer {
-            pinned: Pinned {
-                site,
-                speaker: "a".parse().unwrap(),
-                areas: vec!["66".parse().unwrap()],
-                authority: right,
-                hours: Default::default(),
-            },
-            ca: code_ca.pem().to_owned(),
-            certificate: issued.pem,
-            made_ms: unix_ms(),
-            valid_until_ms: unix_ms() + 86_400_000,
-            mqtt: "mqtts://:8883".into(),
-            http: String::new(),
-        };
-        json!(SealedAnswer::new(
-            &Code::new([7; 10], &answer.pinned.site, &right, code_ca.der()).mac_key(),
-            &request.nonce,
-            &answer
-        ))
-    });
+    // The same, telling the truth.
+    let true_one = Answerer { code: code.clone(), issuer: open(&true_ca), authority: right };
+    let (url, _answered) = false_center(move |request| json!(true_one.sealed(&request)));
     let board = Pole::unboxed(&center, "a", DAC);
     board.enrol_with(&url, &code.to_string());
     let kept: Value = serde_json::from_slice(&std::fs::read(board.identity().join("identity.json")).unwrap()).unwrap();

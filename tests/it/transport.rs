@@ -109,6 +109,10 @@ fn a_board_reads_and_writes_its_own_and_nothing_else() {
     with_will.set_last_will(LastWill::new("loaxa/1/mau/speakers/b/state", will, QoS::AtLeastOnce, true));
     assert!(enter(with_will).is_err(), "a last will on another's topic got in");
 
+    let mut lasting = options(&center, &config, "a", "a");
+    lasting.set_clean_session(false);
+    assert!(enter(lasting).is_err(), "a session that outlives the connection was granted");
+
     let (client, mut connection) = as_a(&center, &a);
     for filter in [
         "#",
@@ -347,6 +351,22 @@ fn a_certificate_is_renewed_in_good_time_and_the_old_one_ends_with_the_first_use
         certificate["good"] == true && certificate["finding"].as_str().unwrap().contains("valid until"),
         "{checks:?}"
     );
+}
+
+#[test]
+fn where_speakers_have_passwords_a_disabled_one_is_gone_at_once_too() {
+    let mut center = Center::plain();
+    center.start();
+    center.furnish();
+    let mut a = Pole::add(&center, "a", "A", "24133", DAC);
+    a.start();
+    wait_for("a to be on line", 30, || (center.speaker("a")["link"]["state"] == "online").then_some(()));
+    center.cli(["speaker", "disable", "a"]);
+    wait_for("the connection's end", 10, || a.log().contains("no connection to the broker").then_some(()));
+    wait_for("a refusal", 20, || center.log().contains("\"a\" at the broker: it is disabled").then_some(()));
+    assert_eq!(center.speaker("a")["link"]["state"], "offline");
+    center.cli(["speaker", "enable", "a"]);
+    wait_for("a to be back", 40, || (center.speaker("a")["link"]["state"] == "online").then_some(()));
 }
 
 #[test]
