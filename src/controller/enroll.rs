@@ -11,12 +11,12 @@ use serde::{Deserialize, Serialize};
 
 use super::config::{Config, parse_mqtt_url};
 use super::identity::{self, Credentials};
+use super::post::Url;
 use super::tls;
 use crate::domain::approval::key_text;
 use crate::protocol::enrolment::{Answer, Code, Request, SealedAnswer, authority_fingerprint};
 use crate::protocol::limits::ENROLMENT_BYTES;
 
-const PATIENCE: Duration = Duration::from_secs(30);
 const ATTEMPTS: u32 = 3;
 
 /// What was learnt, to be compared with the office's paper.
@@ -41,7 +41,7 @@ struct Pending {
 
 pub fn enroll(config: &Config, center: &str, code: &str, force: bool) -> Result<Learnt, String> {
     let code: Code = code.parse().map_err(|e| format!("--code: {e}"))?;
-    let host = host_of(center)?;
+    let url = Url::parse(center).map_err(|e| format!("--center {e}"))?;
     if !config.identity.speaker.is_empty() {
         return Err(format!(
             "the configuration names speaker {} already ([identity]); take that section out to enroll this board",
@@ -54,9 +54,9 @@ pub fn enroll(config: &Config, center: &str, code: &str, force: bool) -> Result<
     }
     identity::make_dir(&dir)?;
     let pending = pending(&dir, &code)?;
-    let sealed = ask(center, &pending.request)?;
+    let sealed = ask(&url, &pending.request)?;
     let answer = sealed.open(&code, &pending.request).map_err(|e| e.to_string())?;
-    let mqtt = with_host(&answer.mqtt, &host);
+    let mqtt = with_host(&answer.mqtt, &url.host);
     parse_mqtt_url(&mqtt).map_err(|e| format!("the center's answer names a broker that cannot be used: {e}"))?;
     keep(&dir, &answer, &pending.key, &mqtt, center)?;
     let _ = fs::remove_file(dir.join("pending.json"));
@@ -125,21 +125,7 @@ pub fn new_key() -> Result<(String, Vec<u8>), String> {
     Ok((key.serialize_pem(), csr.der().to_vec()))
 }
 
-fn ask(center: &str, request: &Request) -> Result<SealedAnswer, String> {
-    let tls = ureq::tls::TlsConfig::builder()
-        // The code authenticates both sides; see protocol/enrolment.rs.
-        .disable_verification(true)
-        .unversioned_rustls_crypto_provider(tls::provider())
-        .build();
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .tls_config(tls)
-        .timeout_global(Some(PATIENCE))
-        .max_redirects(0)
-        .http_status_as_error(false)
-        .proxy(None)
-        .build()
-        .into();
-    let url = format!("{}/api/v1/enrolment", center.trim_end_matches('/'));
+fn ask(center: &Url, request: &Request) -> Result<SealedAnswer, String> {
     let body = serde_json::to_string(request).map_err(|e| e.to_string())?;
     let mut problem = String::new();
     // An answer that was lost on the way is given again to the same request.
@@ -147,45 +133,27 @@ fn ask(center: &str, request: &Request) -> Result<SealedAnswer, String> {
         if attempt > 0 {
             std::thread::sleep(Duration::from_secs(u64::from(attempt)));
         }
-        match agent.post(&url).content_type("application/json").send(body.as_str()) {
-            Ok(mut answer) => {
-                let status = answer.status();
-                match answer.body_mut().with_config().limit(2 * ENROLMENT_BYTES as u64).read_to_string() {
-                    Ok(text) if status.is_success() => {
-                        return serde_json::from_str(&text)
-                            .map_err(|e| format!("{url} answers, but not as a center does: {e}"));
-                    }
-                    Ok(text) => return Err(refusal(&url, status.as_u16(), &text)),
-                    Err(error) => problem = error.to_string(),
-                }
+        match center.post("/api/v1/enrolment", &body, 2 * ENROLMENT_BYTES) {
+            Ok((200, text)) => {
+                return serde_json::from_str(&text)
+                    .map_err(|e| format!("what answers at {} is not a center: {e}", center.host));
             }
-            Err(error) => problem = error.to_string(),
+            Ok((status, text)) => return Err(refusal(&center.host, status, &text)),
+            Err(error) => problem = error,
         }
     }
-    Err(format!("the center at {center} does not answer: {problem}"))
+    Err(format!("the center at {} does not answer: {problem}", center.host))
 }
 
 /// What the center said, or at least the number.
-fn refusal(url: &str, status: u16, text: &str) -> String {
+fn refusal(host: &str, status: u16, text: &str) -> String {
     let problem: Option<serde_json::Value> = serde_json::from_str(text).ok();
     let detail = problem.as_ref().and_then(|problem| problem["detail"].as_str());
     let detail = detail.map(|detail| detail.chars().filter(|c| !c.is_control()).take(300).collect::<String>());
     match detail {
         Some(detail) => format!("the center refuses: {detail}"),
-        None => format!("{url} answers {status}: is this the address of the center's page?"),
+        None => format!("{host} answers {status}: is this the address of the center's page?"),
     }
-}
-
-fn host_of(center: &str) -> Result<String, String> {
-    let rest = center.strip_prefix("https://").or_else(|| center.strip_prefix("http://"));
-    let rest =
-        rest.ok_or_else(|| format!("--center {center:?}: write the center's address, such as https://loa.xa.vn:8080"))?;
-    let place = rest.split('/').next().unwrap_or_default();
-    let host = match place.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
-        _ => place,
-    };
-    if host.is_empty() { Err(format!("--center {center:?} names no host")) } else { Ok(host.to_owned()) }
 }
 
 /// Fills in the host where the center does not know under which name it was found.
@@ -202,10 +170,6 @@ mod tests {
 
     #[test]
     fn a_center_may_leave_its_host_to_whoever_found_it() {
-        assert_eq!(host_of("https://loa.xa.vn:8080/").unwrap(), "loa.xa.vn");
-        assert_eq!(host_of("http://[::1]:8080").unwrap(), "[::1]");
-        assert_eq!(host_of("https://10.0.0.1").unwrap(), "10.0.0.1");
-        assert!(host_of("loa.xa.vn").is_err() && host_of("https://:80").is_err());
         assert_eq!(with_host("mqtts://:8883", "loa.xa.vn"), "mqtts://loa.xa.vn:8883");
         assert_eq!(with_host("mqtts://b:8883", "loa.xa.vn"), "mqtts://b:8883");
     }

@@ -13,6 +13,7 @@ pub mod link;
 pub mod os;
 pub mod play;
 pub mod player;
+pub mod post;
 pub mod renewal;
 pub mod run;
 pub mod store;
