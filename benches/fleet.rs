@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use loaxa::controller::config::Broker;
 use loaxa::controller::engine::{Effect, Engine, Event, Limits, Now};
 use loaxa::controller::link::{Link, LinkEvent};
 use loaxa::controller::os;
@@ -46,7 +47,7 @@ fn add_speakers(center: &Center, speakers: usize) -> Vec<(String, String)> {
 }
 
 pub fn deliver(speakers: usize) -> Fanout {
-    let mut center = Center::new();
+    let mut center = Center::plain();
     // The pace is not what is measured.
     center.environment.push(("LOAXA_MQTT__MEDIA_KBYTES_PER_S".into(), "1000000".into()));
     center.start();
@@ -70,7 +71,8 @@ pub fn deliver(speakers: usize) -> Fanout {
             hours: Default::default(),
             trust: 0,
         };
-        runtime.spawn(controller(anchor, (host.to_owned(), port.parse().unwrap()), password, fleet.clone()));
+        let broker = Broker { host: host.to_owned(), port: port.parse().unwrap(), tls: false };
+        runtime.spawn(controller(anchor, broker, password, fleet.clone()));
     }
     runtime.block_on(async {
         until("all to connect", || fleet.connected.load(Ordering::Relaxed) as usize == speakers).await;
@@ -136,11 +138,12 @@ fn add_bulletin(center: &Center) -> u64 {
 }
 
 /// One simulated board: real engine, real link, media in memory.
-async fn controller(anchor: Anchor, broker: (String, u16), password: String, fleet: Arc<Fleet>) {
+async fn controller(anchor: Anchor, broker: Broker, password: String, fleet: Arc<Fleet>) {
     let limits = Limits { max_clock_error_ns: i64::MAX, volume_db: 0.0, quota_bytes: 1 << 30, version: "bench".into() };
     let (mut engine, _) = Engine::new(anchor.clone(), limits, Contents::default(), now());
     let will = Arc::new(Mutex::new(engine.last_will()));
-    let (link, mut events) = Link::start(broker, &anchor.speaker, &password, will);
+    let transport = Arc::new(Mutex::new(rumqttc::Transport::Tcp));
+    let (link, mut events) = Link::start(&broker, transport, &anchor.speaker, &password, will);
     let mut media: BTreeMap<MediaHash, Vec<u8>> = BTreeMap::new();
     let mut tick = tokio::time::interval(Duration::from_millis(100));
     loop {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use loaxa::controller::config::Config;
-use loaxa::controller::{doctor, play, run};
+use loaxa::controller::{doctor, enroll, identity, play, run};
 use loaxa::settings::{self, Settings};
 use tracing_subscriber::EnvFilter;
 
@@ -21,6 +21,22 @@ struct Arguments {
 enum Command {
     /// Keep to the plan until told to stop
     Run(Configured),
+    /// Become a speaker of a center, with the code that its operator has
+    Enroll {
+        /// The center's address, such as https://loa.xa.vn:8080
+        #[arg(long, value_name = "URL")]
+        center: String,
+        /// The code, as it was read out: dashes, spaces and case do not matter
+        #[arg(long)]
+        code: String,
+        #[command(flatten)]
+        configured: Configured,
+        /// Also where this board is enrolled already
+        #[arg(long)]
+        force: bool,
+        #[arg(long)]
+        json: bool,
+    },
     /// Play one file now
     Play {
         file: PathBuf,
@@ -78,7 +94,21 @@ fn perform(command: Command) -> Result<ExitCode, String> {
         Command::Run(configured) => {
             let settings = configured.load()?;
             log_to_stderr(&settings.values.log.level)?;
-            run::run(&settings.values)?;
+            let mut config = settings.values;
+            identity::complete(&mut config)?;
+            run::run(&config)?;
+        }
+        Command::Enroll { center, code, configured, force, json } => {
+            log_to_stderr("error")?;
+            let learnt = enroll::enroll(&configured.load()?.values, &center, &code, force)?;
+            if json {
+                println!("{}", serde_json::to_string(&learnt).map_err(|e| e.to_string())?);
+            } else {
+                println!("this board is speaker {} of site {} now", learnt.speaker, learnt.site);
+                println!("authority  {}  (compare with the office's paper)", learnt.fingerprint);
+                println!("broker     {}", learnt.mqtt);
+                println!("kept in    {}", learnt.directory);
+            }
         }
         Command::Play { file, out, device, json } => {
             log_to_stderr("error")?;
@@ -94,12 +124,14 @@ fn perform(command: Command) -> Result<ExitCode, String> {
         }
         Command::Doctor { configured, json } => {
             log_to_stderr("error")?;
-            let checks = doctor::examine(&configured.load()?.values);
+            let mut config = configured.load()?.values;
+            identity::complete(&mut config)?;
+            let checks = doctor::examine(&config);
             if json {
                 println!("{}", serde_json::to_string(&checks).map_err(|e| e.to_string())?);
             } else {
                 for check in &checks {
-                    println!("{:5} {:6} {}", check.name, if check.good { "ok" } else { "FAULT" }, check.finding);
+                    println!("{:11} {:6} {}", check.name, if check.good { "ok" } else { "FAULT" }, check.finding);
                 }
             }
             if checks.iter().any(|check| !check.good) {

@@ -1,8 +1,9 @@
 //! Everything a center's parts share, made once and passed down.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use sha2::{Digest, Sha256};
@@ -12,10 +13,13 @@ use super::audit::Audit;
 use super::authority::Trust;
 use super::config::Config;
 use super::datadir::{DataDir, Site};
+use super::enrolment::Attempts;
+use super::gate::Gate;
 use super::media::MediaStore;
 use super::people::People;
 use super::planner::Planning;
 use super::store::{Store, StoreError};
+use super::tls::{self, TransportAuthority};
 use crate::domain::approval::Certificate;
 use crate::domain::area::Area;
 use crate::domain::ids::{BulletinId, MediaHash, SpeakerId};
@@ -60,10 +64,25 @@ pub struct App {
     pub ingest_bell: Notify,
     /// Hashes of the speakers' broker passwords, for the embedded broker's doorman.
     pub speaker_passwords: RwLock<HashMap<SpeakerId, String>>,
+    /// What issues the certificates of connections.
+    pub transport: TransportAuthority,
+    /// Who may be connected, and who is.
+    pub gate: Arc<Gate>,
+    pub enrolment_attempts: Attempts,
+    /// Where the API and the broker were bound, once they are.
+    pub bound: OnceLock<Bound>,
     /// How far conversions are, in percent.
     pub progress: Mutex<HashMap<(BulletinId, u32), u8>>,
     /// Chunk lists by file; a file never changes under its name.
     chunk_lists: Mutex<HashMap<MediaHash, Arc<MediaRef>>>,
+}
+
+/// The addresses that a running center listens on.
+#[derive(Debug, Clone, Copy)]
+pub struct Bound {
+    pub http: SocketAddr,
+    /// Absent with an external broker.
+    pub mqtt: Option<SocketAddr>,
 }
 
 impl App {
@@ -78,6 +97,8 @@ impl App {
         };
         let store = store.map_err(|e| e.to_string())?;
         prepare(&store, &site).await.map_err(|e| e.to_string())?;
+        let transport = TransportAuthority::open(data.root(), &site.site)?;
+        let gate = Arc::new(Gate::load(&store).await.map_err(|e| e.to_string())?);
         let token_hash = Sha256::digest(data.token()?.as_bytes()).into();
         let app = Self {
             media: MediaStore::new(data.path("media")),
@@ -92,6 +113,10 @@ impl App {
             publish_bell: Notify::new(),
             ingest_bell: Notify::new(),
             speaker_passwords: RwLock::default(),
+            transport,
+            gate,
+            enrolment_attempts: Attempts::default(),
+            bound: OnceLock::new(),
             progress: Mutex::default(),
             chunk_lists: Mutex::default(),
             config,
@@ -118,7 +143,7 @@ impl App {
 
     /// Whether cookies may be marked as for TLS alone.
     pub fn secure_cookies(&self) -> bool {
-        false
+        self.config.http.tls
     }
 
     pub fn changed(&self, change: Change) {
@@ -136,6 +161,41 @@ impl App {
                 passwords.extend(page.into_iter().map(|speaker| (speaker.id, speaker.password_hash)));
             }
         }
+    }
+
+    /// How people and boards reach the API from elsewhere, as far as it can be known here.
+    pub fn http_url(&self) -> String {
+        let http = &self.config.http;
+        let scheme = if http.tls { "https" } else { "http" };
+        let bound = self.bound.get().map(|bound| bound.http);
+        if http.url.is_empty() { self.url(scheme, bound, &http.address, tls::host_name) } else { http.url.clone() }
+    }
+
+    /// How boards reach the broker; without a host where only the board can know by which name it finds this machine.
+    pub fn mqtt_url(&self) -> String {
+        let mqtt = &self.config.mqtt;
+        let scheme = if mqtt.tls { "mqtts" } else { "mqtt" };
+        let bound = self.bound.get().and_then(|bound| bound.mqtt);
+        if mqtt.url.is_empty() { self.url(scheme, bound, &mqtt.address, || None) } else { mqtt.url.clone() }
+    }
+
+    fn url(&self, scheme: &str, bound: Option<SocketAddr>, address: &str, host: fn() -> Option<String>) -> String {
+        let at = bound.or_else(|| address.parse().ok());
+        let port =
+            at.map_or_else(|| address.rsplit(':').next().unwrap_or_default().to_owned(), |at| at.port().to_string());
+        let named = self.config.tls.names.first().cloned();
+        let host = match at {
+            Some(at) if at.ip().is_unspecified() => named.or_else(host).unwrap_or_default(),
+            Some(at) if at.ip().is_loopback() || named.is_none() => at.ip().to_string(),
+            _ => named.or_else(host).unwrap_or_default(),
+        };
+        let host = if host.contains(':') { format!("[{host}]") } else { host };
+        format!("{scheme}://{host}:{port}")
+    }
+
+    /// Whether boards are enrolled here: not where an external broker or plain MQTT knows them by passwords.
+    pub fn enrols(&self) -> bool {
+        self.config.mqtt.tls && self.config.mqtt.broker.is_empty()
     }
 
     /// How a media file is cut, read from the disk once.

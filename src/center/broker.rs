@@ -1,33 +1,48 @@
 //! The embedded MQTT broker (rmqtt), purely in memory, with a doorman.
 //!
-//! The broker is never the memory: everything is published again from the store at boot, so nothing is kept on disk here. Each
-//! speaker signs in with its own name and password, may only write under its own topics and only read what is meant for it;
-//! everything not allowed is refused.
+//! The broker is never the memory: everything is published again from the store at boot, so nothing is kept on disk here. It listens
+//! on a loopback port for the center alone and for what comes through the TLS door (`front.rs`), and only without TLS on an outer one,
+//! where speakers have passwords. A speaker may only write under its own topics and only read what is meant for it; everything not
+//! allowed is refused.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rmqtt::codec::v5::SubscribeAckReason;
 use rmqtt::context::ServerContext;
 use rmqtt::hook::{Handler, HookResult, Parameter, ReturnType, Type};
-use rmqtt::net::Builder;
+use rmqtt::net::{Builder, Listener};
 use rmqtt::server::MqttServer;
-use rmqtt::types::{AuthResult, LastWill, PublishAclResult, SubscribeAclResult};
+use rmqtt::types::{AuthResult, Id, LastWill, ListenerId, PublishAclResult, SubscribeAclResult};
 use sha2::{Digest, Sha256};
-use tracing::{error, warn};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tracing::error;
 
+use super::accept::PATIENCE;
 use super::app::App;
+use super::front;
 use crate::domain::ids::{SiteId, SpeakerId};
-use crate::protocol::limits::PACKET_BYTES;
+use crate::protocol::limits::{MESSAGE_BYTES, PACKET_BYTES};
 use crate::protocol::topics::{self, Topic};
 
 /// The user name under which the center itself signs in.
 pub const CENTER_USER: &str = "center";
 
+/// The listener inside, and the one outside where there is no TLS.
+const INSIDE: ListenerId = 1;
+const OUTSIDE: ListenerId = 2;
+/// Files of media that a speaker may listen for at once; an honest one takes four.
+const MEDIA_FILTERS: usize = 64;
+
+#[derive(Clone)]
 struct Doorman {
     app: Arc<App>,
     center_password: String,
+    /// How many media filters each client has asked for in its session.
+    filters: Arc<Mutex<HashMap<String, usize>>>,
 }
 
 #[async_trait::async_trait]
@@ -43,28 +58,67 @@ impl Handler for Doorman {
                     LastWill::V5(will) => will.topic.to_string(),
                 });
                 let site = &self.app.site.site;
-                let allowed = self.may_enter(&user, info.client_id(), &password)
-                    && will_topic.is_none_or(|topic| may_write(site, &user, &topic));
-                let result = if allowed { AuthResult::Allow(false, None) } else { AuthResult::BadUsernameOrPassword };
+                let entered =
+                    self.may_enter(info.id(), &user, info.client_id(), &password).and_then(|()| match will_topic {
+                        // What would be kept for later has no bound here, and an honest board subscribes anew each time.
+                        _ if user != CENTER_USER && !info.clean_start() => {
+                            Err("it asks for a session that outlives the connection".into())
+                        }
+                        Some(topic) if !may_write(site, &user, &topic) => {
+                            Err(format!("its last will is on {topic:.200}"))
+                        }
+                        _ => Ok(()),
+                    });
+                let result = match entered {
+                    Ok(()) => {
+                        self.forget_filters(info.client_id());
+                        AuthResult::Allow(false, None)
+                    }
+                    Err(why) => {
+                        self.deny(&user, &why);
+                        AuthResult::BadUsernameOrPassword
+                    }
+                };
                 (false, Some(HookResult::AuthResult(result)))
             }
             Parameter::ClientSubscribeCheckAcl(session, subscribe) => {
                 let user = session.username().map(|name| name.to_string()).unwrap_or_default();
-                let result = if may_read(&self.app.site.site, &user, &subscribe.topic_filter) {
-                    SubscribeAclResult::new_success(subscribe.opts.qos(), None)
-                } else {
-                    warn!("{user:?} may not read {}", subscribe.topic_filter);
+                let filter = &subscribe.topic_filter;
+                let result = if !may_read(&self.app.site.site, &user, filter) {
+                    self.deny(&user, &format!("may not read {filter:.200}"));
                     SubscribeAclResult::new_failure(SubscribeAckReason::NotAuthorized)
+                } else if user != CENTER_USER && filter.ends_with("/+") && !self.one_more_filter(&session.id.client_id)
+                {
+                    self.deny(&user, &format!("listens for more than {MEDIA_FILTERS} files"));
+                    SubscribeAclResult::new_failure(SubscribeAckReason::QuotaExceeded)
+                } else {
+                    SubscribeAclResult::new_success(subscribe.opts.qos(), None)
                 };
                 (false, Some(HookResult::SubscribeAclResult(result)))
             }
+            Parameter::ClientUnsubscribe(session, unsubscribe) => {
+                if unsubscribe.topic_filter.ends_with("/+")
+                    && let Ok(mut filters) = self.filters.lock()
+                    && let Some(count) = filters.get_mut(&*session.id.client_id)
+                {
+                    *count = count.saturating_sub(1);
+                }
+                (true, before)
+            }
+            Parameter::ClientDisconnected(session, _) => {
+                self.forget_filters(&session.id.client_id);
+                (true, before)
+            }
             Parameter::MessagePublishCheckAcl(session, publish) => {
                 let user = session.username().map(|name| name.to_string()).unwrap_or_default();
-                let result = if may_write(&self.app.site.site, &user, &publish.topic) {
-                    PublishAclResult::allow()
-                } else {
-                    warn!("{user:?} may not write {}", publish.topic);
+                let result = if !may_write(&self.app.site.site, &user, &publish.topic) {
+                    self.deny(&user, &format!("may not write {:.200}", publish.topic));
                     PublishAclResult::rejected(false, None)
+                } else if user != CENTER_USER && publish.payload.len() > MESSAGE_BYTES {
+                    self.deny(&user, &format!("wrote {} bytes on {:.200}", publish.payload.len(), publish.topic));
+                    PublishAclResult::rejected(false, None)
+                } else {
+                    PublishAclResult::allow()
                 };
                 (false, Some(HookResult::PublishAclResult(result)))
             }
@@ -74,16 +128,49 @@ impl Handler for Doorman {
 }
 
 impl Doorman {
-    /// A client's id must begin with its user name, so that nobody can throw another off by taking its id.
-    fn may_enter(&self, user: &str, client_id: &str, password: &[u8]) -> bool {
-        if user == CENTER_USER {
-            return client_id.starts_with(CENTER_USER)
-                && same(&Sha256::digest(password), &Sha256::digest(&self.center_password));
+    /// A client's id must be its user name, so that nobody can throw another off by taking its id.
+    fn may_enter(&self, id: &Id, user: &str, client_id: &str, password: &[u8]) -> Result<(), String> {
+        let known = |good: bool, why: &str| if good { Ok(()) } else { Err(why.to_owned()) };
+        let gate = &self.app.gate;
+        if id.lid == INSIDE {
+            return match id.remote_addr.and_then(|from| gate.who_is(&from)) {
+                Some(speaker) => known(
+                    speaker.as_str() == user && client_id == user,
+                    &format!("its certificate is {speaker}'s, its client id {client_id:.80}"),
+                ),
+                None => known(
+                    user == CENTER_USER
+                        && client_id.starts_with(CENTER_USER)
+                        && same(&Sha256::digest(password), &Sha256::digest(&self.center_password)),
+                    "only the center comes in this way",
+                ),
+            };
         }
-        let Ok(speaker) = user.parse::<SpeakerId>() else { return false };
-        let Ok(passwords) = self.app.speaker_passwords.read() else { return false };
-        let known = passwords.get(&speaker).is_some_and(|hash| *hash == hex::encode(Sha256::digest(password)));
-        known && client_id == user
+        let refused = Err("no such name and password".to_owned());
+        let Ok(speaker) = user.parse::<SpeakerId>() else { return refused };
+        if gate.is_disabled(&speaker) {
+            return Err("it is disabled".into());
+        }
+        let Ok(passwords) = self.app.speaker_passwords.read() else { return refused };
+        let good = passwords.get(&speaker).is_some_and(|hash| *hash == hex::encode(Sha256::digest(password)));
+        if good { known(client_id == user, "its client id is not its name") } else { refused }
+    }
+
+    fn deny(&self, user: &str, why: &str) {
+        self.app.gate.denials.note(&format!("{user:?} at the broker"), why);
+    }
+
+    fn one_more_filter(&self, client_id: &str) -> bool {
+        let Ok(mut filters) = self.filters.lock() else { return false };
+        let count = filters.entry(client_id.to_owned()).or_default();
+        *count += 1;
+        *count <= MEDIA_FILTERS
+    }
+
+    fn forget_filters(&self, client_id: &str) {
+        if let Ok(mut filters) = self.filters.lock() {
+            filters.remove(client_id);
+        }
     }
 }
 
@@ -107,17 +194,22 @@ fn may_write(site: &SiteId, user: &str, topic: &str) -> bool {
     user == CENTER_USER || matches!(topics::parse(site, topic), Some(Topic::Up(speaker, _)) if speaker.as_str() == user)
 }
 
-/// Binds the listener and serves until the returned task is aborted. Gives the bound address.
-pub async fn start(
-    app: Arc<App>,
-    address: &str,
-    center_password: String,
-) -> Result<(SocketAddr, tokio::task::JoinHandle<()>), String> {
-    let wanted: SocketAddr =
-        address.parse().map_err(|_| format!("mqtt.address {address:?} is not an address such as 127.0.0.1:1883"))?;
-    if !wanted.ip().is_loopback() {
-        warn!("MQTT on {wanted} is not encrypted in this version: keep it inside a trusted network or a tunnel");
-    }
+/// A broker that runs.
+pub struct Broker {
+    /// Where the center itself connects.
+    pub inside: SocketAddr,
+    /// Where speakers do.
+    pub outside: SocketAddr,
+    pub tasks: Vec<tokio::task::JoinHandle<()>>,
+}
+
+/// Binds the listeners and serves until the returned tasks are aborted.
+pub async fn start(app: Arc<App>, center_password: String) -> Result<Broker, String> {
+    let mqtt = &app.config.mqtt;
+    let wanted: SocketAddr = mqtt
+        .address
+        .parse()
+        .map_err(|_| format!("mqtt.address {:?} is not an address such as 127.0.0.1:8883", mqtt.address))?;
     let context = ServerContext::new()
         .mqtt_max_sessions(20_000)
         .busy_check_enable(false)
@@ -127,11 +219,53 @@ pub async fn start(
     let failed = |e: rmqtt::Error| format!("the broker cannot be started: {e}");
     rmqtt_retainer::register(&context, true, false).await.map_err(failed)?;
     let register = context.extends.hook_mgr().register();
-    for hook in [Type::ClientAuthenticate, Type::ClientSubscribeCheckAcl, Type::MessagePublishCheckAcl] {
-        let doorman = Doorman { app: app.clone(), center_password: center_password.clone() };
-        register.add_priority(hook, 100, Box::new(doorman)).await;
+    let doorman = Doorman { app: app.clone(), center_password, filters: Arc::default() };
+    for hook in [
+        Type::ClientAuthenticate,
+        Type::ClientSubscribeCheckAcl,
+        Type::ClientUnsubscribe,
+        Type::ClientDisconnected,
+        Type::MessagePublishCheckAcl,
+    ] {
+        register.add_priority(hook, 100, Box::new(doorman.clone())).await;
     }
     register.start().await;
+    let (inner, inside) = listen((Ipv4Addr::LOCALHOST, 0).into())?;
+    let mut server = MqttServer::new(context.clone()).listener_by_id(inner, INSIDE);
+    let (outside, door) = if mqtt.tls {
+        let door = TcpListener::bind(wanted).await.map_err(|e| format!("mqtt.address {wanted}: {e}"))?;
+        (door.local_addr().map_err(|e| e.to_string())?, Some(door))
+    } else {
+        let (outer, outside) = listen(wanted)?;
+        server = server.listener_by_id(outer, OUTSIDE);
+        (outside, None)
+    };
+    let server = server.build();
+    let mut tasks = vec![tokio::spawn(async move {
+        if let Err(error) = server.run().await {
+            error!("the broker ended: {error}");
+        }
+    })];
+    if let Some(door) = door {
+        let app = app.clone();
+        tasks.push(tokio::spawn(async move {
+            if let Err(error) = front::run(app, door, inside).await {
+                error!("the broker's door: {error}");
+            }
+        }));
+    }
+    tasks.push(tokio::spawn(kick(context, app.gate.kicks())));
+    // The listeners' own word is not taken for it: somebody must answer.
+    for bound in [inside, outside] {
+        let probe = tokio::time::timeout(Duration::from_secs(5), TcpStream::connect(reachable(bound))).await;
+        if !matches!(probe, Ok(Ok(_))) {
+            return Err(format!("the broker does not answer on {bound}"));
+        }
+    }
+    Ok(Broker { inside, outside, tasks })
+}
+
+fn listen(wanted: SocketAddr) -> Result<(Listener, SocketAddr), String> {
     let listener = Builder::new()
         .name("loaxa")
         .laddr(wanted)
@@ -141,25 +275,39 @@ pub async fn start(
         .allow_anonymous(false)
         .max_packet_size(PACKET_BYTES as u32)
         .max_connections(20_000)
+        .max_clientid_len(64)
+        .handshake_timeout(PATIENCE)
         .max_mqueue_len(200)
         // Of retained messages too; zero would mean at once.
         .message_expiry_interval(Duration::from_secs(365 * 24 * 3600))
         .session_expiry_interval(Duration::from_secs(60))
+        .max_session_expiry_interval(Duration::from_secs(60))
         .bind()
         .map_err(|e| format!("the broker cannot listen on {wanted}: {e}"))?;
     let bound = listener.local_addr().map_err(|e| format!("the broker's address: {e}"))?;
     let listener = listener.tcp().map_err(|e| format!("the broker cannot listen on {wanted}: {e}"))?;
-    let server = MqttServer::new(context).listener(listener).build();
-    let task = tokio::spawn(async move {
-        if let Err(error) = server.run().await {
-            error!("the broker ended: {error}");
+    Ok((listener, bound))
+}
+
+/// Ends the sessions of speakers that have to go.
+async fn kick(context: ServerContext, mut speakers: mpsc::Receiver<SpeakerId>) {
+    while let Some(speaker) = speakers.recv().await {
+        let id = Id::new(context.node.id(), OUTSIDE, None, None, speaker.as_str().into(), None);
+        let entry = context.extends.shared().await.entry(id);
+        if let Ok(mut entry) = entry.try_lock().await
+            && let Err(error) = entry.kick(true, true, true).await
+        {
+            error!("the session of {speaker} cannot be ended: {error}");
         }
-    });
-    // The listener's own word is not taken for it: somebody must answer.
-    let probe = tokio::time::timeout(Duration::from_secs(5), tokio::net::TcpStream::connect(bound)).await;
-    match probe {
-        Ok(Ok(_)) => Ok((bound, task)),
-        _ => Err(format!("the broker does not answer on {bound}")),
+    }
+}
+
+/// An address that this machine can connect to, where all of them were bound.
+pub fn reachable(bound: SocketAddr) -> SocketAddr {
+    match bound {
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => SocketAddr::from(([127, 0, 0, 1], v4.port())),
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], v6.port())),
+        other => other,
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Either way it is the same API with the same checks, so a command means the same whether the server is up or not.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,7 +16,8 @@ use super::api::{self, Problem};
 use super::app::{App, now_ms};
 use super::config::Config;
 use super::datadir::DataDir;
-use super::{audit, ingest, planner};
+use super::{audit, ingest, planner, tls};
+use crate::protocol::enrolment::CENTER_NAME;
 
 pub struct Client {
     way: Way,
@@ -37,10 +39,37 @@ enum Way {
 }
 
 impl Client {
-    /// A center by URL.
-    pub fn connect(url: &str, token: &str) -> Result<Self, String> {
-        let http = reqwest::Client::builder().build().map_err(|e| e.to_string())?;
+    /// A center by URL, trusting the certificate authority in `ca` (PEM), or those that this machine trusts.
+    pub fn connect(url: &str, token: &str, ca: Option<&Path>) -> Result<Self, String> {
+        let builder = match ca {
+            None => reqwest::Client::builder(),
+            Some(path) => {
+                let failed = |e: &dyn std::fmt::Display| format!("--ca {}: {e}", path.display());
+                let pem = std::fs::read(path).map_err(|e| failed(&e))?;
+                let roots = reqwest::Certificate::from_pem_bundle(&pem).map_err(|e| failed(&e))?;
+                reqwest::Client::builder().tls_certs_only(roots)
+            }
+        };
+        Self::over_http(url, token, builder)
+    }
+
+    fn over_http(url: &str, token: &str, builder: reqwest::ClientBuilder) -> Result<Self, String> {
+        tls::install_provider();
+        let builder = builder.tls_version_min(reqwest::tls::Version::TLS_1_3);
+        let http = builder.build().map_err(|e| format!("no connection can be made: {}", root_cause(&e)))?;
         Ok(Self { way: Way::Http { base: url.trim_end_matches('/').to_owned(), http }, token: token.to_owned() })
+    }
+
+    /// The center that runs on this directory: it shows its own certificate to whoever asks for its own name.
+    fn running(data: &DataDir, url: &str, token: &str) -> Result<Self, String> {
+        let Some(address) = url.strip_prefix("https://").and_then(|at| at.parse::<SocketAddr>().ok()) else {
+            return Self::over_http(url, token, reqwest::Client::builder());
+        };
+        let failed = |e: &dyn std::fmt::Display| format!("{}: {e}", data.path("tls/ca.pem").display());
+        let pem = std::fs::read(data.path("tls/ca.pem")).map_err(|e| failed(&e))?;
+        let root = reqwest::Certificate::from_pem(&pem).map_err(|e| failed(&e))?;
+        let builder = reqwest::Client::builder().tls_certs_only([root]).resolve(CENTER_NAME, address);
+        Self::over_http(&format!("https://{CENTER_NAME}:{}", address.port()), token, builder)
     }
 
     /// The center of a data directory: the server that runs on it, or the directory itself.
@@ -50,7 +79,7 @@ impl Client {
         let Some(lock) = data.lock()? else {
             let running =
                 data.running().ok_or("the server on this directory is starting or stopping; try again in a moment")?;
-            return Self::connect(&running.http, &token);
+            return Self::running(&data, &running.http, &token);
         };
         // Left behind by a server that was killed; whoever listens at that address now is not ours.
         data.clear_running();

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 pub struct Config {
     pub http: Http,
     pub mqtt: Mqtt,
+    pub tls: Tls,
     pub store: Store,
     pub media: Media,
     pub plan: Plan,
@@ -24,11 +25,24 @@ pub struct Http {
     pub upload_mb: u64,
     /// Behind a proxy that says in X-Forwarded-For who asks. Only where nobody can get past the proxy: else anybody says anything.
     pub behind_proxy: bool,
+    /// HTTPS, by the center's own certificate or a given one.
+    pub tls: bool,
+    /// Without TLS only loopback addresses are served, unless this is said on purpose.
+    pub plain_anywhere: bool,
+    /// How people and boards reach it from elsewhere: `https://host:port`; worked out from `tls.names` and the address if empty.
+    pub url: String,
 }
 
 impl Default for Http {
     fn default() -> Self {
-        Self { address: "127.0.0.1:8080".into(), upload_mb: 512, behind_proxy: false }
+        Self {
+            address: "127.0.0.1:8080".into(),
+            upload_mb: 512,
+            behind_proxy: false,
+            tls: true,
+            plain_anywhere: false,
+            url: String::new(),
+        }
     }
 }
 
@@ -37,15 +51,55 @@ impl Default for Http {
 pub struct Mqtt {
     /// Address of the embedded broker.
     pub address: String,
-    /// An external broker instead: `mqtt://[user:password@]host:port`.
+    /// TLS with a certificate for each speaker; without it speakers sign in with passwords.
+    pub tls: bool,
+    /// Without TLS only loopback addresses are used, unless this is said on purpose.
+    pub plain_anywhere: bool,
+    /// How boards reach it: `mqtts://host:port`; if empty, the host at which they found the center.
+    pub url: String,
+    /// An external broker instead: `mqtts://[user:password@]host:port`.
     pub broker: String,
+    /// The certificate authority of that broker (PEM file); the center's own if empty.
+    pub broker_ca: String,
     /// Media goes out no faster than this.
     pub media_kbytes_per_s: u64,
 }
 
 impl Default for Mqtt {
     fn default() -> Self {
-        Self { address: "127.0.0.1:1883".into(), broker: String::new(), media_kbytes_per_s: 8_192 }
+        Self {
+            address: "127.0.0.1:8883".into(),
+            tls: true,
+            plain_anywhere: false,
+            url: String::new(),
+            broker: String::new(),
+            broker_ca: String::new(),
+            media_kbytes_per_s: 8_192,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tls {
+    /// Host names and addresses under which this center is reached, beside this machine's own.
+    pub names: Vec<String>,
+    /// A certificate from elsewhere for API and page (PEM files). Boards and the broker keep to the center's own authority.
+    pub certificate: String,
+    pub key: String,
+    /// How long the certificates of speakers are valid.
+    pub client_days: u32,
+}
+
+impl Default for Tls {
+    fn default() -> Self {
+        Self { names: vec![], certificate: String::new(), key: String::new(), client_days: 365 }
+    }
+}
+
+impl Tls {
+    pub fn client_ms(&self) -> i64 {
+        i64::from(self.client_days.max(1)) * crate::domain::DAY_MS
     }
 }
 

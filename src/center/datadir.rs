@@ -8,6 +8,7 @@
 //! dispatcher.key     the online key that signs plans, readable by the owner alone
 //! people.key         seals the secrets of second factors, readable by the owner alone; made when first needed
 //! authority.key      the authority's key under its passphrase; may be moved to another machine
+//! tls/               the transport's certificate authority and the server's certificate (tls.rs)
 //! media/             broadcast form, by hash
 //! uploads/           as received, until converted
 //! run.json           where the running server listens
@@ -25,6 +26,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::tls::TransportAuthority;
 use crate::domain::approval::{Certificate, PublicKey, Role, key_text};
 use crate::domain::hours::HoursStatement;
 use crate::domain::ids::{AreaCode, SiteId};
@@ -171,6 +173,7 @@ impl DataDir {
             let text = format!("[store]\ndatabase = {}", toml::Value::String(url));
             write_secret(&root.join(CONFIG_FILE), &text).map_err(|e| failed(CONFIG_FILE, e))?;
         }
+        TransportAuthority::open(root, &site.site)?;
         // Last, since its presence says that the rest is there.
         let site = serde_json::to_string_pretty(&site).map_err(|e| e.to_string())?;
         write_whole(&root.join("site.json"), site.as_bytes()).map_err(|e| failed("site.json", e))?;

@@ -37,7 +37,7 @@ pub async fn publish_plans(app: Arc<App>, client: AsyncClient, mut connections: 
             vec![]
         });
         for (speaker, number, ..) in newest {
-            if published.get(&speaker) == Some(&number) {
+            if published.get(&speaker) == Some(&number) || app.gate.is_disabled(&speaker) {
                 continue;
             }
             // One at a time: all of them together may be more than fits into memory.

@@ -9,13 +9,14 @@ use tokio::sync::mpsc;
 use tracing::warn;
 
 use super::app::{App, Change, now_ms};
+use super::enrolment;
 use super::link::Heard;
 use super::planner::HIGHEST_BELIEVED;
 use super::store::StoreError;
 use crate::domain::ids::{OccurrenceId, SpeakerId};
 use crate::domain::record::PlaybackRecord;
 use crate::protocol::limits::RECORDS_PER_REPORT;
-use crate::protocol::message::{self, Ack, State};
+use crate::protocol::message::{self, Ack, Renew, State};
 use crate::protocol::topics::{self, Down};
 
 /// Messages stored in one transaction.
@@ -24,15 +25,35 @@ const BATCH: usize = 500;
 pub async fn run(app: Arc<App>, client: AsyncClient, mut heard: mpsc::Receiver<Heard>) {
     let mut batch = vec![];
     while heard.recv_many(&mut batch, BATCH).await > 0 {
-        let (mut records, mut states) = (vec![], BTreeMap::new());
+        let (mut records, mut states, mut renewals) = (vec![], BTreeMap::new(), vec![]);
         for message in batch.drain(..) {
             match message {
                 Heard::Report { speaker, payload } => read_report(&speaker, &payload, &mut records),
+                Heard::Renew { speaker, payload } => renewals.push((speaker, payload)),
                 Heard::State { speaker, payload } => read_state(speaker, &payload, &mut states),
             }
         }
         store_states(&app, states).await;
         store_records(&app, &client, records).await;
+        for (speaker, payload) in renewals {
+            renew(&app, &client, &speaker, &payload).await;
+        }
+    }
+}
+
+/// Gives a connected speaker its next certificate.
+async fn renew(app: &App, client: &AsyncClient, speaker: &SpeakerId, payload: &[u8]) {
+    let asked: Renew = match message::parse(payload) {
+        Ok(asked) => asked,
+        Err(error) => return warn!("{speaker} asked for a certificate in words that cannot be read: {error}"),
+    };
+    match enrolment::renew(app, speaker, &asked, now_ms()).await {
+        Ok(Some(renewed)) => {
+            let topic = topics::down(&app.site.site, speaker, Down::Certificate);
+            let _ = client.publish(topic, QoS::AtLeastOnce, false, message::bytes(&renewed)).await;
+        }
+        Ok(None) => {}
+        Err(error) => warn!("{speaker} cannot be given a certificate: {error}"),
     }
 }
 

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS};
+use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS, TlsConfiguration, Transport};
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
 use super::app::{App, now_ns};
 use super::broker::CENTER_USER;
+use super::tls;
 use crate::domain::ids::SpeakerId;
 use crate::protocol::limits::{MESSAGE_BYTES, PACKET_BYTES};
 use crate::protocol::message::{self, ClockAnswer, ClockProbe, Want};
@@ -19,22 +20,27 @@ use crate::protocol::topics::{self, Down, Topic, Up};
 pub struct BrokerAddress {
     pub host: String,
     pub port: u16,
+    pub tls: bool,
     pub user: String,
     pub password: String,
 }
 
 impl BrokerAddress {
-    /// Reads `mqtt://[user:password@]host[:port]`.
+    /// Reads `mqtt[s]://[user:password@]host[:port]`.
     pub fn parse(url: &str) -> Result<Self, String> {
-        let rest = url.strip_prefix("mqtt://").ok_or_else(|| format!("{url:?} is not of the form mqtt://host:1883"))?;
+        let (rest, tls) = match (url.strip_prefix("mqtts://"), url.strip_prefix("mqtt://")) {
+            (Some(rest), _) => (rest, true),
+            (None, Some(rest)) => (rest, false),
+            (None, None) => return Err("it is not of the form mqtts://[user:password@]host:8883".into()),
+        };
         let (credentials, place) =
             rest.trim_end_matches('/').rsplit_once('@').unwrap_or(("", rest.trim_end_matches('/')));
         let (user, password) = credentials.split_once(':').unwrap_or((credentials, ""));
         let (host, port) = match place.rsplit_once(':') {
             Some((host, port)) => (host, port.parse().map_err(|_| format!("{port:?} is not a port number"))?),
-            None => (place, 1883),
+            None => (place, if tls { 8883 } else { 1883 }),
         };
-        Ok(Self { host: host.into(), port, user: user.into(), password: password.into() })
+        Ok(Self { host: host.into(), port, tls, user: user.into(), password: password.into() })
     }
 }
 
@@ -43,6 +49,7 @@ impl BrokerAddress {
 pub enum Heard {
     State { speaker: SpeakerId, payload: Vec<u8> },
     Report { speaker: SpeakerId, payload: Vec<u8> },
+    Renew { speaker: SpeakerId, payload: Vec<u8> },
 }
 
 /// The ends that the rest of the center holds.
@@ -62,12 +69,13 @@ const HEARD_QUEUE: usize = 10_000;
 /// Wants beyond this are dropped; their speakers ask again.
 const WANT_QUEUE: usize = 10_000;
 
-pub fn start(app: &Arc<App>, broker: &BrokerAddress) -> Link {
+pub fn start(app: &Arc<App>, broker: &BrokerAddress) -> Result<Link, String> {
+    let transport = transport(app, broker)?;
     let connect = |name: &str, queue: usize| {
         let mut options =
             MqttOptions::new(format!("{CENTER_USER}-{}-{name}", app.site.site), broker.host.clone(), broker.port);
         options.set_keep_alive(KEEP_ALIVE).set_clean_session(true).set_max_packet_size(PACKET_BYTES, PACKET_BYTES);
-        options.set_inflight(500);
+        options.set_inflight(500).set_transport(transport.clone());
         if !broker.user.is_empty() {
             options.set_credentials(broker.user.clone(), broker.password.clone());
         }
@@ -88,7 +96,20 @@ pub fn start(app: &Arc<App>, broker: &BrokerAddress) -> Link {
     };
     tokio::spawn(listener.run(word_loop));
     tokio::spawn(run_media(media_loop));
-    Link { words, media, heard, wants, connections }
+    Ok(Link { words, media, heard, wants, connections })
+}
+
+fn transport(app: &App, broker: &BrokerAddress) -> Result<Transport, String> {
+    if !broker.tls {
+        return Ok(Transport::Tcp);
+    }
+    let file = &app.config.mqtt.broker_ca;
+    let pem = match file.as_str() {
+        "" => app.transport.pem().as_bytes().to_vec(),
+        file => std::fs::read(file).map_err(|e| format!("mqtt.broker_ca: {file} cannot be read: {e}"))?,
+    };
+    let config = tls::client_config(&pem).map_err(|e| format!("mqtt.broker_ca: {file}: {e}"))?;
+    Ok(Transport::tls_with_config(TlsConfiguration::Rustls(config)))
 }
 
 struct Listener {
@@ -172,6 +193,9 @@ impl Listener {
             Up::Report => {
                 self.pass_on(Heard::Report { speaker, payload });
             }
+            Up::Renew => {
+                self.pass_on(Heard::Renew { speaker, payload });
+            }
         }
     }
 }
@@ -197,6 +221,7 @@ mod tests {
         let read = |url| BrokerAddress::parse(url).map(|b| (b.host, b.port, b.user, b.password));
         assert_eq!(read("mqtt://h").unwrap(), ("h".into(), 1883, String::new(), String::new()));
         assert_eq!(read("mqtt://u:p@h:2000/").unwrap(), ("h".into(), 2000, "u".into(), "p".into()));
+        assert!(BrokerAddress::parse("mqtts://h").is_ok_and(|b| b.tls && b.port == 8883));
         assert!(read("http://h").is_err() && read("mqtt://h:x").is_err());
     }
 }

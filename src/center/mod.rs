@@ -2,6 +2,7 @@
 //!
 //! Each stage of the way is a row in the store that the next stage picks up, so a crash anywhere resumes there.
 
+pub mod accept;
 pub mod api;
 pub mod app;
 pub mod audit;
@@ -13,7 +14,11 @@ pub mod config;
 pub mod conversion;
 pub mod datadir;
 pub mod delivery;
+pub mod enrolment;
 pub mod exchange;
+pub mod front;
+pub mod gate;
+pub mod http;
 pub mod ingest;
 pub mod intake;
 pub mod link;
@@ -24,4 +29,5 @@ pub mod plays;
 pub mod schedule_file;
 pub mod serve;
 pub mod store;
+pub mod tls;
 pub mod verify;

@@ -1,20 +1,20 @@
 //! `loaxa serve`: puts the parts together and takes them down in good order.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tracing::info;
+use tracing::{info, warn};
 
-use super::app::{App, now_ms};
-use super::broker::{self, CENTER_USER};
+use super::app::{App, Bound, now_ms};
+use super::broker::{self, Broker, CENTER_USER, reachable};
 use super::config::Config;
 use super::datadir::{DataDir, Running, random_text};
 use super::link::{self, BrokerAddress};
-use super::{api, audit, delivery, ingest, intake, people, planner};
+use super::{api, audit, delivery, http, ingest, intake, people, planner, tls};
 
 /// Serves until SIGTERM or SIGINT. `announce` hears the bound addresses once everything answers, and the code that makes the first
 /// admin while there is no account.
@@ -22,15 +22,22 @@ pub async fn serve(data: DataDir, config: Config, announce: impl FnOnce(&Running
     let Some(_lock) = data.lock()? else {
         return Err(format!("another loaxa is already working on {}", data.root().display()));
     };
+    check_plain(&config)?;
+    tls::install_provider();
+    raise_file_limit();
     let app = App::open(data, config).await?;
+    app.transport.ensure_server(&tls::server_names(&app.config.tls), now_ms())?;
+    let https = if app.config.http.tls { Some(app.transport.http_config(&app.config.tls)?) } else { None };
     app.data.clear_running();
     app.store.forget_links(now_ms()).await.map_err(|e| e.to_string())?;
-    let (broker, broker_task) = start_broker(&app).await?;
+    let (broker, embedded) = start_broker(&app).await?;
     let http = TcpListener::bind(&app.config.http.address)
         .await
         .map_err(|e| format!("http.address {}: {e}", app.config.http.address))?;
     let http_address = http.local_addr().map_err(|e| e.to_string())?;
-    let link = link::start(&app, &broker);
+    let outside = embedded.as_ref().map(|broker| broker.outside);
+    let _ = app.bound.set(Bound { http: http_address, mqtt: outside });
+    let link = link::start(&app, &broker)?;
     let mut tasks = JoinSet::new();
     tasks.spawn(delivery::publish_plans(app.clone(), link.words.clone(), link.connections));
     tasks.spawn(delivery::run_carousel(app.clone(), link.media.clone(), link.wants));
@@ -38,26 +45,21 @@ pub async fn serve(data: DataDir, config: Config, announce: impl FnOnce(&Running
     tasks.spawn(planner::run(app.clone()));
     tasks.spawn(ingest::run(app.clone()));
     tasks.spawn(audit::run(app.clone()));
-    if let Some(task) = broker_task {
+    for task in embedded.into_iter().flat_map(|broker| broker.tasks) {
         tasks.spawn(async move {
             let _ = task.await;
         });
     }
     let (stop_sender, stop) = watch::channel(false);
     let router = api::router(app.clone(), stop.clone());
-    let web = tokio::spawn(async move {
-        let mut stop = stop;
-        let stopped = async move {
-            let _ = stop.wait_for(|stopped| *stopped).await;
-        };
-        let router = router.into_make_service_with_connect_info::<SocketAddr>();
-        let _ = axum::serve(http, router).with_graceful_shutdown(stopped).await;
-    });
-    let running = Running {
-        http: format!("http://{}", reachable(http_address)),
-        mqtt: format!("mqtt://{}:{}", broker.host, broker.port),
-        pid: std::process::id(),
+    let web = tokio::spawn(http::serve(http, https, router, app.gate.denials.clone(), stop));
+    let scheme = |name: &str, tls: bool| format!("{name}{}", if tls { "s" } else { "" });
+    let mqtt = match outside {
+        Some(outside) => format!("{}://{}", scheme("mqtt", app.config.mqtt.tls), reachable(outside)),
+        None => format!("{}://{}:{}", scheme("mqtt", broker.tls), broker.host, broker.port),
     };
+    let http = format!("{}://{}", scheme("http", app.config.http.tls), reachable(http_address));
+    let running = Running { http, mqtt, pid: std::process::id() };
     app.data.set_running(&running)?;
     let setup = people::offer_setup(&app).await.map_err(|e| e.to_string())?;
     announce(&running, setup.as_deref());
@@ -77,28 +79,70 @@ pub async fn serve(data: DataDir, config: Config, announce: impl FnOnce(&Running
     lost.map_or(Ok(()), Err)
 }
 
-async fn start_broker(app: &Arc<App>) -> Result<(BrokerAddress, Option<tokio::task::JoinHandle<()>>), String> {
+async fn start_broker(app: &Arc<App>) -> Result<(BrokerAddress, Option<Broker>), String> {
     if !app.config.mqtt.broker.is_empty() {
         let broker = BrokerAddress::parse(&app.config.mqtt.broker).map_err(|e| format!("mqtt.broker: {e}"))?;
         return Ok((broker, None));
     }
     let password = random_text(24)?;
-    let (bound, task) = broker::start(app.clone(), &app.config.mqtt.address, password.clone()).await?;
+    let broker = broker::start(app.clone(), password.clone()).await?;
     let address = BrokerAddress {
-        host: reachable(bound).ip().to_string(),
-        port: bound.port(),
+        host: broker.inside.ip().to_string(),
+        port: broker.inside.port(),
+        tls: false,
         user: CENTER_USER.into(),
         password,
     };
-    Ok((address, Some(task)))
+    Ok((address, Some(broker)))
 }
 
-/// An address that this machine can connect to, where all of them were bound.
-fn reachable(bound: SocketAddr) -> SocketAddr {
-    match bound {
-        SocketAddr::V4(v4) if v4.ip().is_unspecified() => SocketAddr::from(([127, 0, 0, 1], v4.port())),
-        SocketAddr::V6(v6) if v6.ip().is_unspecified() => SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], v6.port())),
-        other => other,
+/// Without TLS nothing leaves this machine, unless somebody has said that it may.
+fn check_plain(config: &Config) -> Result<(), String> {
+    let loopback = |host: &str| {
+        host == "localhost" || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    };
+    let external = BrokerAddress::parse(&config.mqtt.broker).ok().filter(|broker| !broker.tls);
+    let (http, mqtt) = (&config.http, &config.mqtt);
+    let host = |address: &str| address.rsplit_once(':').map_or(address, |(host, _)| host).to_owned();
+    let mut plain = vec![];
+    if !http.tls {
+        plain.push((
+            "http.address",
+            host(&http.address),
+            "http.tls = true",
+            http.plain_anywhere,
+            "http.plain_anywhere",
+        ));
+    }
+    if let Some(broker) = external {
+        plain.push(("mqtt.broker", broker.host, "an mqtts:// address", mqtt.plain_anywhere, "mqtt.plain_anywhere"));
+    } else if !mqtt.tls && mqtt.broker.is_empty() {
+        plain.push((
+            "mqtt.address",
+            host(&mqtt.address),
+            "mqtt.tls = true",
+            mqtt.plain_anywhere,
+            "mqtt.plain_anywhere",
+        ));
+    }
+    for (key, host, instead, allowed, by) in plain.into_iter().filter(|(_, host, ..)| !loopback(host)) {
+        if !allowed {
+            return Err(format!(
+                "{key}: {host} would be served without encryption; use {instead}, or {by} = true inside a network that protects it"
+            ));
+        }
+        warn!("{key}: {host} is not encrypted ({by}): whoever is in that network can read passwords and reports");
+    }
+    Ok(())
+}
+
+/// Each connection through the TLS door takes three files; systems start programs with few.
+fn raise_file_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = rustix::process::Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        warn!("the limit of open files stays at {:?}: {error}", limit.current);
     }
 }
 

@@ -19,7 +19,7 @@ pub struct Config {
     pub log: Log,
 }
 
-/// What is pinned at installation.
+/// What is pinned: at enrolment, or in a file that is written for a board with a password.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Identity {
@@ -38,14 +38,19 @@ pub struct Identity {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Center {
-    /// `mqtt://host:port`
+    /// `mqtts://host:port`; empty = as told at enrolment.
     pub mqtt: String,
+    /// For brokers that know speakers by passwords; an enrolled board has a certificate.
     pub password: String,
+    /// The certificate authority of such a broker (PEM file), for `mqtts://`.
+    pub ca: String,
+    /// The certificate is renewed when less than this is left of its life.
+    pub renew_percent: u32,
 }
 
 impl Default for Center {
     fn default() -> Self {
-        Self { mqtt: "mqtt://127.0.0.1:1883".into(), password: String::new() }
+        Self { mqtt: String::new(), password: String::new(), ca: String::new(), renew_percent: 33 }
     }
 }
 
@@ -120,7 +125,8 @@ impl Config {
         let identity = &self.identity;
         if identity.speaker.is_empty() {
             return Err(
-                "identity.speaker is empty: take the configuration that `loaxa speaker add` wrote for this speaker"
+                "this board is not enrolled: loaxa-controller enroll --center URL --code CODE, with what `loaxa speaker add` \
+                 or `loaxa speaker enrol` prints (or write [identity] into the configuration)"
                     .into(),
             );
         }
@@ -144,27 +150,39 @@ impl Config {
         })
     }
 
-    /// Host and port of the broker.
-    pub fn broker(&self) -> Result<(String, u16), String> {
+    /// Where the broker is, and whether by TLS.
+    pub fn broker(&self) -> Result<Broker, String> {
         parse_mqtt_url(&self.center.mqtt).map_err(|e| format!("center.mqtt: {e}"))
     }
 }
 
-/// Splits `mqtt://host[:port]`.
-pub fn parse_mqtt_url(url: &str) -> Result<(String, u16), String> {
-    if url.starts_with("mqtts://") {
-        return Err("this version speaks plain MQTT only; TLS comes with enrolment".into());
-    }
-    let rest = url.strip_prefix("mqtt://").ok_or_else(|| format!("{url:?} is not of the form mqtt://host:1883"))?;
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broker {
+    pub host: String,
+    pub port: u16,
+    pub tls: bool,
+}
+
+/// Splits `mqtt[s]://host[:port]`.
+pub fn parse_mqtt_url(url: &str) -> Result<Broker, String> {
+    let (rest, tls) = match (url.strip_prefix("mqtts://"), url.strip_prefix("mqtt://")) {
+        (Some(rest), _) => (rest, true),
+        (None, Some(rest)) => (rest, false),
+        (None, None) => return Err(format!("{url:?} is not of the form mqtts://host:8883")),
+    };
     let rest = rest.trim_end_matches('/');
     let (host, port) = match rest.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => {
             (host, port.parse().map_err(|_| format!("{port:?} is not a port number"))?)
         }
-        _ => (rest, 1883),
+        _ => (rest, if tls { 8883 } else { 1883 }),
     };
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    if host.is_empty() { Err(format!("{url:?} names no host")) } else { Ok((host.to_owned(), port)) }
+    if host.is_empty() {
+        Err(format!("{url:?} names no host"))
+    } else {
+        Ok(Broker { host: host.to_owned(), port, tls })
+    }
 }
 
 #[cfg(test)]
@@ -174,17 +192,29 @@ mod tests {
     #[test]
     fn the_shipped_example_is_read_and_says_what_the_defaults_are() {
         let text = include_str!("../../firmware-config/controller.toml");
-        let mut example: Config = toml::from_str(text).unwrap();
-        assert_eq!(example.identity.speaker, "cum-loa-01");
-        example.identity = Identity::default();
+        let example: Config = toml::from_str(text).unwrap();
         assert_eq!(example, Config::default());
+        // The identity stands there as comments, since an enrolled board has one already.
+        let with_identity: String = text
+            .lines()
+            .map(|line| line.strip_prefix("# ").filter(|rest| is_setting(rest)).unwrap_or(line).to_owned() + "\n")
+            .collect();
+        let example: Config = toml::from_str(&with_identity).unwrap();
+        assert_eq!((example.identity.speaker.as_str(), example.identity.areas.len()), ("cum-loa-01", 2));
+    }
+
+    fn is_setting(line: &str) -> bool {
+        let word = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+        line.starts_with("[identity]") || line.split_once(" = ").is_some_and(|(key, _)| word(key))
     }
 
     #[test]
     fn broker_addresses() {
-        assert_eq!(parse_mqtt_url("mqtt://a.vn").unwrap(), ("a.vn".into(), 1883));
-        assert_eq!(parse_mqtt_url("mqtt://[::1]:2883/").unwrap(), ("::1".into(), 2883));
-        for bad in ["a.vn:1883", "mqtts://a.vn", "mqtt://:1883", "mqtt://a:b"] {
+        let broker = |host: &str, port, tls| Broker { host: host.into(), port, tls };
+        assert_eq!(parse_mqtt_url("mqtt://a.vn").unwrap(), broker("a.vn", 1883, false));
+        assert_eq!(parse_mqtt_url("mqtts://a.vn").unwrap(), broker("a.vn", 8883, true));
+        assert_eq!(parse_mqtt_url("mqtt://[::1]:2883/").unwrap(), broker("::1", 2883, false));
+        for bad in ["a.vn:1883", "mqtts://", "mqtt://:1883", "mqtt://a:b"] {
             assert!(parse_mqtt_url(bad).is_err(), "{bad}");
         }
     }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use cpal::traits::{DeviceTrait, HostTrait};
 use serde::Serialize;
 
-use super::config::{Config, TrustSystem};
+use super::config::{Broker, Config, TrustSystem};
+use super::identity::{self, Credentials};
 use super::os;
 use super::player::output::Target;
 use super::store::Store;
@@ -34,6 +35,7 @@ pub fn examine(config: &Config) -> Vec<Check> {
         check("clock", clock(config)),
         check("store", store(config)),
         check("link", link(config)),
+        check("certificate", certificate(config)),
     ]
 }
 
@@ -108,8 +110,28 @@ fn store(config: &Config) -> Result<String, String> {
     }
 }
 
+/// When the certificate of the connection ends, by the system's clock, since doctor has no other.
+fn certificate(config: &Config) -> Result<String, String> {
+    let dir = identity::dir(config);
+    if !dir.join("client.pem").is_file() {
+        return Ok("none: this board signs in with a password".into());
+    }
+    let credentials = Credentials::load(&dir)?;
+    let days = |ms: i64| ms.div_euclid(crate::domain::DAY_MS);
+    let end = chrono::DateTime::from_timestamp_millis(credentials.valid_until_ms);
+    let end = end.map(|end| end.format("%Y-%m-%d").to_string()).unwrap_or_default();
+    let left_ms = credentials.valid_until_ms - os::system_unix_ns() / 1_000_000;
+    if os::system_clock_error_ns().is_some() && left_ms < 0 {
+        return Err(format!("valid until {end}, which is past: enroll this board again with a new code"));
+    }
+    Ok(format!(
+        "valid until {end}, {} days by this board's clock; renewed by itself while there is a link",
+        days(left_ms)
+    ))
+}
+
 fn link(config: &Config) -> Result<String, String> {
-    let (host, port) = config.broker()?;
+    let Broker { host, port, .. } = config.broker()?;
     let address = format!("{host}:{port}");
     let resolved = (host.as_str(), port).to_socket_addrs().map_err(|e| format!("{host} is not known: {e}"))?;
     let mut problem = "no address".to_owned();

@@ -6,10 +6,11 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rumqttc::{AsyncClient, Event as MqttEvent, EventLoop, LastWill, MqttOptions, Packet, QoS};
+use rumqttc::{AsyncClient, Event as MqttEvent, EventLoop, LastWill, MqttOptions, Packet, QoS, Transport};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
+use super::config::Broker;
 use super::engine::Effect;
 use crate::domain::ids::SpeakerId;
 use crate::protocol::limits::PACKET_BYTES;
@@ -31,6 +32,8 @@ const QUEUE: usize = 200;
 
 /// The next last will, set by the engine before each connection.
 pub type NextWill = Arc<Mutex<(String, Vec<u8>)>>;
+/// How the next connection is made; a renewed certificate changes it.
+pub type NextTransport = Arc<Mutex<Transport>>;
 
 #[derive(Debug)]
 pub struct Link {
@@ -40,17 +43,18 @@ pub struct Link {
 impl Link {
     /// Starts the task. Events arrive on the receiver; while nobody takes them, the socket is not read.
     pub fn start(
-        broker: (String, u16),
+        broker: &Broker,
+        transport: NextTransport,
         speaker: &SpeakerId,
         password: &str,
         will: NextWill,
     ) -> (Self, mpsc::Receiver<LinkEvent>) {
-        let mut options = MqttOptions::new(speaker.as_str(), broker.0, broker.1);
+        let mut options = MqttOptions::new(speaker.as_str(), broker.host.as_str(), broker.port);
         options.set_keep_alive(KEEP_ALIVE).set_clean_session(true).set_max_packet_size(PACKET_BYTES, PACKET_BYTES);
         options.set_credentials(speaker.as_str(), password);
         let (client, event_loop) = AsyncClient::new(options, QUEUE);
         let (sender, receiver) = mpsc::channel(64);
-        tokio::spawn(run(event_loop, sender, will));
+        tokio::spawn(run(event_loop, sender, will, transport));
         (Self { client }, receiver)
     }
 
@@ -77,13 +81,16 @@ impl Link {
     }
 }
 
-async fn run(mut event_loop: EventLoop, events: mpsc::Sender<LinkEvent>, will: NextWill) {
+async fn run(mut event_loop: EventLoop, events: mpsc::Sender<LinkEvent>, will: NextWill, transport: NextTransport) {
     let mut wait = FIRST_WAIT;
     let mut connected = false;
     loop {
         if !connected && let Ok(will) = will.lock() {
             let will = LastWill::new(will.0.as_str(), will.1.clone(), QoS::AtLeastOnce, true);
             event_loop.mqtt_options.set_last_will(will);
+        }
+        if !connected && let Ok(transport) = transport.lock() {
+            event_loop.mqtt_options.set_transport(transport.clone());
         }
         let event = match event_loop.poll().await {
             Ok(MqttEvent::Incoming(Packet::ConnAck(_))) => {

@@ -4,19 +4,24 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rumqttc::{TlsConfiguration, Transport};
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
 use super::clock::Bound;
-use super::config::{Config, TrustSystem};
+use super::config::{Broker, Config, TrustSystem};
 use super::engine::{Effect, Engine, Event, Limits, Now};
-use super::link::{Link, LinkEvent};
+use super::identity::{self, Credentials};
+use super::link::{Link, LinkEvent, NextTransport};
 use super::os;
 use super::player::mixer::Player;
 use super::player::output::Target;
 use super::player::{Command, PlayerEvent, Summary};
+use super::renewal::Renewal;
 use super::store::Store;
+use super::tls;
 use crate::audio::RATE_HZ;
+use crate::protocol::topics::{self, Down, Up};
 
 /// How often the engine is woken with nothing to tell it.
 const TICK: Duration = Duration::from_millis(100);
@@ -73,6 +78,15 @@ struct Shell {
     will: Arc<Mutex<(String, Vec<u8>)>>,
     trust_system: TrustSystem,
     boot_id: String,
+    transport: NextTransport,
+    renewal: Option<RenewalLine>,
+}
+
+/// Renewal, and the topics that carry it.
+struct RenewalLine {
+    renewal: Renewal,
+    up: String,
+    down: String,
 }
 
 impl Shell {
@@ -91,7 +105,7 @@ impl Shell {
             quota_bytes: config.store.quota_mb.saturating_mul(1024 * 1024),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        let (speaker, media_dir) = (anchor.speaker.clone(), dir.join("media"));
+        let (site, speaker, media_dir) = (anchor.site.clone(), anchor.speaker.clone(), dir.join("media"));
         let (engine, effects) = Engine::new(anchor, limits, contents, read_now(config.clock.trust_system));
         let (sender, player_events) = mpsc::channel(64);
         let files = Box::new(move |hash: &crate::domain::ids::MediaHash| media_path(&media_dir, hash));
@@ -101,21 +115,68 @@ impl Shell {
         })
         .map_err(|e| format!("the player cannot be started: {e}"))?;
         let will = Arc::new(Mutex::new(engine.last_will()));
-        let (link, link_events) = Link::start(broker, &speaker, &config.center.password, will.clone());
+        let (transport, renewal) = transport(config, &broker)?;
+        let transport = Arc::new(Mutex::new(transport));
+        let renewal = renewal.map(|renewal| RenewalLine {
+            renewal,
+            up: topics::up(&site, &speaker, Up::Renew),
+            down: topics::down(&site, &speaker, Down::Certificate),
+        });
+        let (link, link_events) =
+            Link::start(&broker, transport.clone(), &speaker, &config.center.password, will.clone());
         let trust_system = config.clock.trust_system;
-        let mut shell = Self { engine, store, link, link_events, player, player_events, will, trust_system, boot_id };
+        let mut shell = Self {
+            engine,
+            store,
+            link,
+            link_events,
+            player,
+            player_events,
+            will,
+            trust_system,
+            boot_id,
+            transport,
+            renewal,
+        };
         info!("speaker {speaker} is ready");
         shell.perform(effects);
         Ok(shell)
     }
 
     fn on(&mut self, event: Event) {
+        if self.is_certificate(&event) {
+            return;
+        }
         let disconnected = matches!(event, Event::Disconnected);
         let effects = self.engine.on(read_now(self.trust_system), event);
         if disconnected && let Ok(mut will) = self.will.lock() {
             *will = self.engine.last_will();
         }
         self.perform(effects);
+        self.renew();
+    }
+
+    /// Takes the next certificate, if this is it.
+    fn is_certificate(&mut self, event: &Event) -> bool {
+        let Some(line) = &mut self.renewal else { return false };
+        let Event::Message { topic, payload } = event else { return false };
+        if *topic != line.down {
+            return false;
+        }
+        if let (Some(config), Ok(mut transport)) = (line.renewal.answered(payload), self.transport.lock()) {
+            *transport = Transport::tls_with_config(TlsConfiguration::Rustls(config));
+        }
+        true
+    }
+
+    fn renew(&mut self) {
+        let Some(line) = &mut self.renewal else { return };
+        let now = read_now(self.trust_system);
+        let center_ms = self.engine.center_ms(now).filter(|_| self.engine.is_connected());
+        if let Some(payload) = line.renewal.step(center_ms, now.mono_ns) {
+            let topic = line.up.clone();
+            self.link.take(&Effect::Publish { topic, payload, retain: false, at_least_once: true });
+        }
     }
 
     /// Does what the engine said; what comes of it goes back in as events.
@@ -193,6 +254,31 @@ impl Shell {
         })
         .await;
     }
+}
+
+/// How connections are made, and for an enrolled board what keeps its certificate fresh.
+fn transport(config: &Config, broker: &Broker) -> Result<(Transport, Option<Renewal>), String> {
+    let by_tls = |config| Transport::tls_with_config(TlsConfiguration::Rustls(config));
+    let read = |path: &Path| std::fs::read(path).map_err(|e| format!("{} cannot be read: {e}", path.display()));
+    let dir = identity::dir(config);
+    if !broker.tls {
+        return Ok((Transport::Tcp, None));
+    }
+    if !config.center.password.is_empty() {
+        let path = Path::new(&config.center.ca);
+        if config.center.ca.is_empty() {
+            return Err(
+                "center.ca is empty: name the file with the certificate authority of the broker at center.mqtt".into(),
+            );
+        }
+        let config = tls::with_password(&read(path)?).map_err(|e| format!("center.ca {}: {e}", path.display()))?;
+        return Ok((by_tls(config), None));
+    }
+    let credentials = Credentials::load(&dir)?;
+    let ca_pem = read(&dir.join("ca.pem"))?;
+    let tls = tls::enrolled(&ca_pem, &credentials)?;
+    let renewal = Renewal::new(dir, ca_pem, &credentials, config.center.renew_percent);
+    Ok((by_tls(tls), Some(renewal)))
 }
 
 fn media_path(dir: &Path, hash: &crate::domain::ids::MediaHash) -> std::path::PathBuf {

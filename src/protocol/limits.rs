@@ -6,6 +6,10 @@ pub const CHUNK_BYTES: u32 = 64 * 1024;
 pub const PLAN_BYTES: usize = 512 * 1024;
 /// Any other JSON message.
 pub const MESSAGE_BYTES: usize = 64 * 1024;
+/// A request to enrol, or its answer.
+pub const ENROLMENT_BYTES: usize = 32 * 1024;
+/// A certificate request (PKCS #10).
+pub const CSR_BYTES: usize = 2 * 1024;
 /// One DSSE envelope inside a plan, other than the plan itself.
 pub const STATEMENT_BYTES: usize = 8 * 1024;
 /// The authority's trust list.

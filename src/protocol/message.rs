@@ -108,6 +108,20 @@ impl ClockAnswer {
     }
 }
 
+/// `renew`: a certificate request (PKCS #10, DER, base64) for the key that the next connections will use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renew {
+    pub csr: String,
+}
+
+/// `certificate`: the answer, PEM.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renewed {
+    pub certificate: String,
+    pub made_ms: i64,
+    pub valid_until_ms: i64,
+}
+
 /// Reads a message, refusing what is larger than any honest one.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     if bytes.len() > MESSAGE_BYTES {

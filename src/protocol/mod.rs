@@ -4,6 +4,7 @@
 
 pub mod audit;
 pub mod chunks;
+pub mod enrolment;
 pub mod envelope;
 pub mod keys;
 pub mod limits;

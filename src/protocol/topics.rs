@@ -1,6 +1,6 @@
 //! The names of all topics, built and read in one place.
 //!
-//! `loaxa/1/<site>/speakers/<id>/{plan, ack, time}` go down to a speaker, `.../{state, report, want, clock}` come up from it, and
+//! `loaxa/1/<site>/speakers/<id>/{plan, ack, time, certificate}` go down to a speaker, `.../{state, report, want, clock, renew}` come up from it, and
 //! `loaxa/1/<site>/media/<sha256>/<chunk>` goes to whoever wants it.
 
 use crate::domain::ids::{MediaHash, SiteId, SpeakerId};
@@ -16,6 +16,8 @@ pub enum Down {
     Ack,
     /// Answers to clock probes.
     Time,
+    /// The next certificate of its connection.
+    Certificate,
 }
 
 /// What a speaker says.
@@ -29,20 +31,25 @@ pub enum Up {
     Want,
     /// Clock probes.
     Clock,
+    /// A request for the next certificate.
+    Renew,
 }
 
 impl Down {
+    pub const ALL: [Self; 4] = [Self::Plan, Self::Ack, Self::Time, Self::Certificate];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Plan => "plan",
             Self::Ack => "ack",
             Self::Time => "time",
+            Self::Certificate => "certificate",
         }
     }
 }
 
 impl Up {
-    pub const ALL: [Self; 4] = [Self::State, Self::Report, Self::Want, Self::Clock];
+    pub const ALL: [Self; 5] = [Self::State, Self::Report, Self::Want, Self::Clock, Self::Renew];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -50,6 +57,7 @@ impl Up {
             Self::Report => "report",
             Self::Want => "want",
             Self::Clock => "clock",
+            Self::Renew => "renew",
         }
     }
 }
@@ -91,7 +99,7 @@ pub fn parse(site: &SiteId, topic: &str) -> Option<Topic> {
     let topic = match (levels.next()?, levels.next()?, levels.next()?) {
         ("speakers", speaker, kind) => {
             let speaker = speaker.parse().ok()?;
-            let down = [Down::Plan, Down::Ack, Down::Time].into_iter().find(|down| down.as_str() == kind);
+            let down = Down::ALL.into_iter().find(|down| down.as_str() == kind);
             match (down, Up::ALL.into_iter().find(|up| up.as_str() == kind)) {
                 (Some(down), _) => Topic::Down(speaker, down),
                 (None, Some(up)) => Topic::Up(speaker, up),

@@ -8,6 +8,8 @@ use crate::harness::{APPROVER_PASSPHRASE, Center, Pole, Sound, playlists, reposi
 #[test]
 fn the_page_shows_a_proven_play_and_its_approval_makes_the_next_one() {
     let mut center = Center::new();
+    // A browser trusts no certificate of ours.
+    center.flags.push("--plain-http".into());
     center.start();
     center.furnish();
     center.approved("tune", "nhac-hieu.wav");

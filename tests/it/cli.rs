@@ -172,7 +172,7 @@ fn the_api_lets_nobody_in_without_the_token_and_describes_itself() {
     center.start();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let http = reqwest::Client::new();
+        let http = center.http_client();
         let url = |path: &str| format!("{}{path}", center.http);
         for path in ["/api/v1/speakers", "/api/v1/plays", "/api/v1/events", "/api/v1/bulletins"] {
             let answer = http.get(url(path)).send().await.unwrap();
@@ -213,7 +213,8 @@ fn an_upload_that_is_too_large_is_refused_and_leaves_nothing() {
     center.start();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let answer = reqwest::Client::new()
+        let answer = center
+            .http_client()
             .post(format!("{}/api/v1/bulletins?title=x&language=vie&area=66", center.http))
             .bearer_auth(center.token())
             .body(vec![7u8; 2 * 1024 * 1024])
@@ -244,7 +245,7 @@ fn the_effective_configuration_says_where_each_value_comes_from() {
 
 #[test]
 fn doctor_tells_a_technician_what_is_wrong() {
-    let center = Center::new();
+    let center = Center::plain();
     center.furnish();
     let mut pole = crate::harness::Pole::add(&center, "a", "A", "24133", crate::harness::Sound::Dac { ppm: 0.0 });
     pole.environment.push(("LOAXA_CENTER__MQTT".into(), "mqtt://127.0.0.1:1".into()));

@@ -19,10 +19,18 @@ pub struct Mosquitto {
 
 impl Mosquitto {
     pub fn start(dir: &Path) -> Self {
+        Self::start_with(dir, "")
+    }
+
+    /// With more lines about its listener.
+    pub fn start_with(dir: &Path, more: &str) -> Self {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let conf = dir.join("mosquitto.conf");
-        std::fs::write(&conf, format!("listener {port} 127.0.0.1\nallow_anonymous true\nmessage_size_limit 1048576\n"))
-            .unwrap();
+        std::fs::write(
+            &conf,
+            format!("listener {port} 127.0.0.1\nallow_anonymous true\nmessage_size_limit 1048576\n{more}"),
+        )
+        .unwrap();
         let mut this = Self { port, conf, process: None };
         this.restart();
         this

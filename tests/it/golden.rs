@@ -11,9 +11,12 @@ use loaxa::domain::priority::Priority;
 use loaxa::domain::record::{Evidence, Outcome, PlaybackRecord, Reason};
 use loaxa::domain::trust::{Succession, TrustList, TwoApprovers, Withdrawn};
 use loaxa::protocol::chunks::{Bitmap, describe};
+use loaxa::protocol::enrolment::{Answer, Code, Pinned, Request, SealedAnswer, authority_fingerprint};
 use loaxa::protocol::envelope::Envelope;
 use loaxa::protocol::keys::{SealedKey, SigningKey, key_id, media_hash};
-use loaxa::protocol::message::{Ack, ClockAnswer, ClockProbe, ClockState, Report, State, StateDetail, Want};
+use loaxa::protocol::message::{
+    Ack, ClockAnswer, ClockProbe, ClockState, Renew, Renewed, Report, State, StateDetail, Want,
+};
 use loaxa::protocol::trust::{self, Anchor, Ratchet, Reading, Refusal, SignedPlan};
 use serde::Serialize;
 
@@ -266,6 +269,45 @@ fn messages_are_as_agreed() {
     };
     let speaker = "cum-loa-01".parse().unwrap();
     check("clock-answer.json", &answer.sign(&"mau".parse().unwrap(), &speaker, &World::new().dispatcher));
+}
+
+#[test]
+fn enrolment_is_as_agreed() {
+    let world = World::new();
+    let ca_pem = "-----BEGIN CERTIFICATE-----\nAAECAwQFBgc=\n-----END CERTIFICATE-----\n";
+    let site = "mau".parse().unwrap();
+    let code = Code::new([7; 10], &site, &world.authority.public(), &[0, 1, 2, 3, 4, 5, 6, 7]);
+    let request = Request::new(&code, [9; 16], b"a certificate request");
+    let answer = Answer {
+        pinned: Pinned {
+            trust: 5,
+            site,
+            speaker: "cum-loa-01".parse().unwrap(),
+            areas: vec!["66".parse().unwrap(), "24133".parse().unwrap()],
+            authority: world.authority.public(),
+            hours: [("66".parse().unwrap(), 3)].into(),
+        },
+        ca: ca_pem.into(),
+        certificate: "-----BEGIN CERTIFICATE-----\n...".into(),
+        made_ms: NOW_MS,
+        valid_until_ms: NOW_MS + 31_536_000_000,
+        mqtt: "mqtts://loa.xa.vn:8883".into(),
+        http: "https://loa.xa.vn:8080".into(),
+    };
+    let sealed = SealedAnswer::new(&code.mac_key(), &request.nonce, &answer);
+    assert_eq!(sealed.open(&code, &request).unwrap(), answer);
+    let vector = serde_json::json!({
+        "authority_fingerprint": authority_fingerprint(&world.authority.public()),
+        "code": code.to_string(),
+        "mac_key": code.mac_key().to_text(),
+        "request": request,
+        "answer": answer,
+        "sealed": sealed,
+    });
+    check("enrolment.json", &vector);
+    check("renew.json", &Renew { csr: "AAEC".into() });
+    let renewed = Renewed { certificate: "PEM".into(), made_ms: NOW_MS, valid_until_ms: NOW_MS + 1 };
+    check("certificate-renewed.json", &renewed);
 }
 
 #[test]

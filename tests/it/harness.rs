@@ -126,6 +126,30 @@ impl Center {
         center
     }
 
+    /// Without TLS: speakers have passwords, and any tool can look in.
+    pub fn plain() -> Self {
+        let mut center = Self::new();
+        center.flags.extend(["--plain-mqtt".into(), "--plain-http".into()]);
+        center
+    }
+
+    /// Whether boards are enrolled here, rather than given a password.
+    fn enrols(&self) -> bool {
+        !self.flags.iter().any(|flag| flag == "--plain-mqtt" || flag == "--broker")
+    }
+
+    /// An HTTP client that trusts this center.
+    pub fn http_client(&self) -> reqwest::Client {
+        loaxa::center::tls::install_provider();
+        let pem = std::fs::read(self.data().join("tls/ca.pem")).expect("the transport's authority");
+        let root = reqwest::Certificate::from_pem(&pem).expect("a certificate");
+        reqwest::Client::builder().tls_certs_only([root]).build().expect("a client")
+    }
+
+    pub fn mqtt_port(&self) -> u16 {
+        self.mqtt.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port")
+    }
+
     pub fn data(&self) -> PathBuf {
         self.dir.path().join("data")
     }
@@ -153,7 +177,7 @@ impl Center {
         self.http = running["http"].as_str().expect("http").to_owned();
         self.mqtt = running["mqtt"].as_str().expect("mqtt").to_owned();
         self.setup_code = running["setup_code"].as_str().map(str::to_owned);
-        self.mqtt_address = self.mqtt.trim_start_matches("mqtt://").to_owned();
+        self.mqtt_address = self.mqtt.split("//").nth(1).expect("an address").to_owned();
         self.process = Some(Process(child));
     }
 
@@ -319,20 +343,71 @@ pub struct Pole {
     pub program: Option<PathBuf>,
     /// More environment for the controller.
     pub environment: Vec<(String, String)>,
+    /// Where its center's data is, for a code; absent for a board with a password.
+    center: Option<PathBuf>,
 }
 
 impl Pole {
-    /// Adds a speaker to the center and keeps its configuration; not started.
+    /// Adds a speaker to the center, and enrols its board if the center runs; not started.
     pub fn add(center: &Center, speaker: &str, title: &str, area: &str, sound: Sound) -> Self {
-        let dir = tempfile::Builder::new().prefix("loaxa-pole").tempdir().expect("a temporary directory");
-        let config = dir.path().join("controller.toml");
-        let config = config.to_str().expect("UTF-8");
-        let mut command = vec!["speaker", "add", speaker, "--title", title, "--area", area, "--config-out", config];
+        let pole = Self::unboxed(center, speaker, sound);
+        let config = pole.config();
+        let mut command = vec!["speaker", "add", speaker, "--title", title, "--area", area];
+        if center.enrols() {
+            let code = center.json(command)["enrolment"]["code"].as_str().expect("a code").to_owned();
+            if center.process.is_some() {
+                pole.enrol_with(&center.http, &code);
+            }
+            return pole;
+        }
+        command.extend(["--config-out", config.to_str().expect("UTF-8")]);
         if !center.mqtt.is_empty() {
             command.extend(["--mqtt", &center.mqtt]);
         }
+        std::fs::remove_file(&config).expect("removed");
         center.cli(command);
-        Self { speaker: speaker.into(), dir, process: None, sound, program: None, environment: vec![] }
+        pole
+    }
+
+    /// A board out of the box, for a speaker that may be there already.
+    pub fn unboxed(center: &Center, speaker: &str, sound: Sound) -> Self {
+        let dir = tempfile::Builder::new().prefix("loaxa-pole").tempdir().expect("a temporary directory");
+        std::fs::write(dir.path().join("controller.toml"), "# as enrolled\n").expect("written");
+        let center = center.enrols().then(|| center.data());
+        Self { speaker: speaker.into(), dir, process: None, sound, program: None, environment: vec![], center }
+    }
+
+    /// `loaxa-controller enroll`, as it ends.
+    pub fn enroll(&self, url: &str, code: &str, more: &[&str]) -> std::process::Output {
+        let mut command = self.command();
+        command.args(["enroll", "--center", url, "--code", code, "--config"]).arg(self.config()).args(more);
+        command.output().expect("loaxa-controller runs")
+    }
+
+    pub fn enrol_with(&self, url: &str, code: &str) {
+        let output = self.enroll(url, code, &[]);
+        assert!(output.status.success(), "enroll: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// In place of an identity that it has.
+    pub fn enrol_with_force(&self, url: &str, code: &str) {
+        let output = self.enroll(url, code, &["--force"]);
+        assert!(output.status.success(), "enroll: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    pub fn identity(&self) -> PathBuf {
+        self.store().join("identity")
+    }
+
+    /// The center was not running when the board was added.
+    fn enrol_late(&self, data: &Path) {
+        let run = std::fs::read_to_string(data.join("run.json")).expect("the center runs");
+        let running: Value = serde_json::from_str(&run).expect("JSON");
+        let mut command = Command::new(binary("loaxa"));
+        command.env("LOAXA_DATA", data).args(["speaker", "enrol", &self.speaker, "--json"]);
+        let output = command.output().expect("loaxa runs");
+        let made: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        self.enrol_with(running["http"].as_str().expect("http"), made["code"].as_str().expect("a code"));
     }
 
     pub fn config(&self) -> PathBuf {
@@ -360,6 +435,9 @@ impl Pole {
     }
 
     pub fn start(&mut self) {
+        if let Some(data) = self.center.as_ref().filter(|_| !self.identity().join("identity.json").is_file()) {
+            self.enrol_late(data);
+        }
         let log = std::fs::File::options().create(true).append(true).open(self.dir.path().join("log")).expect("log");
         let child =
             self.command().arg("run").arg("--config").arg(self.config()).stderr(log).stdout(Stdio::null()).spawn();

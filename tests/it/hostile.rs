@@ -238,14 +238,14 @@ fn altered_media_never_sounds_in_transit_or_on_the_disk() {
 
 #[test]
 fn a_stranger_and_another_speaker_cannot_use_the_embedded_broker() {
-    let mut center = Center::new();
+    let mut center = Center::plain();
     center.start();
     center.furnish();
     let a = Pole::add(&center, "a", "A", "24133", Sound::Dac { ppm: 0.0 });
     Pole::add(&center, "b", "B", "24133", Sound::Dac { ppm: 0.0 });
     let config: toml::Table = std::fs::read_to_string(a.config()).unwrap().parse().unwrap();
     let password = config["center"]["password"].as_str().unwrap().to_owned();
-    let port: u16 = center.mqtt.rsplit(':').next().unwrap().parse().unwrap();
+    let port = center.mqtt_port();
     let attempt = |client_id: &str, user: &str, password: &str| {
         let mut options = MqttOptions::new(client_id, "127.0.0.1", port);
         if !user.is_empty() {

@@ -5,12 +5,13 @@ use std::process::Command;
 
 use loaxa::audio::loudness::Loudness;
 use loaxa::center::store::{
-    AccountRow, BulletinRow, Intake, PlanRow, SessionRow, Sound, SpeakerTraits, Store, StoreError, TokenRow, VersionRow,
+    AccountRow, BulletinRow, ConnectionRow, EnrolmentRow, Intake, PlanRow, SessionRow, Sound, SpeakerTraits, Store,
+    StoreError, TokenRow, VersionRow,
 };
 use loaxa::domain::area::Area;
 use loaxa::domain::bulletin::RevisionState;
 use loaxa::domain::calendar::CalendarText;
-use loaxa::domain::ids::{MediaHash, OccurrenceId};
+use loaxa::domain::ids::{MediaHash, OccurrenceId, SpeakerId};
 use loaxa::domain::programme::{ItemText, PauseText, ProgrammeText};
 use loaxa::domain::record::{Evidence, Outcome, PlaybackRecord};
 use loaxa::domain::role::{AccountName, Grant};
@@ -70,6 +71,7 @@ fn a_center_on_postgresql_is_verified_as_it_stands() {
 async fn exercise(store: &Store) {
     areas(store).await;
     speakers(store).await;
+    enrolments(store).await;
     bulletins(store).await;
     schedules(store).await;
     plans_and_records(store).await;
@@ -122,6 +124,59 @@ async fn speakers(store: &Store) {
     assert_eq!(store.speaker(&id).await.unwrap().traits, traits);
     assert_eq!(store.speakers("", 10).await.unwrap().len(), 1);
     assert_eq!(store.speakers("a", 10).await.unwrap().len(), 0);
+}
+
+async fn enrolments(store: &Store) {
+    let (a, b): (SpeakerId, SpeakerId) = ("a".parse().unwrap(), "b".parse().unwrap());
+    let code = |lookup: &str, speaker: &SpeakerId| EnrolmentRow {
+        lookup: lookup.into(),
+        speaker: speaker.clone(),
+        mac_key: "key".into(),
+        until_ms: 100,
+        used: None,
+    };
+    let certificate = |name: &str, speaker: &SpeakerId, is_next| ConnectionRow {
+        fingerprint: name.into(),
+        speaker: speaker.clone(),
+        serial: "01".into(),
+        is_next,
+        request: format!("request of {name}"),
+        pem: "PEM".into(),
+        made_ms: 5,
+        until_ms: 1_000,
+    };
+    for lookup in ["one", "two"] {
+        store.add_enrolment(&code(lookup, &a), 1).await.unwrap();
+    }
+    store.add_enrolment(&code("of b", &b), 1).await.unwrap();
+    assert_eq!(store.enrolment("one").await.unwrap(), None, "a newer code takes its place");
+    assert_eq!(store.enrolment("two").await.unwrap(), Some(code("two", &a)));
+    assert!(!store.use_enrolment("two", "answer", &certificate("late", &a, false), 100).await.unwrap(), "expired");
+    assert!(store.speaker_certificates(Some(&a)).await.unwrap().is_empty(), "nothing of that was kept");
+    assert!(store.use_enrolment("two", "answer", &certificate("first", &a, false), 10).await.unwrap());
+    assert!(!store.use_enrolment("two", "other", &certificate("second", &a, false), 11).await.unwrap(), "used");
+    let used = store.enrolment("two").await.unwrap().unwrap().used;
+    assert_eq!(used, Some(("request of first".into(), "answer".into())));
+    store.use_enrolment("of b", "answer", &certificate("of b", &b, false), 10).await.unwrap();
+    // Renewal: the next one beside the one in force, until it is shown.
+    let held = async |speaker: &SpeakerId| {
+        let rows = store.speaker_certificates(Some(speaker)).await.unwrap();
+        rows.into_iter().map(|row| (row.fingerprint, row.is_next)).collect::<Vec<_>>()
+    };
+    store.set_next_certificate(&certificate("next", &a, true)).await.unwrap();
+    store.set_next_certificate(&certificate("next but one", &a, true)).await.unwrap();
+    assert_eq!(held(&a).await, [("first".to_owned(), false), ("next but one".to_owned(), true)]);
+    store.promote_certificate(&a, "unknown").await.unwrap();
+    assert_eq!(held(&a).await.len(), 2);
+    store.promote_certificate(&a, "next but one").await.unwrap();
+    assert_eq!(held(&a).await, [("next but one".to_owned(), false)]);
+    assert_eq!(store.speaker_certificates(None).await.unwrap().len(), 2);
+    store.set_disabled(&a, true, 50).await.unwrap();
+    assert!(store.speaker(&a).await.unwrap().disabled);
+    assert_eq!(store.disabled_speakers().await.unwrap(), std::slice::from_ref(&a));
+    store.set_disabled(&a, false, 60).await.unwrap();
+    assert!(!store.speaker(&a).await.unwrap().disabled);
+    assert!(matches!(store.set_disabled(&b, true, 50).await, Err(StoreError::NotFound(_))));
 }
 
 async fn bulletins(store: &Store) {

@@ -44,6 +44,8 @@ pub const NEEDS: &[(&str, &str, Need)] = &[
     ("GET", "/openapi.json", Open),
     ("POST", "/setup", Open),
     ("POST", "/session", Open),
+    // The code authenticates both sides.
+    ("POST", "/enrolment", Open),
     ("DELETE", "/session", Open),
     ("GET", "/session", Need::Person),
     ("PUT", "/session/password", Need::Person),
@@ -79,6 +81,9 @@ pub const NEEDS: &[(&str, &str, Need)] = &[
     ("GET", "/speakers/{id}/traits", Here(&[See])),
     ("PUT", "/speakers/{id}/traits", Here(&[OperateSpeakers])),
     ("GET", "/speakers/{id}/calendar.ics", Here(&[See])),
+    ("POST", "/speakers/{id}/enrolment", Here(&[OperateSpeakers])),
+    ("POST", "/speakers/{id}/disable", Here(&[OperateSpeakers])),
+    ("POST", "/speakers/{id}/enable", Here(&[OperateSpeakers])),
     ("GET", "/certificates", Somewhere(See)),
     ("POST", "/certificates", Here(&[ManageTrust])),
     ("GET", "/trust", Somewhere(See)),

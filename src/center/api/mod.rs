@@ -5,6 +5,7 @@
 mod audit;
 mod authority;
 mod bulletins;
+mod enrolment;
 mod error;
 mod guard;
 mod people;
@@ -26,9 +27,11 @@ use tokio::sync::watch;
 use utoipa::OpenApi;
 
 use super::app::App;
+use crate::protocol::limits::ENROLMENT_BYTES;
 
 pub use authority::TrustView;
 pub use bulletins::{BulletinView, RevisionView, SoundView};
+pub use enrolment::EnrolmentView;
 pub use error::Problem;
 pub use guard::{NEEDS, Need};
 pub use people::{AreaView, Listed, SpeakerCreated, SpeakerView};
@@ -78,6 +81,10 @@ const PLAYLIST_BYTES: usize = 16 * 1024 * 1024;
         people::speakers,
         people::speaker,
         people::add_speaker,
+        enrolment::make_code,
+        enrolment::enrol,
+        enrolment::disable,
+        enrolment::enable,
         places::plan,
         places::why,
         places::traits,
@@ -127,6 +134,9 @@ pub fn router(app: Arc<App>, stop: watch::Receiver<bool>) -> Router {
         .route("/areas", get(people::areas).post(people::add_area))
         .route("/speakers", get(people::speakers).post(people::add_speaker))
         .route("/speakers/{id}", get(people::speaker))
+        .route("/speakers/{id}/enrolment", post(enrolment::make_code))
+        .route("/speakers/{id}/disable", post(enrolment::disable))
+        .route("/speakers/{id}/enable", post(enrolment::enable))
         .route("/speakers/{id}/plan", get(places::plan))
         .route("/speakers/{id}/why", get(places::why))
         .route("/speakers/{id}/traits", get(places::traits).put(places::put_traits))
@@ -165,6 +175,7 @@ pub fn router(app: Arc<App>, stop: watch::Receiver<bool>) -> Router {
                 .layer(DefaultBodyLimit::disable()),
         )
         .merge(people_routes())
+        .route("/enrolment", post(enrolment::enrol).layer(DefaultBodyLimit::max(ENROLMENT_BYTES)))
         .route("/openapi.json", get(async || Json(description())))
         .route("/health", get(async || "ok\n"))
         .route_layer(middleware::from_fn_with_state(app.clone(), guard::gate))

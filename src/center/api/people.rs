@@ -15,6 +15,7 @@ use crate::center::app::{App, Change, now_ms};
 use crate::center::authority;
 use crate::center::broker::CENTER_USER;
 use crate::center::datadir::random_text;
+use crate::center::enrolment::pinned;
 use crate::center::people::person::{Person, Visit};
 use crate::center::plays::{Play, plays};
 use crate::center::store::{AreaRow, CertificateRow, SpeakerRow, StoreError};
@@ -160,6 +161,10 @@ pub struct SpeakerView {
     pub plan: PlanStateView,
     pub last_play: Option<Play>,
     pub next_play: Option<NextPlay>,
+    /// Shut out by an operator.
+    pub disabled: bool,
+    /// Until when the certificate of its connection is valid; absent where no board was enrolled.
+    pub certificate_until_ms: Option<i64>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -279,6 +284,8 @@ async fn view(app: &App, areas: &AreaTree, row: SpeakerRow) -> Result<SpeakerVie
         },
         last_play: recent.into_iter().find(|play| play.outcome != "planned" && play.outcome != "playing"),
         next_play: next.map(|next| NextPlay { start_ms: next.start_ms, title: next.title }),
+        disabled: row.disabled,
+        certificate_until_ms: app.gate.valid_until_ms(&row.id),
         id: row.id.to_string(),
         title: row.title,
     })
@@ -303,7 +310,11 @@ pub struct SpeakerCreated {
     pub hours: BTreeMap<String, u64>,
     /// The version of the authority's trust list now, likewise.
     pub trust: u64,
+    /// For brokers that know speakers by passwords.
     pub password: String,
+    /// Whether this center's broker wants a certificate, so that the board has to be enrolled.
+    #[serde(default)]
+    pub enrols: bool,
 }
 
 /// Add a speaker
@@ -325,15 +336,7 @@ pub async fn add_speaker(
     let tree = app.store.areas().await?;
     person.demand(Right::OperateSpeakers, &tree, &area)?;
     visit.note(format!("{id} in {area}"));
-    let areas = tree.path(&area).map_err(|e| Problem::bad_request(e.to_string()))?;
-    let mut hours = BTreeMap::new();
-    for row in app.store.area_rows().await?.into_iter().filter(|row| areas.contains(&row.area.code)) {
-        if let Some(statement) =
-            row.hours.and_then(|envelope| envelope.open::<HoursStatement>(&app.trust().authority).ok())
-        {
-            hours.insert(row.area.code.to_string(), statement.version);
-        }
-    }
+    let pinned = pinned(&app, &id, &area).await?;
     let password = random_text(18).map_err(Problem::internal)?;
     let hash = hex::encode(Sha256::digest(password.as_bytes()));
     app.store.add_speaker(&id, &titled(&new.title)?, &area, &hash, now_ms()).await?;
@@ -345,11 +348,12 @@ pub async fn add_speaker(
     let created = SpeakerCreated {
         site: app.site.site.to_string(),
         speaker: id.to_string(),
-        areas: areas.iter().map(AreaCode::to_string).collect(),
-        authority: key_text::format(&app.trust().authority),
-        hours,
-        trust: app.trust().list.version,
+        areas: pinned.areas.iter().map(AreaCode::to_string).collect(),
+        authority: key_text::format(&pinned.authority),
+        hours: pinned.hours.into_iter().map(|(area, version)| (area.to_string(), version)).collect(),
+        trust: pinned.trust,
         password,
+        enrols: app.enrols(),
     };
     Ok((StatusCode::CREATED, Json(created)))
 }

@@ -9,6 +9,7 @@ mod plans;
 mod reports;
 mod schedules;
 mod setup;
+mod speakers;
 mod users;
 mod verify;
 
@@ -46,6 +47,9 @@ struct Place {
     /// Access token for --center
     #[arg(long, global = true, env = "LOAXA_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     token: Option<String>,
+    /// Certificate authority of --center (PEM file); those that this machine trusts if not given
+    #[arg(long, global = true, env = "LOAXA_CA", value_name = "FILE")]
+    ca: Option<PathBuf>,
     /// Configuration file (TOML)
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -73,7 +77,7 @@ enum Command {
     Area(setup::Area),
     /// Loudspeaker clusters
     #[command(subcommand)]
-    Speaker(setup::Speaker),
+    Speaker(speakers::Speaker),
     /// People who sign in
     #[command(subcommand)]
     User(users::User),
@@ -134,7 +138,7 @@ pub fn main(arguments: Arguments) -> Result<(), String> {
                 Ok(())
             }
             Command::Area(command) => setup::area(&place, command).await,
-            Command::Speaker(command) => setup::speaker(&place, command).await,
+            Command::Speaker(command) => speakers::speaker(&place, command).await,
             Command::User(command) => users::user(&place, command).await,
             Command::Tokens(command) => users::tokens(&place, command).await,
             Command::Verify(command) => verify::verify(&place, command).await,
@@ -166,7 +170,7 @@ impl Place {
         match (&self.center, &self.data) {
             (Some(url), _) => {
                 let token = self.token.as_deref().ok_or("--center needs --token, or LOAXA_TOKEN")?;
-                Client::connect(url, token)
+                Client::connect(url, token, self.ca.as_deref())
             }
             (None, Some(dir)) => Client::open(dir, self.settings([])?.values).await,
             (None, None) => Err("say which center: --data DIR on this machine, or --center URL --token TOKEN".into()),
@@ -196,7 +200,7 @@ fn table(header: &[&str]) -> Table {
 }
 
 /// A value for a URL's query.
-fn escaped(text: &str) -> String {
+pub fn escaped(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),

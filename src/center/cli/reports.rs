@@ -80,7 +80,7 @@ pub fn play_table(plays: &[Value], zone: Tz) -> String {
 pub fn speaker_table(speakers: &Value) -> String {
     let rows = speakers.as_array().map(Vec::as_slice).unwrap_or_default();
     if rows.is_empty() {
-        return "no speakers yet; add one: loaxa speaker add ID --title TITLE --area CODE --config-out FILE".into();
+        return "no speakers yet; add one: loaxa speaker add ID --title TITLE --area CODE".into();
     }
     let mut table = table(&["id", "title", "area", "link", "clock", "content", "plan", "last play"]);
     for row in rows {
@@ -106,7 +106,7 @@ pub fn speaker_table(speakers: &Value) -> String {
             text(&row["id"]),
             text(&row["title"]),
             text(&row["area_title"]),
-            text(&row["link"]["state"]),
+            if row["disabled"] == true { "disabled".into() } else { text(&row["link"]["state"]) },
             clock,
             content,
             plan,

@@ -1,4 +1,4 @@
-//! Making and running a center; its areas and speakers.
+//! Making and running a center; its areas.
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -11,13 +11,14 @@ use tracing_subscriber::EnvFilter;
 
 use super::authority::Signing;
 use super::{Place, keys, table};
-use crate::center::api::{AreaView, SpeakerCreated, Traits};
+use crate::center::api::AreaView;
 use crate::center::app::now_ms;
-use crate::center::datadir::{DataDir, NewSite, random_text, write_secret};
+use crate::center::datadir::{DataDir, NewSite, random_text};
 use crate::center::serve as server;
 use crate::domain::approval::key_text;
 use crate::domain::hours::{Hours, HoursStatement};
 use crate::domain::ids::{AreaCode, SiteId};
+use crate::protocol::enrolment::authority_fingerprint;
 
 #[derive(Args)]
 pub struct Init {
@@ -61,7 +62,10 @@ pub fn init(place: &Place, init: Init) -> Result<(), String> {
     let data = DataDir::init(&dir, new, &passphrase, now_ms())?;
     let site = data.site()?;
     let authority = key_text::format(&site.authority);
-    let mut made = json!({ "data": dir, "site": site.site, "area": site.area, "authority": authority });
+    let fingerprint = authority_fingerprint(&site.authority);
+    let mut made = json!({
+        "data": dir, "site": site.site, "area": site.area, "authority": authority, "authority_fingerprint": fingerprint,
+    });
     if made_up {
         made["authority_passphrase"] = json!(*passphrase);
     }
@@ -71,6 +75,7 @@ pub fn init(place: &Place, init: Init) -> Result<(), String> {
             lines.push(format!("Passphrase of the authority's key (kept nowhere; write it down): {}", *passphrase));
         }
         lines.push(format!("Public key of the authority, which speakers pin: {authority}"));
+        lines.push(format!("Its fingerprint, for the paper that boards are compared with: {fingerprint}"));
         lines.push(
             "authority.key signs who may approve. Keep a copy of it and its passphrase away from this machine.".into(),
         );
@@ -84,16 +89,29 @@ pub struct Serve {
     /// Address of the API and the page (default 127.0.0.1:8080)
     #[arg(long, value_name = "ADDR")]
     http: Option<String>,
-    /// Address of the embedded broker (default 127.0.0.1:1883)
+    /// Address of the embedded broker (default 127.0.0.1:8883)
     #[arg(long, value_name = "ADDR")]
     mqtt: Option<String>,
-    /// An external broker instead of the embedded one: mqtt://[user:password@]host:port
+    /// An external broker instead of the embedded one: mqtts://[user:password@]host:port
     #[arg(long, value_name = "URL")]
     broker: Option<String>,
+    /// Serve API and page without TLS (on loopback; elsewhere see http.plain_anywhere)
+    #[arg(long)]
+    plain_http: bool,
+    /// Serve MQTT without TLS, with passwords (on loopback; elsewhere see mqtt.plain_anywhere)
+    #[arg(long)]
+    plain_mqtt: bool,
 }
 
 pub async fn serve(place: &Place, serve: Serve) -> Result<(), String> {
-    let flags = [("http.address", serve.http), ("mqtt.address", serve.mqtt), ("mqtt.broker", serve.broker)];
+    let off = |flag: bool| flag.then(|| "false".to_owned());
+    let flags = [
+        ("http.address", serve.http),
+        ("mqtt.address", serve.mqtt),
+        ("mqtt.broker", serve.broker),
+        ("http.tls", off(serve.plain_http)),
+        ("mqtt.tls", off(serve.plain_mqtt)),
+    ];
     let flags = flags.into_iter().filter_map(|(key, value)| Some((key, value?)));
     let config = place.settings(flags)?.values;
     let filter = format!("warn,rmqtt=error,rmqtt_net=error,rmqtt_retainer=error,loaxa={}", config.log.level);
@@ -241,106 +259,4 @@ pub async fn area(place: &Place, command: Area) -> Result<(), String> {
         }
     }
     client.close().await
-}
-
-#[derive(Subcommand)]
-pub enum Speaker {
-    /// Add a speaker, and write the configuration of its controller
-    Add {
-        /// Short name: a-z, 0-9, '-'
-        id: String,
-        /// What people call it
-        #[arg(long)]
-        title: String,
-        #[arg(long)]
-        area: AreaCode,
-        /// Where to write the controller's configuration; printed if not given
-        #[arg(long, value_name = "FILE")]
-        config_out: Option<PathBuf>,
-        /// Where the controller reaches the broker; this center's own broker if not given
-        #[arg(long, value_name = "URL")]
-        mqtt: Option<String>,
-    },
-    /// List speakers with link, clock, content and last play
-    List,
-    /// Say who lives around a speaker, where it stands, and with whom it plays in step; what is not given stays
-    Set {
-        id: String,
-        /// ISO 639-3, in the order in which versions are played, such as vie,cjm; "" for each programme's own
-        #[arg(long, value_delimiter = ',')]
-        languages: Option<Vec<String>>,
-        /// Latitude and longitude in degrees, such as 12.68,108.05
-        #[arg(long, value_name = "LAT,LON", allow_hyphen_values = true)]
-        place: Option<String>,
-        /// Speakers with the same word play in step, however near they are; "" for none
-        #[arg(long, value_name = "WORD")]
-        step_with: Option<String>,
-    },
-}
-
-pub async fn speaker(place: &Place, command: Speaker) -> Result<(), String> {
-    let client = place.client().await?;
-    match command {
-        Speaker::Add { id, title, area, config_out, mqtt } => {
-            if let Some(path) = config_out.as_ref().filter(|path| path.exists()) {
-                return Err(format!("{} is there already; nothing was changed", path.display()));
-            }
-            // The password is told this once: the file must be writable before the speaker exists.
-            if let Some(path) = &config_out {
-                write_secret(path, "").map_err(|e| format!("{} cannot be written: {e}", path.display()))?;
-                std::fs::remove_file(path).map_err(|e| e.to_string())?;
-            }
-            let body = json!({ "id": id, "title": title, "area": area });
-            let created: SpeakerCreated = client.send(Method::POST, "/speakers", &body).await?;
-            let running = place.data.as_ref().and_then(|dir| DataDir::open(dir).ok()?.running());
-            let mqtt = mqtt.or(running.map(|running| running.mqtt)).unwrap_or_else(|| "mqtt://127.0.0.1:1883".into());
-            let config = controller_config(&created, &mqtt);
-            if let Some(path) = &config_out {
-                write_secret(path, &config).map_err(|e| format!("{} cannot be written: {e}", path.display()))?;
-            }
-            let only_here = mqtt.contains("//127.") || mqtt.contains("//localhost") || mqtt.contains("//[::1]");
-            place.answer(&created, |_| match &config_out {
-                Some(path) if only_here => format!(
-                    "speaker {id} added; its controller's configuration is {}\n{mqtt} reaches the broker from this machine only: \
-                     for a board elsewhere change center.mqtt there, or add the speaker with --mqtt URL",
-                    path.display()
-                ),
-                Some(path) => format!("speaker {id} added; its controller's configuration is {}", path.display()),
-                None => config.clone(),
-            })?;
-        }
-        Speaker::List => {
-            let list: Value = client.get("/speakers").await?;
-            place.answer(&list, |list| super::reports::speaker_table(&list["items"]))?;
-        }
-        Speaker::Set { id, languages, place: spot, step_with } => {
-            let mut traits: Traits = client.get(&format!("/speakers/{id}/traits")).await?;
-            if let Some(languages) = languages {
-                traits.languages = languages.into_iter().filter(|language| !language.is_empty()).collect();
-            }
-            if let Some(spot) = spot {
-                let degrees = |text: &str| text.trim().parse::<f64>().ok();
-                let read = spot.split_once(',').and_then(|(lat, lon)| degrees(lat).zip(degrees(lon)));
-                let (latitude, longitude) =
-                    read.ok_or_else(|| format!("--place {spot:?}: write latitude,longitude, such as 12.68,108.05"))?;
-                (traits.latitude, traits.longitude) = (Some(latitude), Some(longitude));
-            }
-            if let Some(word) = step_with {
-                traits.step_with = Some(word).filter(|word| !word.is_empty());
-            }
-            client.send::<Value>(Method::PUT, &format!("/speakers/{id}/traits"), &json!(traits)).await?;
-            place.answer(&traits, |_| format!("speaker {id} set"))?;
-        }
-    }
-    client.close().await
-}
-
-/// The part of a controller's configuration that only the center knows; the rest has defaults.
-fn controller_config(created: &SpeakerCreated, mqtt: &str) -> String {
-    let identity = json!({
-        "identity": { "site": created.site, "speaker": created.speaker, "areas": created.areas, "authority": created.authority, "hours": created.hours, "trust": created.trust },
-        "center": { "mqtt": mqtt, "password": created.password },
-    });
-    let table = toml::to_string(&identity).unwrap_or_default();
-    format!("# Made by `loaxa speaker add`. firmware-config/controller.toml explains every key.\n{table}")
 }

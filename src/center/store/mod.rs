@@ -5,6 +5,7 @@
 mod accounts;
 mod audit;
 mod bulletins;
+mod enrolment;
 mod people;
 mod plans;
 mod schedules;
@@ -20,6 +21,7 @@ use thiserror::Error;
 
 pub use accounts::{AccountRow, SessionRow, TokenRow};
 pub use bulletins::{BulletinRow, Intake, RevisionRow, Sound};
+pub use enrolment::{ConnectionRow, EnrolmentRow};
 pub use people::{AreaRow, CertificateRow, SpeakerRow, SpeakerTraits};
 pub use plans::{PlanRow, RecordRow};
 pub use schedules::{Changes, Histories, VersionRow};

@@ -24,6 +24,8 @@ pub struct SpeakerRow {
     /// Since when it has been on or off line; never seen where absent.
     pub since_ms: Option<i64>,
     pub detail: Option<StateDetail>,
+    /// Nothing is sent to it, and it may not connect.
+    pub disabled: bool,
 }
 
 /// What the planner needs to know of a speaker's surroundings.
@@ -144,7 +146,7 @@ impl Store {
     /// Speakers in order of id, after `after`, at most `limit`.
     pub async fn speakers(&self, after: &str, limit: i64) -> Result<Vec<SpeakerRow>, StoreError> {
         let rows = sqlx::query(
-            "select id, title, area, password_hash, birth, online, since_ms, detail, languages, latitude, longitude, step_with from speakers where id > $1 order by id limit $2",
+            "select id, title, area, password_hash, birth, online, since_ms, detail, languages, latitude, longitude, step_with, disabled from speakers where id > $1 order by id limit $2",
         )
         .bind(after)
         .bind(limit)
@@ -155,7 +157,7 @@ impl Store {
 
     pub async fn speaker(&self, id: &SpeakerId) -> Result<SpeakerRow, StoreError> {
         let row = sqlx::query(
-            "select id, title, area, password_hash, birth, online, since_ms, detail, languages, latitude, longitude, step_with from speakers where id = $1",
+            "select id, title, area, password_hash, birth, online, since_ms, detail, languages, latitude, longitude, step_with, disabled from speakers where id = $1",
         )
         .bind(id.as_str())
         .fetch_optional(&self.pool)
@@ -229,6 +231,7 @@ fn speaker(row: &AnyRow) -> Result<SpeakerRow, StoreError> {
         online: row.try_get::<i64, _>(5)? != 0,
         since_ms: row.try_get(6)?,
         detail: detail.map(|detail| from_json(&detail)).transpose()?,
+        disabled: row.try_get::<i64, _>(12)? != 0,
         traits: SpeakerTraits {
             languages: from_json(&row.try_get::<String, _>(8)?)?,
             place: row.try_get::<Option<f64>, _>(9)?.zip(row.try_get::<Option<f64>, _>(10)?),

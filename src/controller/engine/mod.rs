@@ -196,7 +196,7 @@ impl Engine {
     /// The topics to subscribe to at every connection.
     pub fn subscriptions(&self) -> Vec<String> {
         let down = |kind| topics::down(&self.anchor.site, &self.anchor.speaker, kind);
-        let mut filters = vec![down(Down::Plan), down(Down::Ack), down(Down::Time)];
+        let mut filters: Vec<_> = Down::ALL.map(down).into();
         filters.extend(self.library.subscribed().map(|media| topics::chunks(&self.anchor.site, &media)));
         filters
     }
@@ -269,6 +269,8 @@ impl Engine {
                 Down::Plan => self.offered_plan(now, payload, effects),
                 Down::Ack => self.acknowledged(&payload, effects),
                 Down::Time => self.answered(now, &payload, effects),
+                // The transport's affair, not the engine's.
+                Down::Certificate => {}
             },
             Some(Topic::Chunk(media, index)) => self.library.chunk(media, index, payload, now.mono_ns, effects),
             _ => warn!("a message on {topic} is not for this speaker"),
@@ -352,6 +354,15 @@ impl Engine {
             self.clock_saved_mono_ns = Some(now.mono_ns);
             effects.push(Effect::SaveClock(Bound::around(estimate.offset_ns, estimate.error_ns, now.mono_ns)));
         }
+    }
+
+    /// The center's time, if it is known well enough to go by.
+    pub fn center_ms(&self, now: Now) -> Option<i64> {
+        self.trusted(now).map(|estimate| unix_ms(estimate, now.mono_ns))
+    }
+
+    pub fn is_connected(&self) -> bool {
+        self.link.connected
     }
 
     /// The clock, if it is good enough to start by.

@@ -1,0 +1,159 @@
+//! Boards: their enrolment codes, their way in, and shutting them out.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{ConnectInfo, Path, State};
+use axum::http::{Extensions, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::Problem;
+use super::people::speaker_for;
+use crate::center::app::{App, Change, now_ms};
+use crate::center::enrolment::{self, Refused};
+use crate::center::people::person::Person;
+use crate::domain::DAY_MS;
+use crate::domain::role::Right;
+use crate::protocol::enrolment::{CODE_DAYS, Request, SealedAnswer, authority_fingerprint};
+
+/// Nobody is sent to a pole with a code that is older.
+const MOST_DAYS: u32 = 60;
+
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct EnrolmentWish {
+    /// How long the code is to be good.
+    pub days: Option<u32>,
+}
+
+/// A one-time code; it is shown this once.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct EnrolmentView {
+    pub speaker: String,
+    pub code: String,
+    /// Where the board finds this center.
+    pub url: String,
+    pub ends_ms: i64,
+    /// The authority's fingerprint, which the board prints after its enrolment: both must be the same.
+    pub authority_fingerprint: String,
+    /// What the QR code says.
+    pub link: String,
+    /// The QR code as SVG.
+    pub qr: String,
+}
+
+/// Make a one-time code with which a board becomes this speaker
+///
+/// The code takes the place of an earlier one that was not used. Using it makes the certificate of the board that was this speaker
+/// worthless at once; what the speaker has played stays with it.
+#[utoipa::path(post, path = "/api/v1/speakers/{id}/enrolment", request_body = EnrolmentWish,
+    responses((status = 201, body = EnrolmentView), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub async fn make_code(
+    State(app): State<Arc<App>>,
+    person: Person,
+    Path(id): Path<String>,
+    wish: Option<Json<EnrolmentWish>>,
+) -> Result<(StatusCode, Json<EnrolmentView>), Problem> {
+    if !app.enrols() {
+        return Err(Problem::conflict(
+            "this center's broker knows speakers by passwords (mqtt.tls = false, or mqtt.broker): give the board the \
+             configuration that loaxa speaker add --config-out writes",
+        ));
+    }
+    let days = wish.and_then(|Json(wish)| wish.days).unwrap_or(CODE_DAYS);
+    if !(1..=MOST_DAYS).contains(&days) {
+        return Err(Problem::bad_request(format!("days: {days}; a code is good for 1 to {MOST_DAYS} days")));
+    }
+    let (speaker, now_ms) = (speaker_for(&app, &person, Right::OperateSpeakers, &id).await?.id, now_ms());
+    let ends_ms = now_ms + i64::from(days) * DAY_MS;
+    let code = enrolment::make_code(&app, &speaker, ends_ms, now_ms).await?.to_string();
+    let url = app.http_url();
+    let link = format!("loaxa:enrol?center={}&code={code}", crate::center::cli::escaped(&url));
+    let drawn = qrcode::QrCode::new(link.as_bytes()).map_err(Problem::internal)?;
+    let qr = drawn.render::<qrcode::render::svg::Color<'_>>().min_dimensions(240, 240).build();
+    let authority_fingerprint = authority_fingerprint(&app.trust().authority);
+    Ok((StatusCode::CREATED, Json(EnrolmentView { speaker: id, code, url, ends_ms, authority_fingerprint, link, qr })))
+}
+
+/// Enrol a board: its request, authenticated by a code, for its certificate
+///
+/// Needs no token, since the code authenticates both sides. The same request again gets the same answer.
+#[utoipa::path(post, path = "/api/v1/enrolment", request_body = Request,
+    responses((status = 200, body = SealedAnswer), (status = 403, body = Problem), (status = 429, body = Problem)))]
+pub async fn enrol(
+    State(app): State<Arc<App>>,
+    extensions: Extensions,
+    Json(request): Json<Request>,
+) -> Result<Json<SealedAnswer>, Response> {
+    let address = extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+    let now_ms = now_ms();
+    if let Some(address) = address
+        && let Err(wait_s) = app.enrolment_attempts.may_try(address, now_ms)
+    {
+        let told = Problem::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            format!("too many codes were tried from here; wait {wait_s} s"),
+        );
+        return Err(([(header::RETRY_AFTER, wait_s.to_string())], told).into_response());
+    }
+    let refused = match enrolment::enrol(&app, &request, now_ms).await {
+        Ok(answer) => {
+            app.changed(Change::Speakers);
+            return Ok(Json(answer));
+        }
+        Err(refused) => refused,
+    };
+    let who = address.map_or_else(|| "somebody".to_owned(), |address| address.to_string());
+    if let (Refused::NoSuchCode, Some(address)) = (&refused, address) {
+        app.enrolment_attempts.failed(address, now_ms);
+    }
+    app.gate.denials.note(&format!("{who} at enrolment"), &refused.to_string());
+    Err(Problem::from(refused).into_response())
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Store(error) => error.into(),
+            Refused::BadRequest(detail) => Self::bad_request(detail),
+            refused => Self::new(StatusCode::FORBIDDEN, refused.to_string()),
+        }
+    }
+}
+
+/// Shut a speaker out: its connection ends now, it may not come back, and it gets no plans
+#[utoipa::path(post, path = "/api/v1/speakers/{id}/disable", responses((status = 204), (status = 404, body = Problem)))]
+pub async fn disable(
+    State(app): State<Arc<App>>,
+    person: Person,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    set_disabled(&app, &person, &id, true).await
+}
+
+/// Let a speaker in again
+#[utoipa::path(post, path = "/api/v1/speakers/{id}/enable", responses((status = 204), (status = 404, body = Problem)))]
+pub async fn enable(
+    State(app): State<Arc<App>>,
+    person: Person,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    set_disabled(&app, &person, &id, false).await
+}
+
+async fn set_disabled(app: &App, person: &Person, id: &str, disabled: bool) -> Result<StatusCode, Problem> {
+    let speaker = speaker_for(app, person, Right::OperateSpeakers, id).await?.id;
+    app.store.set_disabled(&speaker, disabled, now_ms()).await?;
+    app.gate.set_disabled(&speaker, disabled);
+    if disabled {
+        app.gate.drop_connections(&speaker);
+    } else {
+        // Plans that were made meanwhile.
+        app.publish_bell.notify_one();
+    }
+    app.changed(Change::Speakers);
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,233 @@
+//! Enrolment and renewal at the center: makes codes, knows their bearers, issues certificates. What is authenticated and how stands
+//! in `protocol/enrolment.rs`; who is connected, in `gate.rs`.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Mutex;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256};
+use tracing::info;
+
+use super::app::App;
+use super::store::{ConnectionRow, EnrolmentRow, StoreError};
+use super::tls::Issued;
+use crate::domain::hours::HoursStatement;
+use crate::domain::ids::{AreaCode, SpeakerId};
+use crate::protocol::enrolment::{Answer, Code, MacKey, Pinned, Request, SealedAnswer};
+use crate::protocol::message::{Renew, Renewed};
+
+/// A speaker's next certificate is issued at most this often.
+const RENEW_GAP_MS: i64 = 60_000;
+
+/// Why a board was not enrolled. Strangers hear the same for whatever is wrong with their code.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    #[error("this code is not good: unknown, used or expired. Ask for a new one: loaxa speaker enrol ID")]
+    NoSuchCode,
+    #[error(
+        "this code was used already, by another board or another attempt. Ask for a new one: loaxa speaker enrol {0}"
+    )]
+    Used(SpeakerId),
+    #[error("this code has expired. Ask for a new one: loaxa speaker enrol {0}")]
+    Expired(SpeakerId),
+    #[error("speaker {0} is disabled; enable it first: loaxa speaker enable {0}")]
+    Disabled(SpeakerId),
+    #[error("{0}")]
+    BadRequest(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A code for a speaker, in place of any that nobody used.
+pub async fn make_code(app: &App, speaker: &SpeakerId, until_ms: i64, now_ms: i64) -> Result<Code, StoreError> {
+    app.store.speaker(speaker).await?;
+    let mut secret = [0; 10];
+    getrandom::fill(&mut secret).map_err(|_| StoreError::Damaged("the system has no randomness".into()))?;
+    let code = Code::new(secret, &app.site.site, &app.trust().authority, app.transport.der());
+    let row = EnrolmentRow {
+        lookup: code.lookup(),
+        speaker: speaker.clone(),
+        mac_key: code.mac_key().to_text(),
+        until_ms,
+        used: None,
+    };
+    app.store.add_enrolment(&row, now_ms).await?;
+    Ok(code)
+}
+
+/// What a board at an area has to pin today.
+pub async fn pinned(app: &App, speaker: &SpeakerId, area: &AreaCode) -> Result<Pinned, StoreError> {
+    let areas = app.store.areas().await?.path(area).map_err(|e| StoreError::Damaged(e.to_string()))?;
+    let (trust, mut hours) = (app.trust(), BTreeMap::new());
+    for row in app.store.area_rows().await?.into_iter().filter(|row| areas.contains(&row.area.code)) {
+        if let Some(statement) = row.hours.and_then(|envelope| envelope.open::<HoursStatement>(&trust.authority).ok()) {
+            hours.insert(row.area.code, statement.version);
+        }
+    }
+    let (site, authority) = (app.site.site.clone(), trust.authority);
+    Ok(Pinned { site, speaker: speaker.clone(), areas, authority, hours, trust: trust.list.version })
+}
+
+/// Answers a board's request. The same request again gets the same answer, since answers are lost on the way.
+pub async fn enrol(app: &App, request: &Request, now_ms: i64) -> Result<SealedAnswer, Refused> {
+    let row = app.store.enrolment(&request.lookup).await?;
+    // An unknown code costs the same work as a known one with a wrong MAC.
+    let key = row.as_ref().and_then(|row| MacKey::from_text(&row.mac_key));
+    let known = request.is_authentic(key.as_ref().unwrap_or(&MacKey::of_nobody()));
+    let (Some(row), Some(key), true) = (row, key, known) else { return Err(Refused::NoSuchCode) };
+    if row.until_ms <= now_ms {
+        return Err(Refused::Expired(row.speaker));
+    }
+    if app.gate.is_disabled(&row.speaker) {
+        return Err(Refused::Disabled(row.speaker));
+    }
+    if let Some((used_by, answer)) = row.used {
+        let again = used_by == request.digest();
+        let answer = serde_json::from_str(&answer).ok().filter(|_| again);
+        return answer.ok_or(Refused::Used(row.speaker));
+    }
+    let csr = request.csr_der().ok_or_else(|| Refused::BadRequest("the certificate request is not base64".into()))?;
+    let until_ms = now_ms + app.config.tls.client_ms();
+    let issued = app.transport.issue(&csr, &row.speaker, until_ms).map_err(Refused::BadRequest)?;
+    let speaker = app.store.speaker(&row.speaker).await?;
+    let answer = Answer {
+        pinned: pinned(app, &row.speaker, &speaker.area).await?,
+        ca: app.transport.pem().to_owned(),
+        certificate: issued.pem.clone(),
+        made_ms: now_ms,
+        valid_until_ms: until_ms,
+        mqtt: app.mqtt_url(),
+        http: app.http_url(),
+    };
+    let sealed = SealedAnswer::new(&key, &request.nonce, &answer);
+    let text = serde_json::to_string(&sealed).map_err(|e| StoreError::Damaged(e.to_string()))?;
+    let certificate = connection(&row.speaker, issued, request.digest(), false, now_ms);
+    if !app.store.use_enrolment(&row.lookup, &text, &certificate, now_ms).await? {
+        // Two at once: one of them was first.
+        return Err(Refused::Used(row.speaker));
+    }
+    app.gate.reload(&app.store, &row.speaker).await?;
+    // A board that was here before has been replaced.
+    app.gate.drop_connections(&row.speaker);
+    info!("{} is enrolled; its certificate is {}", row.speaker, certificate.serial);
+    Ok(sealed)
+}
+
+/// A speaker that is connected wants its next certificate.
+pub async fn renew(app: &App, speaker: &SpeakerId, asked: &Renew, now_ms: i64) -> Result<Option<Renewed>, StoreError> {
+    let told =
+        |row: ConnectionRow| Renewed { certificate: row.pem, made_ms: row.made_ms, valid_until_ms: row.until_ms };
+    let request = hex::encode(Sha256::digest(asked.csr.as_bytes()));
+    let rows = app.store.speaker_certificates(Some(speaker)).await?;
+    // A speaker with a password has nothing to renew, and one that is disabled nothing to hope for.
+    if app.gate.is_disabled(speaker) || rows.is_empty() {
+        app.gate.denials.note(speaker.as_str(), "asked for a certificate without having one in force");
+        return Ok(None);
+    }
+    if let Some(row) = rows.iter().find(|row| row.request == request) {
+        return Ok(Some(told(row.clone())));
+    }
+    if rows.iter().any(|row| row.is_next && now_ms - row.made_ms < RENEW_GAP_MS) {
+        app.gate.denials.note(speaker.as_str(), "asked for another certificate within a minute");
+        return Ok(None);
+    }
+    let csr = STANDARD.decode(&asked.csr).unwrap_or_default();
+    let issued = match app.transport.issue(&csr, speaker, now_ms + app.config.tls.client_ms()) {
+        Ok(issued) => issued,
+        Err(problem) => {
+            app.gate.denials.note(speaker.as_str(), &problem);
+            return Ok(None);
+        }
+    };
+    let row = connection(speaker, issued, request, true, now_ms);
+    app.store.set_next_certificate(&row).await?;
+    app.gate.reload(&app.store, speaker).await?;
+    info!("{speaker} has its next certificate, {}", row.serial);
+    Ok(Some(told(row)))
+}
+
+fn connection(speaker: &SpeakerId, issued: Issued, request: String, is_next: bool, now_ms: i64) -> ConnectionRow {
+    ConnectionRow {
+        fingerprint: issued.fingerprint,
+        speaker: speaker.clone(),
+        serial: issued.serial,
+        is_next,
+        request,
+        pem: issued.pem,
+        made_ms: now_ms,
+        until_ms: issued.valid_until_ms,
+    }
+}
+
+/// Who tries codes, and how often: 80 bits cannot be guessed, but trying must not cost us much either.
+#[derive(Debug, Default)]
+pub struct Attempts(Mutex<Tried>);
+
+#[derive(Debug, Default)]
+struct Tried {
+    failed: HashMap<IpAddr, (i64, u32)>,
+    swept_ms: i64,
+}
+
+const ATTEMPTS: u32 = 20;
+const ATTEMPTS_MS: i64 = 10 * 60_000;
+const ADDRESSES: usize = 10_000;
+
+impl Attempts {
+    /// Whether this address may try now; if not, in how many seconds.
+    pub fn may_try(&self, address: IpAddr, now_ms: i64) -> Result<(), i64> {
+        let Ok(tried) = self.0.lock() else { return Ok(()) };
+        match tried.failed.get(&tried.account(address)) {
+            Some((since_ms, failed)) if now_ms - since_ms < ATTEMPTS_MS && *failed >= ATTEMPTS => {
+                Err((since_ms + ATTEMPTS_MS - now_ms + 999) / 1000)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub fn failed(&self, address: IpAddr, now_ms: i64) {
+        let Ok(mut tried) = self.0.lock() else { return };
+        if tried.failed.len() >= ADDRESSES && now_ms - tried.swept_ms > ATTEMPTS_MS / 10 {
+            tried.failed.retain(|_, (since_ms, _)| now_ms - *since_ms < ATTEMPTS_MS);
+            tried.swept_ms = now_ms;
+        }
+        let account = tried.account(address);
+        let entry = tried.failed.entry(account).or_insert((now_ms, 0));
+        if now_ms - entry.0 >= ATTEMPTS_MS {
+            *entry = (now_ms, 0);
+        }
+        entry.1 += 1;
+    }
+}
+
+impl Tried {
+    /// Where there are too many addresses, all further ones count as one.
+    fn account(&self, address: IpAddr) -> IpAddr {
+        let known = self.failed.len() < ADDRESSES || self.failed.contains_key(&address);
+        if known { address } else { IpAddr::V4(Ipv4Addr::UNSPECIFIED) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_guesses_has_to_wait_and_others_do_not() {
+        let attempts = Attempts::default();
+        let (guesser, board): (IpAddr, IpAddr) = ("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
+        for _ in 0..ATTEMPTS {
+            assert!(attempts.may_try(guesser, 0).is_ok());
+            attempts.failed(guesser, 0);
+        }
+        assert_eq!(attempts.may_try(guesser, 1_000), Err(599));
+        assert!(attempts.may_try(board, 1_000).is_ok());
+        assert!(attempts.may_try(guesser, ATTEMPTS_MS + 1_000).is_ok());
+        for n in 0..50_000u32 {
+            attempts.failed(IpAddr::from(n.to_be_bytes()), 2_000);
+        }
+        assert!(attempts.0.lock().unwrap().failed.len() <= ADDRESSES + 1);
+    }
+}
