@@ -141,9 +141,9 @@ impl App {
         Ok(())
     }
 
-    /// Whether cookies may be marked as for TLS alone.
+    /// Whether cookies may be marked as for TLS alone: its own, or that of a proxy before it.
     pub fn secure_cookies(&self) -> bool {
-        self.config.http.tls
+        self.config.http.tls || self.config.http.url.starts_with("https://")
     }
 
     pub fn changed(&self, change: Change) {

@@ -229,6 +229,6 @@ fn verify_works_beside_a_running_server_and_looks_at_media_and_approvals() {
     assert!(center.cli_fails(["verify"]).contains("bulletin nuoc revision 1"));
     std::fs::write(&media, &good).unwrap();
     center.cli(["verify"]);
-    sql(&center, "update revisions set media = media, approval = replace(approval, '\"sig\":\"', '\"sig\":\"A')");
+    sql(&center, "update approvals set envelope = replace(envelope, '\"sig\":\"', '\"sig\":\"A')");
     assert!(center.cli_fails(["verify"]).contains("no certified approver"));
 }

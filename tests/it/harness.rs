@@ -140,10 +140,14 @@ impl Center {
 
     /// An HTTP client that trusts this center.
     pub fn http_client(&self) -> reqwest::Client {
+        self.http_client_builder().build().expect("a client")
+    }
+
+    pub fn http_client_builder(&self) -> reqwest::ClientBuilder {
         loaxa::center::tls::install_provider();
         let pem = std::fs::read(self.data().join("tls/ca.pem")).expect("the transport's authority");
         let root = reqwest::Certificate::from_pem(&pem).expect("a certificate");
-        reqwest::Client::builder().tls_certs_only([root]).build().expect("a client")
+        reqwest::Client::builder().tls_certs_only([root])
     }
 
     pub fn mqtt_port(&self) -> u16 {

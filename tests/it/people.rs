@@ -41,7 +41,7 @@ impl Browser {
     /// On a machine of its own: 127.0.0.x.
     pub fn at(center: &Center, machine: u8) -> Self {
         let address = std::net::IpAddr::from([127, 0, 0, machine]);
-        let http = reqwest::Client::builder().local_address(address).user_agent("Trình duyệt").build().unwrap();
+        let http = center.http_client_builder().local_address(address).user_agent("Trình duyệt").build().unwrap();
         let base = format!("{}/api/v1", center.http);
         Self { runtime: Runtime::new().unwrap(), http, base, cookies: Mutex::default(), bearer: None }
     }
@@ -58,11 +58,11 @@ impl Browser {
     }
 
     pub fn cookie(&self, name: &str) -> Option<String> {
-        self.cookies.lock().unwrap().get(name).cloned()
+        self.cookies.lock().unwrap().get(&over_tls(name)).cloned()
     }
 
     pub fn set_cookie(&self, name: &str, value: &str) {
-        self.cookies.lock().unwrap().insert(name.into(), value.into());
+        self.cookies.lock().unwrap().insert(over_tls(name), value.into());
     }
 
     pub fn sign_in(&self, name: &str, password: &str) -> Answer {
@@ -94,9 +94,14 @@ impl Browser {
         let answer = self.runtime.block_on(request.send()).unwrap();
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
         for cookie in headers.get_all("set-cookie") {
-            let (name, value) = cookie.to_str().unwrap().split(';').next().unwrap().split_once('=').unwrap();
+            let text = cookie.to_str().unwrap();
+            for attribute in ["; Secure", "; HttpOnly", "; SameSite=Strict", "; Path=/"] {
+                assert!(text.contains(attribute), "{text}");
+            }
+            let (name, value) = text.split(';').next().unwrap().split_once('=').unwrap();
+            let name = name.strip_prefix("__Host-").unwrap_or_else(|| panic!("another host could set {name}"));
             match value {
-                "" => drop(self.cookies.lock().unwrap().remove(name)),
+                "" => drop(self.cookies.lock().unwrap().remove(&over_tls(name))),
                 _ => self.set_cookie(name, value),
             }
         }
@@ -119,6 +124,11 @@ impl Browser {
     pub fn to_the_end(&self, stream: reqwest::Response) {
         self.runtime.block_on(async { stream.bytes().await }).expect("ended by the center, not by the clock");
     }
+}
+
+/// What a cookie is called on a center with TLS.
+fn over_tls(name: &str) -> String {
+    format!("__Host-{name}")
 }
 
 /// Adds an account from the command line.
@@ -349,8 +359,7 @@ fn another_sites_page_cannot_act_with_the_cookie() {
     let center = furnished();
     add_user(&center, "sep", "admin@66");
     let browser = Browser::signed_in(&center, 2, "sep");
-    let host = center.http.trim_start_matches("http://").to_owned();
-    let own_origin = format!("http://{host}");
+    let own_origin = center.http.clone();
     let body = |code: &str| json!({ "code": code, "title": "Xã" }).to_string().into_bytes();
     let post = |code: &str, headers: &[(&str, &str)]| {
         let all = [&[("content-type", "application/json")], headers].concat();
@@ -428,6 +437,7 @@ fn a_token_does_what_it_was_made_for_until_its_end() {
     let remote = |arguments: &[&str]| {
         let mut command = std::process::Command::new(crate::harness::binary("loaxa"));
         command.args(arguments).args(["--center", &center.http, "--token", token, "--json"]).env_remove("LOAXA_DATA");
+        command.env("LOAXA_CA", center.data().join("tls/ca.pem"));
         command.output().unwrap()
     };
     let users: Value = serde_json::from_slice(&remote(&["user", "list"]).stdout).unwrap();
