@@ -240,6 +240,8 @@ test.describe('what is shown', () => {
       content_missing: true,
       content_corrupt: true,
       not_approved: true,
+      no_ticket: true,
+      revoked: true,
       clock_untrusted: true,
       powered_off: true,
       interrupted: true,
