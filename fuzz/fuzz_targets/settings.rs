@@ -11,7 +11,9 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
+// What the center's file asks of its crate.
 use loaxa::controller::config::Config as Board;
+use loaxa::domain;
 use loaxa::settings::{load, show};
 use serde::{Serialize, de::DeserializeOwned};
 
