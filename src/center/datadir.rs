@@ -293,7 +293,8 @@ pub fn write_secret(path: &Path, text: &str) -> io::Result<()> {
 
 /// Writes a file so that after a power cut it is there whole, or as it was before.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let parent = path.parent().unwrap_or(Path::new("."));
+    // The parent of a bare name is empty, and means here.
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new().prefix(".tmp").tempfile_in(parent)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;

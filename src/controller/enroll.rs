@@ -9,7 +9,7 @@ use std::time::Duration;
 use rcgen::{CertificateParams, DistinguishedName, KeyPair};
 use serde::{Deserialize, Serialize};
 
-use super::config::{Config, parse_mqtt_url};
+use super::config::{Config, Identity, parse_mqtt_url};
 use super::identity::{self, Credentials};
 use super::post::Url;
 use super::tls;
@@ -96,7 +96,20 @@ fn keep(dir: &Path, answer: &Answer, key_pem: &str, mqtt: &str, http: &str) -> R
     identity::keep(trial.path(), answer, key_pem, mqtt, http).map_err(failed)?;
     let credentials = Credentials::load(trial.path()).map_err(failed)?;
     tls::is_from(answer.ca.as_bytes(), &credentials).map_err(failed)?;
-    identity::keep(dir, answer, key_pem, mqtt, http)
+    let before = identity::read(dir);
+    identity::keep(dir, answer, key_pem, mqtt, http)?;
+    // Under another authority the board begins anew: what it has accepted from the one before would bind it for ever.
+    let same = |known: &Identity| {
+        known.site == answer.pinned.site.as_str() && known.authority == key_text::format(&answer.pinned.authority)
+    };
+    if before.is_some_and(|known| !same(&known))
+        && let Some(store) = dir.parent()
+    {
+        for name in ["plan.json", "state.json"] {
+            let _ = fs::remove_file(store.join(name));
+        }
+    }
+    Ok(())
 }
 
 /// The request of an earlier attempt with this code, or a new one with a new key.

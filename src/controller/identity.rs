@@ -58,6 +58,12 @@ impl From<&Pinned> for Identity {
     }
 }
 
+/// What was pinned at the last enrolment, if there was one.
+pub fn read(dir: &Path) -> Option<Identity> {
+    let text = fs::read_to_string(dir.join("identity.json")).ok()?;
+    serde_json::from_str::<Enrolled>(&text).ok().map(|enrolled| enrolled.identity)
+}
+
 /// Completes a configuration that names no speaker by what was learnt at enrolment. Says whether it did.
 pub fn complete(config: &mut Config) -> Result<bool, String> {
     let path = dir(config).join("identity.json");

@@ -232,3 +232,33 @@ fn verify_works_beside_a_running_server_and_looks_at_media_and_approvals() {
     sql(&center, "update approvals set envelope = replace(envelope, '\"sig\":\"', '\"sig\":\"A')");
     assert!(center.cli_fails(["verify"]).contains("no certified approver"));
 }
+
+#[test]
+fn whoever_hangs_up_in_the_middle_leaves_no_deed_without_its_line() {
+    use std::io::Write as _;
+    let mut center = Center::plain();
+    center.start();
+    let (host, token) = (center.http.trim_start_matches("http://").to_owned(), center.token());
+    let body = json!({ "days": ["2026-11-25"] }).to_string();
+    for number in 0..60u64 {
+        let mut connection = std::net::TcpStream::connect(&host).unwrap();
+        let head = format!(
+            "PUT /api/v1/calendars/c{number} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {token}\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        connection.write_all(format!("{head}{body}").as_bytes()).unwrap();
+        // From at once to about as long as it takes; not waited for anything, so no event could stand in for it.
+        std::thread::sleep(std::time::Duration::from_micros(number * 200));
+    }
+    // Answered after all the others: one connection to the database serves in order.
+    let local = Browser::with_token(&center, &token);
+    let made = crate::harness::wait_for("the last of them", 20, || {
+        let made = local.get("/calendars").expect(200).json().as_array().unwrap().len();
+        let told = find(&lines(&center), "PUT /calendars/{id}", 200).len();
+        (made > 0 && made == told).then_some(made)
+    });
+    local.send("PUT", "/calendars/last", json!({ "days": ["2026-11-25"] })).expect(200);
+    let told = find(&lines(&center), "PUT /calendars/{id}", 200).len();
+    assert_eq!(local.get("/calendars").expect(200).json().as_array().unwrap().len(), told, "{made} before");
+}

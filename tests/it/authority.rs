@@ -211,6 +211,14 @@ fn the_authority_signs_on_a_machine_without_a_network() {
     assert!(told.contains("revoked keys: 0123456789abcdef") && told.contains("24133 from normal"), "{told}");
     let status = center.json(["authority", "status"]);
     assert_eq!(status["list"]["two_approvers"][0]["area"], "24133");
+    // A server that was broken into leaves the revocation out of what it wants signed next.
+    let request = file("renew.request");
+    center.cli(["authority", "renew", "--request-out", &request]);
+    let lies = std::fs::read_to_string(&request).unwrap().replace("0123456789abcdef0123456789abcdef", "ffff");
+    std::fs::write(&request, lies.replace("Trung", "\u{1b}[2KTrung")).unwrap();
+    let sign = ["authority", "sign", &request, "--key", key.to_str().unwrap(), "--out", &file("y"), "--yes"];
+    let told = refused(&center, &sign);
+    assert!(told.contains("takes back") && told.contains("--restoring"), "{told}");
     // A request that asks for something else than it may is refused, and nothing is taken twice.
     std::fs::write(
         vault.path().join("bad"),

@@ -125,7 +125,14 @@ fn need(method: &Method, path: &str) -> Option<Need> {
 }
 
 /// Lets a request through if who asks may ask it, and writes down what changed and what was denied.
+///
+/// In a task of its own: a visitor who hangs up in the middle does not leave a deed half done, or done and not written down.
 pub async fn gate(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let answer = tokio::spawn(pass(app, request, next)).await;
+    answer.unwrap_or_else(|failed| Problem::internal(failed).into_response())
+}
+
+async fn pass(app: Arc<App>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let path = parts.extensions.get::<MatchedPath>().map(|path| path.as_str().to_owned()).unwrap_or_default();
     let path = path.strip_prefix(PREFIX).unwrap_or(&path).to_owned();

@@ -97,6 +97,9 @@ pub enum Authority {
         /// Do not ask whether this is meant
         #[arg(long)]
         yes: bool,
+        /// The request may take back what a list that was signed with this key before revokes
+        #[arg(long)]
+        restoring: bool,
     },
     /// Bring to the center what was signed elsewhere
     Apply { signed: PathBuf },
@@ -209,8 +212,15 @@ impl Known {
         signed.map_err(|e| e.to_string())
     }
 
-    /// What signing it means.
+    /// What signing it means, with nothing in it that could steer a terminal and show something else.
     fn words(&self) -> String {
+        let steers = |c: char| {
+            c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        };
+        self.raw_words().chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
+    }
+
+    fn raw_words(&self) -> String {
         match self {
             Self::Certificate(certificate) => {
                 let codes: Vec<_> = certificate.areas.iter().map(AreaCode::as_str).collect();
@@ -267,8 +277,8 @@ pub async fn site_of(place: &Place, client: &Client) -> Result<SiteId, String> {
 }
 
 pub async fn authority(place: &Place, command: Authority) -> Result<(), String> {
-    if let Authority::Sign { request, key, passphrase_file, out, yes } = command {
-        return sign_request(place, &request, &key, passphrase_file.as_deref(), &out, yes);
+    if let Authority::Sign { request, key, passphrase_file, out, yes, restoring } = command {
+        return sign_request(place, &request, &key, passphrase_file.as_deref(), &out, (yes, restoring));
     }
     let client = place.client().await?;
     let result = perform(place, &client, command).await;
@@ -356,20 +366,33 @@ fn list_beside(key: &Path) -> PathBuf {
 /// must not make the authority forget whom it has revoked.
 async fn newest_list(place: &Place, client: &Client, signing: &Signing) -> Result<TrustList, String> {
     let view: TrustView = client.get("/trust").await?;
-    let beside = signing.key_path(place).ok().map(|key| list_beside(&key));
-    let kept: Option<Envelope> =
-        beside.and_then(|path| serde_json::from_str(&std::fs::read_to_string(path).ok()?).ok());
-    let kept: Option<TrustList> = kept.and_then(|envelope| envelope.peek().ok());
-    Ok(match kept.filter(|kept| kept.version > view.list.version && kept.site == view.list.site) {
-        Some(kept) => {
-            eprintln!(
-                "the center has version {} of the trust list, but version {} was signed here; going on from that",
-                view.list.version, kept.version
-            );
-            kept
-        }
-        None => view.list,
-    })
+    let Some(kept) = signing.key_path(place).ok().and_then(|key| kept_list(&key)) else { return Ok(view.list) };
+    if kept.site != view.list.site || (kept.version <= view.list.version && taken_back(&kept, &view.list).is_empty()) {
+        return Ok(view.list);
+    }
+    eprintln!(
+        "the center has version {} of the trust list without all that was signed here with version {}; going on from that",
+        view.list.version, kept.version
+    );
+    // Never below what the center has, or its own list would be the later one.
+    Ok(TrustList { version: kept.version.max(view.list.version), ..kept })
+}
+
+/// The list that was signed last with this key.
+fn kept_list(key: &Path) -> Option<TrustList> {
+    let kept: Envelope = serde_json::from_str(&std::fs::read_to_string(list_beside(key)).ok()?).ok()?;
+    kept.peek().ok()
+}
+
+/// What `kept` revokes or asks for and `list` does not.
+fn taken_back(kept: &TrustList, list: &TrustList) -> Vec<String> {
+    let keys = kept.revoked.iter().filter(|key| !list.is_revoked(key)).map(|key| format!("key {key}"));
+    let still =
+        |one: &Withdrawn| list.withdrawn.iter().any(|two| two.bulletin == one.bulletin && two.up_to >= one.up_to);
+    let bulletins = kept.withdrawn.iter().filter(|one| !still(one)).map(|one| format!("bulletin {}", one.bulletin));
+    let asked = |one: &TwoApprovers| list.two_approvers.iter().any(|two| two.area == one.area && two.from <= one.from);
+    let rules = kept.two_approvers.iter().filter(|one| !asked(one)).map(|one| format!("two approvers in {}", one.area));
+    keys.chain(bulletins).chain(rules).collect()
 }
 
 async fn change(
@@ -428,6 +451,12 @@ async fn dispatcher(place: &Place, client: &Client, revoke_old: bool, signing: &
         valid_from_ms: now_ms() - DAY_MS,
         valid_until_ms: now_ms() + DISPATCHER_VALID_MS,
     };
+    if revoke_old && signing.request_out.is_some() {
+        return Err(format!(
+            "one request after the other: first the new key, then, when it is in force: loaxa authority revoke --key {}",
+            old.dispatcher
+        ));
+    }
     let Some(envelope) = signing.sign(place, &certificate)? else { return Ok(()) };
     client.send::<Value>(Method::POST, "/certificates", &json!(envelope)).await?;
     let id = key_id(&key.public());
@@ -480,7 +509,13 @@ async fn rotate(
         certificates: again::<Certificate>(&standing.certificates, &old.public(), &new)?,
         hours: again::<HoursStatement>(&standing.hours, &old.public(), &new)?,
     };
-    eprintln!("signed anew: {} certificates, {} lawful hours", handover.certificates.len(), handover.hours.len());
+    eprintln!("signed anew: {}", Known::Trust(list).words());
+    for envelope in &handover.certificates {
+        eprintln!("signed anew: {}", Known::Certificate(envelope.peek().map_err(|e| e.to_string())?).words());
+    }
+    for envelope in &handover.hours {
+        eprintln!("signed anew: {}", Known::Hours(envelope.peek().map_err(|e| e.to_string())?).words());
+    }
     // The new key first: a site whose authority nobody holds would be lost.
     let text = serde_json::to_string_pretty(&sealed).map_err(|e| e.to_string())?;
     write_secret(&new_path, &text).map_err(|e| format!("{} cannot be written: {e}", new_path.display()))?;
@@ -499,6 +534,11 @@ async fn rotate(
         kept = path;
     }
     keep_beside(&kept, &handover.trust);
+    // A center that is restored from before this can be brought here again: loaxa authority apply.
+    let mut file = kept.as_os_str().to_owned();
+    file.push(".handover");
+    let text = serde_json::to_vec_pretty(&handover).map_err(|e| e.to_string())?;
+    write_whole(Path::new(&file), &text).map_err(|e| format!("the hand-over could not be kept beside the key: {e}"))?;
     let made =
         json!({ "authority": key_text::format(&new.public()), "fingerprint": key_id(&new.public()), "key_file": kept });
     place.answer(&made, |_| {
@@ -529,7 +569,7 @@ fn sign_request(
     key: &Path,
     passphrase: Option<&Path>,
     out: &Path,
-    yes: bool,
+    (yes, restoring): (bool, bool),
 ) -> Result<(), String> {
     let text = std::fs::read_to_string(request).map_err(|e| format!("{} cannot be read: {e}", request.display()))?;
     let read: Request = serde_json::from_str(&text).map_err(|_| format!("{} is not a request", request.display()))?;
@@ -539,6 +579,16 @@ fn sign_request(
     let known: Vec<Known> = read.requests.iter().map(Wanted::read).collect::<Result<_, _>>()?;
     for one in &known {
         eprintln!("to be signed: {}", one.words());
+    }
+    let kept = kept_list(key);
+    for list in known.iter().filter_map(|one| if let Known::Trust(list) = one { Some(list) } else { None }) {
+        let lost = kept.as_ref().map(|kept| taken_back(kept, list)).unwrap_or_default();
+        if !lost.is_empty() && !restoring {
+            return Err(format!(
+                "the request takes back what was signed with this key before: {}; nothing was signed. If that is meant, say --restoring",
+                lost.join(", ")
+            ));
+        }
     }
     if !yes && !confirmed()? {
         return Err("nothing was signed".into());
@@ -568,6 +618,10 @@ fn confirmed() -> Result<bool, String> {
 
 async fn apply(place: &Place, client: &Client, path: &Path) -> Result<(), String> {
     let text = std::fs::read_to_string(path).map_err(|e| format!("{} cannot be read: {e}", path.display()))?;
+    if let Ok(handover) = serde_json::from_str::<Handover>(&text) {
+        client.send::<Value>(Method::POST, "/authority", &json!(handover)).await?;
+        return place.answer(&json!({ "applied": 1 }), |_| "the hand-over to the next authority is in force".into());
+    }
     let read: Signed = serde_json::from_str(&text).map_err(|_| format!("{} is not a signed file", path.display()))?;
     if read.format != SIGNED {
         return Err(format!("{} is not a signed file of this kind", path.display()));
