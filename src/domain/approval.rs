@@ -172,7 +172,9 @@ impl Approval {
 impl Ticket {
     /// Whether this ticket, given by the holder of `approver`, is for `wanted`. Whether it was used is known to the board alone.
     pub fn is_for(&self, approver: &Certificate, wanted: &Use<'_>) -> bool {
-        let short = self.valid_until_ms.saturating_sub(self.valid_from_ms) <= TICKET_LIFE_MS + TICKET_EARLY_MS;
+        // From when it was made, too: a ticket for some day to come is none.
+        let short = self.valid_until_ms.saturating_sub(self.valid_from_ms) <= TICKET_LIFE_MS + TICKET_EARLY_MS
+            && self.valid_until_ms.saturating_sub(self.made_ms) <= TICKET_LIFE_MS;
         approver.role == Role::Approver
             && approver.site == self.site
             && short

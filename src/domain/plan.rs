@@ -214,7 +214,7 @@ impl TryFrom<PlanText> for Plan {
 /// What is wrong with a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PlanFault {
-    #[error("its window is empty or longer than {} days", MAX_WINDOW_MS / DAY_MS)]
+    #[error("its window is empty, longer than {} days, or not around its making", MAX_WINDOW_MS / DAY_MS)]
     Window,
     #[error("it holds more than {MAX_OCCURRENCES} occurrences or {MAX_ITEMS_IN_PLAN} items")]
     TooMany,
@@ -271,7 +271,8 @@ impl Plan {
     /// Checks all that can be checked without keys or a clock.
     pub fn check(&self) -> Result<(), PlanFault> {
         let window = self.until_ms.saturating_sub(self.from_ms);
-        if self.from_ms < 0 || self.until_ms > LATEST_MS || window <= 0 || window > MAX_WINDOW_MS {
+        let around = (self.from_ms..self.until_ms).contains(&self.made_ms);
+        if self.from_ms < 0 || self.until_ms > LATEST_MS || window <= 0 || window > MAX_WINDOW_MS || !around {
             return Err(PlanFault::Window);
         }
         if self.occurrences.len() > MAX_OCCURRENCES {
@@ -305,6 +306,13 @@ impl Plan {
             };
             if !VOLUME_DB.contains(&occurrence.volume_db) || !occurrence.items.iter().all(sane) {
                 return Err(PlanFault::Range(id()));
+            }
+            // A sound begins in its midst only where a play goes on after an interruption: else sentences could be cut out of what was
+            // approved whole.
+            let goes_on = occurrence.id.parts().is_some_and(|(.., part)| part > 1);
+            let begun = |(index, item): (usize, &PlannedItem)| item.skip_ms > 0 && !(goes_on && index == 0);
+            if occurrence.items.iter().enumerate().any(begun) {
+                return Err(PlanFault::Layout(id()));
             }
             let mut item_from_ms = 0;
             for item in &occurrence.items {

@@ -6,12 +6,13 @@
 //! place where it stands, again and again, the last time cut to what is left. Framing and filler alone are not worth an occurrence if
 //! there was to be more.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::DAY_MS;
 use super::approval::{Approval, Certificate, Denial, Ticket, Use};
 use super::bulletin::Language;
-use super::ids::{AreaCode, BulletinId, MediaHash};
+use super::ids::{AreaCode, BulletinId, KeyId, MediaHash};
 use super::priority::Priority;
 use super::programme::{MAX_ITEMS, SoundKind};
 use super::timetable::Why;
@@ -191,7 +192,7 @@ impl Script {
                         taken.extend(first.allowed(occasion, end_ms, &mut composed).ok());
                     }
                     for approved in taken {
-                        good_until_ms = good_until_ms.min(approved.good_until_ms());
+                        good_until_ms = good_until_ms.min(approved.good_until_ms(occasion, end_ms));
                         steps.push(Step::Sound(Sound { kind: *kind, approved }));
                     }
                 }
@@ -343,18 +344,11 @@ impl Voice {
         let mut denial = Denial::NoApproval;
         for approved in &self.approved {
             approved.changes(length_ms, &mut bound);
-            let wanted = Use {
-                bulletin: &self.bulletin,
-                revision: approved.revision,
-                media: &approved.media,
-                priority: occasion.priority,
-                start_ms,
-                end_ms,
-                areas: occasion.areas,
-            };
-            let verdict = approved.allows(&wanted);
+            let verdict = approved.allows(&approved.wanted(occasion, end_ms));
             match verdict {
                 Ok(()) => return Ok(approved),
+                // What was revoked does not make room for what it had replaced.
+                Err(Denial::Revoked) => return Err(Denial::Revoked),
                 // The newest revision's refusal is the one worth telling.
                 Err(why) if denial == Denial::NoApproval => denial = why,
                 Err(_) => {}
@@ -379,11 +373,36 @@ impl Approved {
         Ok(())
     }
 
-    /// Until when all that it rests on lasts. Tickets are used up by then.
-    fn good_until_ms(&self) -> i64 {
-        let until =
-            |(approval, approver): &(Approval, Certificate)| approval.valid_until_ms.min(approver.valid_until_ms);
-        self.approvals.iter().map(until).min().unwrap_or(i64::MAX)
+    fn wanted<'a>(&'a self, occasion: &Occasion<'a>, end_ms: i64) -> Use<'a> {
+        Use {
+            bulletin: &self.bulletin,
+            revision: self.revision,
+            media: &self.media,
+            priority: occasion.priority,
+            start_ms: occasion.start_ms,
+            end_ms,
+            areas: occasion.areas,
+        }
+    }
+
+    /// Until when enough approvals of this occasion last. Tickets are used up by then.
+    fn good_until_ms(&self, occasion: &Occasion<'_>, end_ms: i64) -> i64 {
+        let wanted = self.wanted(occasion, end_ms);
+        let counts = |(approval, approver): &&(Approval, Certificate)| {
+            approval.made_ms <= wanted.start_ms
+                && !self.trust.is_revoked(&approval.approver)
+                && approval.allows(approver, &wanted).is_ok()
+        };
+        // The longest of each approver; as many of them as are needed.
+        let mut ends: BTreeMap<&KeyId, i64> = BTreeMap::new();
+        for (approval, approver) in self.approvals.iter().filter(counts) {
+            let end_ms = ends.entry(&approval.approver).or_insert(i64::MIN);
+            *end_ms = (*end_ms).max(approval.valid_until_ms.min(approver.valid_until_ms));
+        }
+        let mut ends: Vec<i64> = ends.into_values().collect();
+        ends.sort_unstable_by(|a, b| b.cmp(a));
+        let needed = self.trust.approvers_needed(occasion.areas, occasion.priority);
+        ends.get(needed - 1).copied().unwrap_or(i64::MAX)
     }
 
     /// The starts at which the verdict on something of this length may change.

@@ -193,6 +193,16 @@ pub fn verify(
     }
     plan.check()?;
     let hours = open_hours(&signed, anchor, &authority, &floors)?;
+    if authority != before.authority {
+        // Its versions begin anew, but it has to say something wherever the one before did.
+        if signed.trust.is_none() || trust.version == 0 {
+            return Err(Refusal::TrustRolledBack(known.trust.max(anchor.trust)));
+        }
+        let said = known.hours.keys().chain(anchor.hours.keys());
+        if let Some(area) = said.filter(|area| anchor.areas.contains(area)).find(|area| !hours.contains_key(*area)) {
+            return Err(Refusal::HoursRolledBack(area.clone()));
+        }
+    }
     let (openings, over_the_day) = lawful(&plan, &hours);
     Ok(VerifiedPlan {
         approvals: opened(&signed.approvals, &certificates, |approval: &Approval| (&approval.approver, &approval.site)),
@@ -387,6 +397,12 @@ impl VerifiedPlan {
         ratchet.trust = self.trust.version;
     }
 
+    /// It cannot be earlier than this: when the plan, and what the authority said with it, was made.
+    pub fn not_before_ms(&self) -> i64 {
+        let said = self.hours.values().map(|statement| statement.made_ms).chain([self.trust.made_ms]);
+        said.fold(self.plan.made_ms, i64::max)
+    }
+
     /// Whether the dispatcher of this plan vouches for a clock answer to this speaker.
     pub fn vouches_for(&self, signed: &SignedClockAnswer) -> bool {
         let bytes = signed.answer.signed_bytes(&self.plan.site, &self.plan.speaker);
@@ -408,7 +424,7 @@ impl VerifiedPlan {
         &'a self,
         occurrence: &PlannedOccurrence,
         item: &PlannedItem,
-        is_used: impl Fn(&TicketId) -> bool,
+        is_used: impl Fn(&Ticket) -> bool,
     ) -> Result<Option<&'a TicketId>, Denial> {
         let wanted = Use {
             bulletin: &item.bulletin,
@@ -436,7 +452,7 @@ impl VerifiedPlan {
         let tickets = self.tickets.iter().map(|(ticket, by)| (ticket, by));
         let mut denial = Denial::NoTicket;
         for ticket in self.trust.tickets_for(tickets, &wanted) {
-            if !is_used(&ticket.ticket) {
+            if !is_used(ticket) {
                 return Ok(Some(&ticket.ticket));
             }
             denial = Denial::TicketUsed;

@@ -16,7 +16,7 @@ fn approver(center: &Center, name: &str, highest: &str) -> (String, String) {
 }
 
 /// The line of a command that fails after it has shown what was to be signed.
-fn refused(center: &Center, arguments: &[&str]) -> String {
+fn failed(center: &Center, arguments: &[&str]) -> String {
     let output = center.command().args(arguments).output().unwrap();
     assert_eq!(output.status.code(), Some(1), "loaxa {arguments:?} should fail");
     String::from_utf8(output.stderr).unwrap().lines().last().unwrap_or_default().to_owned()
@@ -80,6 +80,12 @@ fn a_revocation_silences_and_a_second_approver_is_waited_for() {
     assert_eq!(approve(&first_key), ("submitted".into(), 1, 2.into()), "the same person twice is one");
     assert_eq!(approve(&second_key), ("approved".into(), 2, 2.into()));
 
+    // What the center does not know, and what would cut off every board, is a slip.
+    let told = failed(&center, &["authority", "revoke", "--key", "00000000deadbeef"]);
+    assert!(told.contains("knows no key"), "{told}");
+    let told = failed(&center, &["authority", "revoke", "--key", &of("dispatcher")]);
+    assert!(told.contains("--revoke-old"), "{told}");
+
     // A mistake can be taken back, and a bulletin withdrawn for good.
     center.cli(["authority", "revoke", "--bulletin", "dengue@1", "--key", &first]);
     wait_for("silence", 20, || center.speaker("a")["next_play"].is_null().then_some(()));
@@ -113,7 +119,7 @@ fn dispatcher_and_authority_are_rotated_under_a_playing_fleet() {
     let made = center.json(["authority", "rotate"]);
     assert_ne!(made["fingerprint"], old["fingerprint"]);
     wait_for("a plan under the new authority", 20, || (accepted(&center, "a") > number).then_some(()));
-    let told = refused(&center, &["authority", "renew"]);
+    let told = failed(&center, &["authority", "renew"]);
     assert!(told.contains("passphrase"), "{told}");
     center.environment.push(("LOAXA_AUTHORITY_PASSPHRASE".into(), "một mật khẩu khác hẳn".into()));
     center.cli(["authority", "renew"]);
@@ -184,7 +190,7 @@ fn the_authority_signs_on_a_machine_without_a_network() {
     let vault = tempfile::tempdir().unwrap();
     let key = vault.path().join("authority.key");
     std::fs::rename(center.data().join("authority.key"), &key).unwrap();
-    let told = refused(&center, &["authority", "renew"]);
+    let told = failed(&center, &["authority", "renew"]);
     assert!(told.contains("--request-out"), "{told}");
     let file = |name: &str| path_text(&vault.path().join(name));
     let ask = |name: &str, command: &[&str]| {
@@ -207,7 +213,8 @@ fn the_authority_signs_on_a_machine_without_a_network() {
     let told = ask("hours", &["area", "hours", "24133", "--allow", "05:00-06:30"]);
     assert!(told.contains("05:00-06:30"), "{told}");
     ask("rule", &["authority", "two-approvers", "24133"]);
-    let told = ask("revoke", &["authority", "revoke", "--key", "0123456789abcdef0123456789abcdef"]);
+    let told =
+        ask("revoke", &["authority", "revoke", "--key", "0123456789abcdef0123456789abcdef", "--even-if-unknown"]);
     assert!(told.contains("revoked keys: 0123456789abcdef") && told.contains("24133 from normal"), "{told}");
     let status = center.json(["authority", "status"]);
     assert_eq!(status["list"]["two_approvers"][0]["area"], "24133");
@@ -217,7 +224,7 @@ fn the_authority_signs_on_a_machine_without_a_network() {
     let lies = std::fs::read_to_string(&request).unwrap().replace("0123456789abcdef0123456789abcdef", "ffff");
     std::fs::write(&request, lies.replace("Trung", "\u{1b}[2KTrung")).unwrap();
     let sign = ["authority", "sign", &request, "--key", key.to_str().unwrap(), "--out", &file("y"), "--yes"];
-    let told = refused(&center, &sign);
+    let told = failed(&center, &sign);
     assert!(told.contains("takes back") && told.contains("--restoring"), "{told}");
     // A request that asks for something else than it may is refused, and nothing is taken twice.
     std::fs::write(

@@ -2,7 +2,6 @@
 
 use loaxa::domain::approval::{Approval, Certificate, Denial, Role, Ticket};
 use loaxa::domain::hours::HoursStatement;
-use loaxa::domain::ids::TicketId;
 use loaxa::domain::plan::Plan;
 use loaxa::domain::priority::Priority;
 use loaxa::domain::trust::{TrustList, TwoApprovers, Withdrawn};
@@ -178,8 +177,11 @@ fn one_authority_follows_another_only_if_both_say_so_and_there_is_no_way_back() 
         assert!(site.offer(&site.plan(2)).is_err());
     }
     site.successions = vec![site.world.succession(&old, &new)];
-    // The new authority begins anew: its versions may be lower, and it may say other hours.
+    // The new authority begins anew: its versions may be lower, and it may say other hours. But it has to say them.
     (site.trust.version, site.hours.version) = (1, 1);
+    assert_eq!(site.offer(&SignedPlan { trust: None, ..site.plan(2) }), Err(Refusal::TrustRolledBack(5)));
+    let silent = SignedPlan { hours: vec![], ..site.plan(2) };
+    assert_eq!(site.offer(&silent), Err(Refusal::HoursRolledBack("66".parse().unwrap())));
     assert_eq!(site.offer(&site.plan(2)), Ok(()));
     assert_eq!(site.offer(&by_old), Err(Refusal::TrustRolledBack(1)), "what the old one signed is worth nothing");
     let no_way_back = SignedPlan {
@@ -224,7 +226,7 @@ fn a_ticket_serves_one_play_and_only_of_an_approver_who_may() {
     assert_eq!(site.verdict(&with(&site, &[(&by_stranger, &key(9))])), Err(Denial::NoTicket));
     let verified = site.look(&with(&site, &[(&ticket, &approver)])).unwrap();
     let first = &verified.plan().occurrences[0];
-    let used = |id: &TicketId| *id == ticket.ticket;
+    let used = |one: &Ticket| one.ticket == ticket.ticket;
     assert_eq!(verified.permits(first, &first.items[0], used), Err(Denial::TicketUsed));
     let fresh = Ticket { ticket: "another".parse().unwrap(), ..ticket.clone() };
     let verified = site.look(&with(&site, &[(&ticket, &approver), (&fresh, &approver)])).unwrap();

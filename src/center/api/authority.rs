@@ -176,8 +176,14 @@ pub async fn add_ticket(
     if ticket.site != app.site.site || ticket.media.is_empty() || ticket.areas.is_empty() {
         return Err(refuse("it is for another site, or names no sound or no area".into()));
     }
-    if ticket.valid_until_ms - ticket.valid_from_ms > TICKET_LIFE_MS + TICKET_EARLY_MS {
-        return Err(refuse("a ticket lasts a day at most".into()));
+    let (made_ms, until_ms) = (ticket.made_ms, ticket.valid_until_ms);
+    if until_ms.saturating_sub(ticket.valid_from_ms) > TICKET_LIFE_MS + TICKET_EARLY_MS
+        || until_ms.saturating_sub(made_ms) > TICKET_LIFE_MS
+        || made_ms > now_ms() + TICKET_EARLY_MS
+    {
+        return Err(refuse(
+            "a ticket lasts a day at most from when it is signed, and is not signed for another day".into(),
+        ));
     }
     let tree = app.store.areas().await?;
     visit.note(format!("{} by key {}", ticket.ticket, ticket.approver));

@@ -3,16 +3,18 @@
 //! Whoever owns the server must not choose what gets signed. So the site comes from the data directory where there is one, the list of
 //! what is revoked is kept beside the key as well, and everything is shown in words before the passphrase is asked for.
 
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use axum::http::Method;
-use clap::{Args, Subcommand};
-use serde::{Deserialize, Serialize};
+use clap::Subcommand;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::signing::{
+    Known, MOST_AHEAD_S, SIGNED, Signed, Signing, beside, keep_beside, kept_list, sign_request, taken_back,
+};
 use super::{Place, keys};
-use crate::center::api::TrustView;
+use crate::center::api::{AreaView, TrustView};
 use crate::center::app::now_ms;
 use crate::center::authority::Handover;
 use crate::center::client::Client;
@@ -38,6 +40,9 @@ pub enum Authority {
         /// Bulletins, each as ID or ID@REVISION (that revision and all before it; without one, all there will ever be)
         #[arg(long, value_delimiter = ',')]
         bulletin: Vec<String>,
+        /// Also what the center does not know (any more)
+        #[arg(long)]
+        even_if_unknown: bool,
         #[command(flatten)]
         signing: Signing,
     },
@@ -105,168 +110,6 @@ pub enum Authority {
     Apply { signed: PathBuf },
 }
 
-/// How the authority signs.
-#[derive(Args, Clone)]
-pub struct Signing {
-    /// The authority's sealed key; the data directory's own if not given
-    #[arg(long, value_name = "FILE")]
-    authority: Option<PathBuf>,
-    /// File with the authority's passphrase (else LOAXA_AUTHORITY_PASSPHRASE, else asked for)
-    #[arg(long, value_name = "FILE")]
-    authority_passphrase_file: Option<PathBuf>,
-    /// Sign nothing here: write what is to be signed to this file, for `loaxa authority sign` on another machine
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["authority", "authority_passphrase_file"])]
-    request_out: Option<PathBuf>,
-}
-
-impl Signing {
-    fn key_path(&self, place: &Place) -> Result<PathBuf, String> {
-        match &self.authority {
-            Some(path) => Ok(path.clone()),
-            None => Ok(DataDir::open(&place.data()?)?.path("authority.key")),
-        }
-    }
-
-    fn open(&self, place: &Place) -> Result<SigningKey, String> {
-        let passphrase = self.authority_passphrase_file.as_deref();
-        let path = self.key_path(place)?;
-        if !path.exists() {
-            return Err(format!(
-                "the authority's key {} is not on this machine; use --request-out FILE here and `loaxa authority sign` where it is",
-                path.display()
-            ));
-        }
-        keys::open_key(&path, passphrase, "LOAXA_AUTHORITY_PASSPHRASE", "Passphrase of the authority's key")
-    }
-
-    /// The statement as the authority signed it; `None` if it was written out to be signed elsewhere.
-    pub fn sign<S: Statement>(&self, place: &Place, statement: &S) -> Result<Option<Envelope>, String> {
-        let wanted = Wanted { kind: S::PAYLOAD_TYPE.into(), statement: json!(statement) };
-        eprintln!("to be signed by the authority: {}", wanted.read()?.words());
-        let Some(path) = &self.request_out else {
-            return Envelope::sign(statement, &self.open(place)?).map(Some).map_err(|e| e.to_string());
-        };
-        let request = Request { format: REQUEST.into(), requests: vec![wanted] };
-        let text = serde_json::to_string_pretty(&request).map_err(|e| e.to_string())?;
-        write_secret(path, &text).map_err(|e| format!("{} cannot be written: {e}", path.display()))?;
-        eprintln!(
-            "written to {}. Take it to the authority's machine: loaxa authority sign {} --key authority.key --out signed.json",
-            path.display(),
-            path.display()
-        );
-        Ok(None)
-    }
-}
-
-const REQUEST: &str = "loaxa-request-v1";
-const SIGNED: &str = "loaxa-signed-v1";
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Request {
-    format: String,
-    requests: Vec<Wanted>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Wanted {
-    kind: String,
-    statement: Value,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Signed {
-    format: String,
-    signed: Vec<Envelope>,
-}
-
-/// A statement that the authority may be asked to sign.
-enum Known {
-    Certificate(Certificate),
-    Hours(HoursStatement),
-    Trust(TrustList),
-}
-
-impl Wanted {
-    fn read(&self) -> Result<Known, String> {
-        let wrong = |e: serde_json::Error| format!("the statement cannot be read: {e}");
-        let statement = self.statement.clone();
-        match self.kind.as_str() {
-            Certificate::PAYLOAD_TYPE => Ok(Known::Certificate(serde_json::from_value(statement).map_err(wrong)?)),
-            HoursStatement::PAYLOAD_TYPE => Ok(Known::Hours(serde_json::from_value(statement).map_err(wrong)?)),
-            TrustList::PAYLOAD_TYPE => Ok(Known::Trust(serde_json::from_value(statement).map_err(wrong)?)),
-            other => Err(format!("the authority is not asked to sign {other:?}")),
-        }
-    }
-}
-
-impl Known {
-    fn sign(&self, key: &SigningKey) -> Result<Envelope, String> {
-        let signed = match self {
-            Self::Certificate(statement) => Envelope::sign(statement, key),
-            Self::Hours(statement) => Envelope::sign(statement, key),
-            Self::Trust(statement) => Envelope::sign(statement, key),
-        };
-        signed.map_err(|e| e.to_string())
-    }
-
-    /// What signing it means, with nothing in it that could steer a terminal and show something else.
-    fn words(&self) -> String {
-        let steers = |c: char| {
-            c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-        };
-        self.raw_words().chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
-    }
-
-    fn raw_words(&self) -> String {
-        match self {
-            Self::Certificate(certificate) => {
-                let codes: Vec<_> = certificate.areas.iter().map(AreaCode::as_str).collect();
-                let may = if certificate.role == Role::Approver { "approve" } else { "sign plans" };
-                format!(
-                    "{} (key {}) may {may} for {} of {}, up to {}, until {}",
-                    certificate.title,
-                    key_id(&certificate.key),
-                    codes.join(", "),
-                    certificate.site,
-                    certificate.highest,
-                    day(certificate.valid_until_ms)
-                )
-            }
-            Self::Hours(hours) => {
-                let windows: Vec<_> = hours.windows.iter().map(|(from, to)| format!("{from}-{to}")).collect();
-                let (area, site, zone) = (&hours.area, &hours.site, &hours.time_zone);
-                format!("in {area} of {site} sound is lawful at {} by the clock of {zone}", windows.join(", "))
-            }
-            Self::Trust(list) => {
-                let keys: Vec<_> = list.revoked.iter().map(KeyId::as_str).collect();
-                let all = |up_to| if up_to == u32::MAX { "all revisions".into() } else { format!("up to {up_to}") };
-                let bulletins: Vec<_> =
-                    list.withdrawn.iter().map(|one| format!("{} ({})", one.bulletin, all(one.up_to))).collect();
-                let rules: Vec<_> =
-                    list.two_approvers.iter().map(|rule| format!("{} from {}", rule.area, rule.from)).collect();
-                let or_none = |list: Vec<String>| if list.is_empty() { "none".to_owned() } else { list.join(", ") };
-                format!(
-                    "the trust list of {}, version {}, until {}; revoked keys: {}; withdrawn bulletins: {}; two approvers in: {}",
-                    list.site,
-                    list.version,
-                    day(list.valid_until_ms),
-                    or_none(keys.into_iter().map(str::to_owned).collect()),
-                    or_none(bulletins),
-                    or_none(rules)
-                )
-            }
-        }
-    }
-}
-
-fn day(ms: i64) -> String {
-    let date = chrono::DateTime::from_timestamp_millis(ms);
-    date.map_or_else(|| "the end of time".into(), |date| date.format("%Y-%m-%d").to_string())
-}
-
 /// The site's name: the data directory's, where there is one.
 pub async fn site_of(place: &Place, client: &Client) -> Result<SiteId, String> {
     if let Some(site) = place.data.as_ref().and_then(|dir| DataDir::open(dir).ok()?.site().ok()) {
@@ -289,11 +132,12 @@ pub async fn authority(place: &Place, command: Authority) -> Result<(), String> 
 async fn perform(place: &Place, client: &Client, command: Authority) -> Result<(), String> {
     match command {
         Authority::Status => status(place, client).await,
-        Authority::Revoke { key, bulletin, signing } => {
+        Authority::Revoke { key, bulletin, even_if_unknown, signing } => {
             if key.is_empty() && bulletin.is_empty() {
                 return Err("say what is to be revoked: --key KEY or --bulletin ID".into());
             }
             let bulletins: Vec<Withdrawn> = bulletin.iter().map(|text| withdrawn(text)).collect::<Result<_, _>>()?;
+            check_known(client, &key, &bulletins, even_if_unknown).await?;
             change(place, client, &signing, |list| revoke(list, &key, &bulletins)).await
         }
         Authority::Restore { key, bulletin, signing } => {
@@ -304,6 +148,10 @@ async fn perform(place: &Place, client: &Client, command: Authority) -> Result<(
             .await
         }
         Authority::TwoApprovers { area, from, off, signing } => {
+            let areas: Vec<AreaView> = client.get("/areas").await?;
+            if !areas.iter().any(|known| known.code == area.as_str()) {
+                return Err(format!("there is no area {area}; loaxa area list names them"));
+            }
             change(place, client, &signing, |list| {
                 list.two_approvers.retain(|rule| rule.area != area);
                 if !off {
@@ -343,6 +191,31 @@ fn withdrawn(text: &str) -> Result<Withdrawn, String> {
     Ok(Withdrawn { bulletin: id.parse().map_err(|e| format!("{e}"))?, up_to })
 }
 
+/// A slip in a name would look like a revocation and be none; and without its dispatcher no board would learn of any.
+async fn check_known(
+    client: &Client,
+    keys: &[KeyId],
+    bulletins: &[Withdrawn],
+    even_if_unknown: bool,
+) -> Result<(), String> {
+    let view: TrustView = client.get("/trust").await?;
+    if keys.iter().any(|key| key.as_str() == view.dispatcher) {
+        return Err("this key signs the plans now, and boards learn of revocations by plans: loaxa authority dispatcher --revoke-old".into());
+    }
+    let known: Vec<Value> = client.get("/certificates").await?;
+    let unknown = |key: &&KeyId| !known.iter().any(|row| row["key"] == key.as_str());
+    if let Some(key) = keys.iter().find(unknown).filter(|_| !even_if_unknown) {
+        return Err(format!(
+            "the center knows no key {key} (loaxa approver list); --even-if-unknown revokes it all the same"
+        ));
+    }
+    for one in bulletins.iter().filter(|_| !even_if_unknown) {
+        let told = |e| format!("{e}; --even-if-unknown withdraws it all the same");
+        client.get::<Value>(&format!("/bulletins/{}", one.bulletin)).await.map_err(told)?;
+    }
+    Ok(())
+}
+
 fn revoke(list: &mut TrustList, keys: &[KeyId], bulletins: &[Withdrawn]) {
     for key in keys.iter().filter(|key| !list.is_revoked(key)).cloned().collect::<Vec<_>>() {
         list.revoked.push(key);
@@ -353,13 +226,6 @@ fn revoke(list: &mut TrustList, keys: &[KeyId], bulletins: &[Withdrawn]) {
             None => list.withdrawn.push(new.clone()),
         }
     }
-}
-
-/// Where the newest list that was signed with a key is kept: beside it.
-fn list_beside(key: &Path) -> PathBuf {
-    let mut path = key.as_os_str().to_owned();
-    path.push(".trust");
-    path.into()
 }
 
 /// The newest trust list: the center's, unless a newer one was signed here. A server that was broken into, or restored from an older copy,
@@ -376,23 +242,6 @@ async fn newest_list(place: &Place, client: &Client, signing: &Signing) -> Resul
     );
     // Never below what the center has, or its own list would be the later one.
     Ok(TrustList { version: kept.version.max(view.list.version), ..kept })
-}
-
-/// The list that was signed last with this key.
-fn kept_list(key: &Path) -> Option<TrustList> {
-    let kept: Envelope = serde_json::from_str(&std::fs::read_to_string(list_beside(key)).ok()?).ok()?;
-    kept.peek().ok()
-}
-
-/// What `kept` revokes or asks for and `list` does not.
-fn taken_back(kept: &TrustList, list: &TrustList) -> Vec<String> {
-    let keys = kept.revoked.iter().filter(|key| !list.is_revoked(key)).map(|key| format!("key {key}"));
-    let still =
-        |one: &Withdrawn| list.withdrawn.iter().any(|two| two.bulletin == one.bulletin && two.up_to >= one.up_to);
-    let bulletins = kept.withdrawn.iter().filter(|one| !still(one)).map(|one| format!("bulletin {}", one.bulletin));
-    let asked = |one: &TwoApprovers| list.two_approvers.iter().any(|two| two.area == one.area && two.from <= one.from);
-    let rules = kept.two_approvers.iter().filter(|one| !asked(one)).map(|one| format!("two approvers in {}", one.area));
-    keys.chain(bulletins).chain(rules).collect()
 }
 
 async fn change(
@@ -419,19 +268,12 @@ async fn change(
 /// The next version: by the clock, so that a center restored from an older copy does not sign what speakers count as old.
 fn stamp(list: &mut TrustList) -> Result<(), String> {
     let by_clock = now_ms().max(0) as u64 / 1000;
-    if list.version > by_clock + 366 * 86_400 {
+    if list.version > by_clock + MOST_AHEAD_S {
         return Err(format!("the center says that trust list version {} is in force, which cannot be", list.version));
     }
     list.version = by_clock.max(list.version + 1);
     (list.made_ms, list.valid_until_ms) = (now_ms(), now_ms() + TRUST_VALID_MS);
     Ok(())
-}
-
-fn keep_beside(key: &Path, envelope: &Envelope) {
-    let text = serde_json::to_vec(envelope).unwrap_or_default();
-    if let Err(error) = write_whole(&list_beside(key), &text) {
-        eprintln!("a copy of the list could not be kept beside the key: {error}");
-    }
 }
 
 async fn dispatcher(place: &Place, client: &Client, revoke_old: bool, signing: &Signing) -> Result<(), String> {
@@ -506,39 +348,49 @@ async fn rotate(
     let handover = Handover {
         succession: succession(&site, &old, &new)?,
         trust: Envelope::sign(&list, &new).map_err(|e| e.to_string())?,
-        certificates: again::<Certificate>(&standing.certificates, &old.public(), &new)?,
-        hours: again::<HoursStatement>(&standing.hours, &old.public(), &new)?,
+        certificates: again::<Certificate>(&standing.certificates, &old.public(), &new, |one| {
+            !list.is_revoked(&key_id(&one.key))
+        })?,
+        hours: again::<HoursStatement>(&standing.hours, &old.public(), &new, |_| true)?,
     };
-    eprintln!("signed anew: {}", Known::Trust(list).words());
+    eprintln!("signed anew: {}", Known::Trust(list.clone()).words());
     for envelope in &handover.certificates {
         eprintln!("signed anew: {}", Known::Certificate(envelope.peek().map_err(|e| e.to_string())?).words());
     }
     for envelope in &handover.hours {
         eprintln!("signed anew: {}", Known::Hours(envelope.peek().map_err(|e| e.to_string())?).words());
     }
-    // The new key first: a site whose authority nobody holds would be lost.
+    // The new key and all that it has signed first: a site whose authority nobody holds would be lost. They stay, whatever comes: an
+    // answer that does not arrive does not say that the center has not taken them.
     let text = serde_json::to_string_pretty(&sealed).map_err(|e| e.to_string())?;
     write_secret(&new_path, &text).map_err(|e| format!("{} cannot be written: {e}", new_path.display()))?;
+    let text = serde_json::to_vec_pretty(&handover).map_err(|e| e.to_string())?;
+    let handover_path = beside(&new_path, "handover");
+    write_whole(&handover_path, &text).map_err(|e| format!("{} cannot be written: {e}", handover_path.display()))?;
     let sent = client.send::<Value>(Method::POST, "/authority", &json!(handover)).await;
     if let Err(error) = sent {
-        let _ = std::fs::remove_file(&new_path);
-        return Err(error);
+        let now: Option<TrustView> = client.get("/trust").await.ok();
+        if now.is_none_or(|now| now.authority != key_text::format(&new.public())) {
+            return Err(format!(
+                "{error}. The new key is {}: see by `loaxa authority status` whether the center has taken it (fingerprint {}); \
+                 if not, `loaxa authority apply {}` brings it there",
+                new_path.display(),
+                key_id(&new.public()),
+                handover_path.display()
+            ));
+        }
     }
     let mut kept = new_path.clone();
     if key_out.is_none() {
-        let moved =
-            std::fs::rename(&path, path.with_extension("key.before")).and_then(|()| std::fs::rename(&new_path, &path));
+        let moved = std::fs::rename(&path, path.with_extension("key.before"))
+            .and_then(|()| std::fs::rename(&new_path, &path))
+            .and_then(|()| std::fs::rename(&handover_path, beside(&path, "handover")));
         moved.map_err(|e| {
             format!("the new key is in {}; it could not be moved to its place: {e}", new_path.display())
         })?;
         kept = path;
     }
     keep_beside(&kept, &handover.trust);
-    // A center that is restored from before this can be brought here again: loaxa authority apply.
-    let mut file = kept.as_os_str().to_owned();
-    file.push(".handover");
-    let text = serde_json::to_vec_pretty(&handover).map_err(|e| e.to_string())?;
-    write_whole(Path::new(&file), &text).map_err(|e| format!("the hand-over could not be kept beside the key: {e}"))?;
     let made =
         json!({ "authority": key_text::format(&new.public()), "fingerprint": key_id(&new.public()), "key_file": kept });
     place.answer(&made, |_| {
@@ -558,62 +410,20 @@ fn succession(site: &SiteId, old: &SigningKey, new: &SigningKey) -> Result<Envel
 }
 
 /// Signs anew what the old key had really signed; nothing that a server slipped in.
-fn again<S: Statement>(envelopes: &[Envelope], old: &PublicKey, new: &SigningKey) -> Result<Vec<Envelope>, String> {
-    let statements = envelopes.iter().map(|envelope| envelope.open::<S>(old).map_err(|e| e.to_string()));
-    statements.map(|statement| Envelope::sign(&statement?, new).map_err(|e| e.to_string())).collect()
-}
-
-fn sign_request(
-    place: &Place,
-    request: &Path,
-    key: &Path,
-    passphrase: Option<&Path>,
-    out: &Path,
-    (yes, restoring): (bool, bool),
-) -> Result<(), String> {
-    let text = std::fs::read_to_string(request).map_err(|e| format!("{} cannot be read: {e}", request.display()))?;
-    let read: Request = serde_json::from_str(&text).map_err(|_| format!("{} is not a request", request.display()))?;
-    if read.format != REQUEST {
-        return Err(format!("{} is not a request of this kind", request.display()));
-    }
-    let known: Vec<Known> = read.requests.iter().map(Wanted::read).collect::<Result<_, _>>()?;
-    for one in &known {
-        eprintln!("to be signed: {}", one.words());
-    }
-    let kept = kept_list(key);
-    for list in known.iter().filter_map(|one| if let Known::Trust(list) = one { Some(list) } else { None }) {
-        let lost = kept.as_ref().map(|kept| taken_back(kept, list)).unwrap_or_default();
-        if !lost.is_empty() && !restoring {
-            return Err(format!(
-                "the request takes back what was signed with this key before: {}; nothing was signed. If that is meant, say --restoring",
-                lost.join(", ")
-            ));
+fn again<S: Statement>(
+    envelopes: &[Envelope],
+    old: &PublicKey,
+    new: &SigningKey,
+    still_holds: impl Fn(&S) -> bool,
+) -> Result<Vec<Envelope>, String> {
+    let mut signed = vec![];
+    for envelope in envelopes {
+        let statement = envelope.open::<S>(old).map_err(|e| e.to_string())?;
+        if still_holds(&statement) {
+            signed.push(Envelope::sign(&statement, new).map_err(|e| e.to_string())?);
         }
     }
-    if !yes && !confirmed()? {
-        return Err("nothing was signed".into());
-    }
-    let authority = keys::open_key(key, passphrase, "LOAXA_AUTHORITY_PASSPHRASE", "Passphrase of the authority's key")?;
-    let signed: Vec<Envelope> = known.iter().map(|one| one.sign(&authority)).collect::<Result<_, _>>()?;
-    for envelope in signed.iter().filter(|envelope| envelope.payload_type == TrustList::PAYLOAD_TYPE) {
-        keep_beside(key, envelope);
-    }
-    let text = serde_json::to_string_pretty(&Signed { format: SIGNED.into(), signed }).map_err(|e| e.to_string())?;
-    write_secret(out, &text).map_err(|e| format!("{} cannot be written: {e}", out.display()))?;
-    place.answer(&json!({ "signed": out }), |_| {
-        format!("signed; bring {} back and run: loaxa authority apply {}", out.display(), out.display())
-    })
-}
-
-fn confirmed() -> Result<bool, String> {
-    if !std::io::stdin().is_terminal() {
-        return Err("read what is to be signed and say --yes, or run this in a terminal".into());
-    }
-    eprint!("Sign this? (yes/no) ");
-    let _ = std::io::stderr().flush();
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer).map_err(|e| e.to_string())?;
-    Ok(matches!(answer.trim(), "yes" | "y" | "có"))
+    Ok(signed)
 }
 
 async fn apply(place: &Place, client: &Client, path: &Path) -> Result<(), String> {

@@ -8,7 +8,8 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::authority::{Signing, site_of};
+use super::authority::site_of;
+use super::signing::Signing;
 use super::{Place, table};
 use crate::center::app::now_ms;
 use crate::center::datadir::write_secret;

@@ -9,6 +9,7 @@ mod plans;
 mod reports;
 mod schedules;
 mod setup;
+mod signing;
 mod speakers;
 mod users;
 mod verify;

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use tracing_subscriber::EnvFilter;
 
-use super::authority::Signing;
+use super::signing::Signing;
 use super::{Place, keys, table};
 use crate::center::api::AreaView;
 use crate::center::app::now_ms;

@@ -17,7 +17,7 @@ use tracing::{info, warn};
 use super::app::{App, Change, now_ms};
 use super::store::{PlanRow, SpeakerRow, StoreError};
 use crate::domain::DAY_MS;
-use crate::domain::approval::{Approval, Certificate, Role};
+use crate::domain::approval::{Approval, Certificate, Role, Ticket};
 use crate::domain::fleet::Fleet;
 use crate::domain::ids::{BulletinId, KeyId, MediaHash, SpeakerId};
 use crate::domain::plan::{HORIZON_MS, Plan, PlanFault, PlanText, PlannedOccurrence};
@@ -56,12 +56,15 @@ pub struct Planning {
 
 /// A plan is made anew after this even if nothing changed, so that speakers always see nearly the whole horizon.
 const RENEW_MS: i64 = DAY_MS;
+/// A center's clock may be set back by so much without new plans.
+const CLOCK_AHEAD_MS: i64 = 60_000;
 /// Plans that were replaced are kept this long, for reports on what should have played.
 const KEEP_MS: i64 = 60 * DAY_MS;
 /// How often to look without being asked.
 const ROUND: Duration = Duration::from_secs(300);
 /// A speaker that claims a higher plan than this is mistaken or lying.
 pub const HIGHEST_BELIEVED: u64 = 1 << 40;
+const TICKETS_PER_PLAN: usize = 32;
 /// Plans are stored so many at a time.
 const PLANS_AT_ONCE: usize = 500;
 
@@ -135,6 +138,8 @@ pub async fn plan_all(app: &App, now_ms: i64) -> Result<usize, PlanError> {
         // A plan that had to be short is renewed as much sooner.
         let old =
             newest.is_none_or(|(_, made_ms, until_ms)| now_ms - made_ms >= RENEW_MS.min((until_ms - made_ms) / 2));
+        // Made by a clock that was ahead: boards would take it for impossible that it is earlier.
+        let old = old || newest.is_some_and(|(_, made_ms, _)| made_ms > now_ms + CLOCK_AHEAD_MS);
         if !behind && !old && changed.as_ref().is_some_and(|changed| !changed.contains(id)) {
             continue;
         }
@@ -153,6 +158,7 @@ pub async fn plan_all(app: &App, now_ms: i64) -> Result<usize, PlanError> {
         (planning.newest, planning.pending) = (None, None);
     }
     app.store.drop_old_plans(now_ms - KEEP_MS).await?;
+    app.store.drop_old_tickets(now_ms - KEEP_MS).await?;
     made
 }
 
@@ -347,7 +353,12 @@ fn statements(material: &Material, speaker: &SpeakerRow, plan: &Plan) -> Stateme
         items().filter(|(o, _)| o.priority == Priority::Emergency).map(|(_, item)| item.media).collect();
     let approvals: Vec<Envelope> =
         used.iter().filter_map(|key| material.approvals.get(key)).flatten().cloned().collect();
-    let tickets = material.tickets.iter().filter(|(ticket, _)| ticket.media.iter().any(|media| urgent.contains(media)));
+    let areas = material.areas_of(speaker);
+    let here = |ticket: &Ticket| ticket.areas.iter().any(|area| areas.contains(area));
+    let tickets = material.tickets.iter().rev();
+    let tickets = tickets.filter(|(ticket, _)| here(ticket) && ticket.media.iter().any(|media| urgent.contains(media)));
+    // The newest, should somebody have signed very many.
+    let tickets = tickets.take(TICKETS_PER_PLAN);
     let (named, tickets): (Vec<KeyId>, Vec<Envelope>) =
         tickets.map(|(ticket, envelope)| (ticket.approver.clone(), envelope.clone())).unzip();
     let signers = approvals.iter().filter_map(|envelope| envelope.peek::<Approval>().ok());
@@ -355,7 +366,7 @@ fn statements(material: &Material, speaker: &SpeakerRow, plan: &Plan) -> Stateme
     keys.insert(material.trust.dispatcher_id());
     let certificates =
         keys.iter().filter_map(|key| material.certificates.get(key)).map(|row| row.envelope.clone()).collect();
-    let hours = material.areas_of(speaker).iter().filter_map(|area| material.hours.get(area).cloned()).collect();
+    let hours = areas.iter().filter_map(|area| material.hours.get(area).cloned()).collect();
     Statements {
         certificates,
         approvals,

@@ -114,6 +114,12 @@ impl Store {
         rows.iter().map(|row| from_json(&row.try_get::<String, _>(0)?)).collect()
     }
 
+    /// Forgets tickets that were over by then.
+    pub async fn drop_old_tickets(&self, before_ms: i64) -> Result<(), StoreError> {
+        sqlx::query("delete from tickets where valid_until_ms < $1").bind(before_ms).execute(&self.pool).await?;
+        Ok(())
+    }
+
     pub async fn remove_ticket(&self, id: &TicketId) -> Result<(), StoreError> {
         let done = sqlx::query("delete from tickets where id = $1").bind(id.as_str()).execute(&self.pool).await?;
         if done.rows_affected() == 0 { Err(StoreError::NotFound(format!("ticket {id}"))) } else { Ok(()) }

@@ -10,8 +10,8 @@ use crate::controller::clock::Estimate;
 use crate::controller::player::{Session, SessionItem, Summary};
 use crate::controller::store::Play;
 use crate::domain::DAY_MS;
-use crate::domain::approval::Denial;
-use crate::domain::ids::{BulletinId, MediaHash, OccurrenceId, TicketId};
+use crate::domain::approval::{Denial, Ticket};
+use crate::domain::ids::{BulletinId, MediaHash, OccurrenceId};
 use crate::domain::plan::{MAX_WINDOW_MS, MediaRef, PlannedItem, PlannedOccurrence};
 use crate::domain::priority::Priority;
 use crate::domain::record::{Evidence, Outcome, PlaybackRecord, Reason};
@@ -242,8 +242,7 @@ impl Engine {
         if now_ms >= occurrence.start_ms - LEAD_MS && self.day_is_full(occurrence, plan) {
             return if now_ms >= occurrence.start_ms { Decision::Miss(Reason::QuietHours) } else { Decision::Wait };
         }
-        let permits =
-            |item: &PlannedItem| plan.permits(occurrence, item, |ticket| self.is_used(ticket, &occurrence.id));
+        let permits = |item: &PlannedItem| plan.permits(occurrence, item, |ticket| self.is_used(ticket, occurrence));
         let permitted: Vec<_> = occurrence.items.iter().filter(|item| permits(item).is_ok()).collect();
         if permitted.is_empty() {
             let denial = occurrence.items.iter().find_map(|item| permits(item).err());
@@ -262,10 +261,17 @@ impl Engine {
         if self.output_working && (all || (ready > 0 && last_call)) { Decision::Play } else { Decision::Wait }
     }
 
-    /// Whether a ticket has sounded in another play than this one.
-    fn is_used(&self, ticket: &TicketId, by: &OccurrenceId) -> bool {
-        let other = |play: &&Play| !play.record.occurrence.is_part_of_same(by);
-        self.plays.values().filter(other).any(|play| play.tickets.contains(ticket))
+    /// Whether a ticket has sounded in another play than this one, or as long in the earlier parts of this one as it lets it.
+    fn is_used(&self, ticket: &Ticket, by: &PlannedOccurrence) -> bool {
+        let with_it = self.plays.values().filter(|play| play.tickets.contains(&ticket.ticket));
+        let mut left_ms = ticket.longest_ms - (by.end_ms - by.start_ms);
+        for play in with_it.filter(|play| play.record.occurrence != by.id) {
+            if !play.record.occurrence.is_part_of_same(&by.id) {
+                return true;
+            }
+            left_ms -= if play.begun { play.record.end_ms - play.record.start_ms } else { play.record.heard_ms };
+        }
+        left_ms < 0
     }
 
     /// Whether what has sounded on that day, by this board's own account, leaves no room for this; emergencies do not count.
@@ -318,7 +324,7 @@ impl Engine {
         for item in &occurrence.items {
             let at_frame = frames_of(item.at_ms).min(slot_frames);
             let frames = frames_of(item.duration_ms).min(slot_frames.saturating_sub(at_frame));
-            let permitted = entry.plan.permits(occurrence, item, |ticket| self.is_used(ticket, &occurrence.id));
+            let permitted = entry.plan.permits(occurrence, item, |ticket| self.is_used(ticket, occurrence));
             let here = self.library.is_whole(&item.media);
             match permitted {
                 Err(denial) => {

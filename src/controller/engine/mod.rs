@@ -295,6 +295,7 @@ impl Engine {
                     self.clock = Clock::default();
                     (self.link.probes_sent, self.link.next_probe_mono_ns) = (0, now.mono_ns);
                     self.clock.set_system(now.system);
+                    self.clock_saved_mono_ns = None;
                 }
                 self.adopt(plan, effects);
             }
@@ -368,8 +369,8 @@ impl Engine {
     /// The clock, if it is good enough to start by.
     fn trusted(&self, now: Now) -> Option<Estimate> {
         let exact = |estimate: &Estimate| estimate.error_ns <= self.limits.max_clock_error_ns;
-        // It cannot be earlier than when the plan was made that is here.
-        let made_ms = self.plan.as_ref().map_or(i64::MIN, |plan| plan.plan().made_ms);
+        // It cannot be earlier than when the plan that is here was made, and what the authority said with it.
+        let made_ms = self.plan.as_ref().map_or(i64::MIN, |plan| plan.not_before_ms());
         let possible = |estimate: &Estimate| unix_ms(*estimate, now.mono_ns) >= made_ms.saturating_sub(PLAN_AHEAD_MS);
         self.clock.estimate(now.mono_ns).filter(exact).filter(possible)
     }

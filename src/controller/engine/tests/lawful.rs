@@ -139,6 +139,20 @@ fn a_ticket_is_used_up_by_its_play_also_over_a_restart() {
     board.pass(90_000, 100);
     assert_eq!(board.outcome("urgent", starts[0]), (Outcome::Played, None));
     assert_eq!(board.outcome("urgent", starts[1]), (Outcome::Missed, Some(Reason::NoTicket)));
+    // Nor again and again as parts of the same play: a minute was what it let sound, and six times ten seconds are one.
+    let parts = (2..9u16).map(|part| {
+        let start_ms = T0_MS + 200_000 + i64::from(part) * 11_000;
+        PlannedOccurrence { id: OccurrenceId::part(&"urgent".parse().unwrap(), starts[0], part), ..urgent(start_ms) }
+    });
+    let parts: Vec<_> = parts.collect();
+    let again = altered(&payload(3, &[&ticket]), |signed| {
+        let plan = Plan { occurrences: parts.clone(), ..signed.plan.peek().unwrap() };
+        signed.plan = Envelope::sign(&plan, &key(2)).unwrap();
+    });
+    board.offer(again);
+    board.pass(150_000, 100);
+    let played = parts.iter().filter(|part| board.plays[&part.id].record.outcome == Outcome::Played).count();
+    assert_eq!(played, 5, "one before, and five of the seven");
 }
 
 #[test]
