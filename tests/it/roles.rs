@@ -247,3 +247,22 @@ fn an_admin_of_a_part_gives_no_more_than_they_have() {
     assert_ne!(admin.cookie("loaxa_session"), before);
     admin.get("/session").expect(200);
 }
+
+#[test]
+fn the_calendar_that_amends_the_holidays_is_theirs_who_could_change_what_names_the_holidays() {
+    let center = three_places();
+    let local = Browser::with_token(&center, &center.token());
+    let editor = Browser::signed_in(&center, 23, "editor.xa");
+    let mourning = json!({ "days": ["2026-11-23..2027-11-23"] });
+    editor.send("PUT", "/calendars/vn", mourning.clone()).expect(200);
+    editor.send("DELETE", "/calendars/vn", Value::Null).expect(204);
+    let rule =
+        json!({ "title": "Tỉnh", "at": ["05:00"], "targets": ["66"], "programme": "chung", "not_on": ["holidays:vn"] });
+    local.send("PUT", "/schedules/tinh", rule).expect(200);
+    editor.send("PUT", "/calendars/vn", mourning.clone()).expect(403);
+    local.send("PUT", "/calendars/vn", mourning.clone()).expect(200);
+    editor.send("DELETE", "/calendars/vn", Value::Null).expect(403);
+    // The holidays stand without it, so it can be taken away by who may.
+    local.send("DELETE", "/calendars/vn", Value::Null).expect(204);
+    editor.send("PUT", "/calendars/other", mourning).expect(200);
+}

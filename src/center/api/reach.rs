@@ -111,7 +111,14 @@ pub fn names_programme(text: &ScheduleText, programme: &str) -> bool {
     std::iter::once(&text.programme).chain(others).any(|named| named.as_deref() == Some(programme))
 }
 
+/// Whether its days change with this calendar; the calendar `vn` amends the public holidays.
 pub fn names_calendar(text: &ScheduleText, calendar: &str) -> bool {
+    let amended = format!("holidays:{calendar}");
+    needs_calendar(text, calendar) || text.days().any(|day| *day == amended)
+}
+
+/// Whether it cannot be read without this calendar.
+pub fn needs_calendar(text: &ScheduleText, calendar: &str) -> bool {
     let name = format!("calendar:{calendar}");
     text.days().any(|day| *day == name)
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Problem;
-use super::reach::{Places, names_calendar, names_programme, ruling};
+use super::reach::{Places, names_calendar, names_programme, needs_calendar, ruling};
 use crate::center::app::{App, Change, now_ms};
 use crate::center::people::person::{Person, Visit};
 use crate::center::planner::check::{self, Edits, Finding};
@@ -416,12 +416,11 @@ pub async fn delete_calendar(
     person: Person,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    // One that a schedule names cannot be removed; any other is any editor's.
-    person.filters();
     let id: CalendarId = id.parse().map_err(|e| Problem::bad_request(format!("{e}")))?;
-    let now_ms = now_ms();
-    for (schedule, versions) in app.store.schedule_histories().await? {
-        if ruling(&versions, now_ms).any(|text| names_calendar(text, id.as_str())) {
+    let (schedules, now_ms) = (app.store.schedule_histories().await?, now_ms());
+    Places::load(&app).await?.demand_all(&person, &schedules, now_ms, |text| names_calendar(text, id.as_str()))?;
+    for (schedule, versions) in &schedules {
+        if ruling(versions, now_ms).any(|text| needs_calendar(text, id.as_str())) {
             return Err(Problem::conflict(format!("schedule {schedule} still names it")));
         }
     }
