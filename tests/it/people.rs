@@ -440,14 +440,44 @@ fn a_token_does_what_it_was_made_for_until_its_end() {
         command.env("LOAXA_CA", center.data().join("tls/ca.pem"));
         command.output().unwrap()
     };
-    let users: Value = serde_json::from_slice(&remote(&["user", "list"]).stdout).unwrap();
-    assert_eq!(users[0]["name"], "lan");
+    let areas: Value = serde_json::from_slice(&remote(&["area", "list"]).stdout).unwrap();
+    assert_eq!(areas[0]["code"], "24133");
     center.cli(["tokens", "revoke", id]);
-    let refused = remote(&["user", "list"]);
+    let refused = remote(&["area", "list"]);
     assert_eq!(refused.status.code(), Some(1));
     let list = center.json(["tokens", "list"]);
     let revoked = list.as_array().unwrap().iter().find(|row| row["id"] == *id).unwrap();
     assert!(revoked["revoked_ms"].is_i64(), "{list}");
+}
+
+#[test]
+fn a_token_manages_nobody_whoever_made_it() {
+    let center = furnished();
+    add_user(&center, "sep", "admin@66");
+    add_user(&center, "lan", "editor@24133");
+    let maker = Browser::signed_in(&center, 2, "sep");
+    let admin = json!([{ "role": "admin", "area": "66" }]);
+    let body = json!({ "name": "máy", "grants": admin, "ends_ms": unix_ms() + 86_400_000 });
+    let made = maker.send("POST", "/tokens", body).expect(201).json();
+    let of_local = center.json(["tokens", "add", "máy", "--grant", "admin@66"]);
+    for token in [&made["token"], &of_local["token"]] {
+        let machine = Browser::with_token(&center, token.as_str().unwrap());
+        machine.get("/audit").expect(200);
+        let heir = json!({ "name": "thua.ke", "title": "x", "password": PASSWORD, "grants": admin });
+        assert!(machine.send("POST", "/users", heir).expect(403).text.contains("a token cannot manage people"));
+        machine.get("/users").expect(403);
+        for name in ["sep", "lan"] {
+            machine.send("PUT", &format!("/users/{name}"), json!({ "title": "x" })).expect(403);
+            machine.send("PUT", &format!("/users/{name}/password"), json!({ "password": OTHER_PASSWORD })).expect(403);
+            machine.send("DELETE", &format!("/users/{name}/totp"), Value::Null).expect(403);
+            machine.get(&format!("/users/{name}/sessions")).expect(403);
+        }
+        let open = maker.get("/sessions").expect(200).json()["items"][0]["id"].as_str().unwrap().to_owned();
+        machine.send("DELETE", &format!("/sessions/{open}"), Value::Null).expect(404);
+        assert_eq!(machine.get("/tokens").expect(200).json()["items"], json!([]));
+        machine.send("DELETE", &format!("/tokens/{}", made["id"].as_str().unwrap()), Value::Null).expect(404);
+    }
+    maker.get("/session").expect(200);
 }
 
 #[test]

@@ -208,6 +208,10 @@ async fn admit(
     if allowed {
         return Ok(Some(person));
     }
+    if need == Some(Here(&[ManagePeople])) && person.is_token() {
+        let detail = "a token cannot manage people; sign in, or run loaxa user on the center's machine";
+        return Err((Problem::new(StatusCode::FORBIDDEN, detail), Some(person)));
+    }
     let right = match need {
         Some(Somewhere(right)) => right.in_words(),
         Some(Here(rights)) => rights.first().map_or("do this", |right| right.in_words()),

@@ -250,7 +250,7 @@ pub async fn end_session(
         SHOWN => app.store.session_beginning(&id).await?.ok_or_else(not_found)?,
         _ => return Err(not_found()),
     };
-    let own = row.account == person.name && !matches!(person.means, Means::Token(_));
+    let own = row.account == person.name && !person.is_token();
     if !own {
         let Ok(name) = row.account.parse::<AccountName>() else { return Err(not_found()) };
         let account = app.store.account(&name).await?.ok_or_else(not_found)?;

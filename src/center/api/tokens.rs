@@ -13,7 +13,7 @@ use super::people::{Listed, titled};
 use super::users::manages;
 use crate::center::app::{App, now_ms};
 use crate::center::people;
-use crate::center::people::person::{Means, Person, Visit};
+use crate::center::people::person::{Person, Visit};
 use crate::center::store::TokenRow;
 use crate::domain::role::{AccountName, Grant, LOCAL, Right};
 
@@ -39,7 +39,7 @@ impl From<TokenRow> for TokenView {
 
 /// Whether they may see and revoke it: it is theirs, or they manage its maker.
 async fn governs(app: &App, person: &Person, row: &TokenRow) -> Result<bool, Problem> {
-    if row.account == person.name && !matches!(person.means, Means::Token(_)) {
+    if row.account == person.name && !person.is_token() {
         return Ok(true);
     }
     let top = std::slice::from_ref(&app.site.area);
@@ -92,7 +92,7 @@ pub async fn add(
     Json(new): Json<NewToken>,
 ) -> Result<(StatusCode, Json<TokenCreated>), Problem> {
     let forbidden = |detail: String| Problem::new(StatusCode::FORBIDDEN, detail);
-    if matches!(person.means, Means::Token(_)) {
+    if person.is_token() {
         return Err(forbidden("a token cannot make tokens; sign in".into()));
     }
     let mut grants = new.grants;

@@ -58,12 +58,24 @@ impl Person {
     /// Whether they may do this in the unit at the end of `path`, which runs from the widest unit down to it.
     pub fn may(&self, right: Right, path: &[AreaCode]) -> bool {
         self.asked.store(true, Ordering::Relaxed);
-        allowed(&self.grants, right, path) && self.within.as_ref().is_none_or(|within| allowed(within, right, path))
+        self.by_such_means(right)
+            && allowed(&self.grants, right, path)
+            && self.within.as_ref().is_none_or(|within| allowed(within, right, path))
     }
 
     pub fn may_somewhere(&self, right: Right) -> bool {
-        allowed_somewhere(&self.grants, right)
+        self.by_such_means(right)
+            && allowed_somewhere(&self.grants, right)
             && self.within.as_ref().is_none_or(|within| allowed_somewhere(within, right))
+    }
+
+    /// No token manages people: what it did to accounts, its maker's too, would go on after its end.
+    fn by_such_means(&self, right: Right) -> bool {
+        right != Right::ManagePeople || !self.is_token()
+    }
+
+    pub fn is_token(&self) -> bool {
+        matches!(self.means, Means::Token(_))
     }
 
     pub fn may_give(&self, role: Role, path: &[AreaCode]) -> bool {
