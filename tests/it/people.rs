@@ -355,6 +355,52 @@ fn sessions_end_by_themselves_and_whenever_something_changes() {
 }
 
 #[test]
+fn a_sign_in_that_began_before_the_account_was_changed_ends_with_it() {
+    let center = furnished();
+    add_user(&center, "lan", "editor@24133");
+    let browser = Browser::signed_in(&center, 2, "lan");
+    // As if somebody were quicker, after the old password was found to be right and before there is a session.
+    for change in ["password = 'another'", "totp = 'sealed'", "disabled = 1"] {
+        let meanwhile = "create trigger meanwhile after insert on sessions begin update accounts set";
+        sql(&center, "create table before as select * from accounts");
+        sql(&center, &format!("{meanwhile} {change} where name = 'lan'; end"));
+        let late = Browser::at(&center, 2).sign_in("lan", PASSWORD).expect(401);
+        assert!(late.headers.get("set-cookie").is_none(), "{change}");
+        sql(&center, "drop trigger meanwhile");
+        let back = "password, totp, disabled";
+        sql(&center, &format!("update accounts set ({back}) = (select {back} from before where name = accounts.name)"));
+        sql(&center, "drop table before");
+        let open = browser.get("/sessions").expect(200).json()["items"].clone();
+        assert_eq!(open.as_array().unwrap().len(), 1, "{change}: {open}");
+    }
+    browser.sign_in("lan", PASSWORD).expect(204);
+}
+
+#[test]
+fn a_password_that_an_admin_sets_ends_what_the_account_began() {
+    let center = furnished();
+    add_user(&center, "sep", "admin@66");
+    add_user(&center, "lan", "editor@24133");
+    let (admin, lan) = (Browser::signed_in(&center, 2, "sep"), Browser::signed_in(&center, 3, "lan"));
+    let body =
+        json!({ "name": "x", "grants": [{ "role": "viewer", "area": "24133" }], "ends_ms": unix_ms() + 86_400_000 });
+    let token = |browser: &Browser| {
+        let made = browser.send("POST", "/tokens", body.clone()).expect(201).json();
+        Browser::with_token(&center, made["token"].as_str().unwrap())
+    };
+    let (of_lan, of_admin) = (token(&lan), token(&admin));
+    // One's own new password leaves one's tokens.
+    lan.send("PUT", "/session/password", json!({ "old": PASSWORD, "new": OTHER_PASSWORD })).expect(204);
+    of_lan.get("/speakers").expect(200);
+    admin.send("PUT", "/users/lan/password", json!({ "password": PASSWORD })).expect(204);
+    lan.get("/session").expect(401);
+    of_lan.get("/speakers").expect(401);
+    of_admin.get("/speakers").expect(200);
+    let log = Browser::with_token(&center, &center.token()).get("/audit/export").expect(200).text;
+    assert!(log.contains("1 tokens were revoked"), "{log}");
+}
+
+#[test]
 fn another_sites_page_cannot_act_with_the_cookie() {
     let center = furnished();
     add_user(&center, "sep", "admin@66");

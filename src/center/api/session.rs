@@ -119,14 +119,14 @@ pub async fn change_password(
 ) -> Result<Response, Problem> {
     let account = own_account(&app, &person).await?;
     people::confirm_password(&app, &account, &change.old, now_ms()).await?;
-    people::set_password(&app, &account.name, &change.new).await?;
-    begin_anew(&app, &visit, &account.name).await
+    let account = people::set_password(&app, account, &change.new).await?;
+    begin_anew(&app, &visit, &account).await
 }
 
-/// Ends all sessions of an account and goes on in a new one.
-async fn begin_anew(app: &App, visit: &Visit, name: &AccountName) -> Result<Response, Problem> {
-    app.store.end_sessions(name.as_str()).await?;
-    let signed_in = people::go_on(app, visit, name, now_ms()).await?;
+/// Ends all sessions of an account, which has been changed to this, and goes on in a new one.
+async fn begin_anew(app: &App, visit: &Visit, account: &AccountRow) -> Result<Response, Problem> {
+    app.store.end_sessions(account.name.as_str()).await?;
+    let signed_in = people::go_on(app, visit, account, now_ms()).await?;
     Ok(with_cookies(app, &signed_in, StatusCode::NO_CONTENT))
 }
 
@@ -171,7 +171,8 @@ pub async fn confirm_totp(
 ) -> Result<Response, Problem> {
     let account = own_account(&app, &person).await?;
     let recovery_codes = people::confirm_totp(&app, &account, &code.code, now_ms()).await?;
-    let mut response = begin_anew(&app, &visit, &account.name).await?;
+    let account = AccountRow { totp: account.totp_pending.clone(), ..account };
+    let mut response = begin_anew(&app, &visit, &account).await?;
     let (parts, body) = Json(RecoveryCodes { recovery_codes }).into_response().into_parts();
     response.headers_mut().extend(parts.headers);
     *response.status_mut() = StatusCode::OK;
@@ -196,7 +197,7 @@ pub async fn clear_totp(
     let account = own_account(&app, &person).await?;
     people::confirm_password(&app, &account, &password.password, now_ms()).await?;
     app.store.clear_totp(&account.name).await?;
-    begin_anew(&app, &visit, &account.name).await
+    begin_anew(&app, &visit, &AccountRow { totp: None, ..account }).await
 }
 
 #[derive(Debug, Serialize, Deserialize, ToSchema)]

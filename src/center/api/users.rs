@@ -202,7 +202,7 @@ pub async fn change(
     if !said.is_empty() {
         app.store.end_sessions(after.name.as_str()).await?;
         if own && matches!(person.means, Means::Session(_)) {
-            let signed_in = people::go_on(&app, &visit, &after.name, now_ms()).await?;
+            let signed_in = people::go_on(&app, &visit, &after, now_ms()).await?;
             response = with_cookies(&app, &signed_in, StatusCode::OK);
         }
         visit.note(said.join("; "));
@@ -213,12 +213,15 @@ pub async fn change(
     Ok(response)
 }
 
-/// Give an account a new password; its sessions end
+/// Give an account a new password; its sessions end, and its tokens are revoked
+///
+/// Whoever had the account may have made tokens, and those would go on.
 #[utoipa::path(put, path = "/api/v1/users/{name}/password", request_body = Password,
     responses((status = 204), (status = 400, body = Problem), (status = 404, body = Problem)))]
 pub async fn set_password(
     State(app): State<Arc<App>>,
     person: Person,
+    visit: Visit,
     Path(name): Path<String>,
     Json(new): Json<Password>,
 ) -> Result<StatusCode, Problem> {
@@ -226,7 +229,9 @@ pub async fn set_password(
     if person.name == account.name.as_str() {
         return Err(Problem::conflict("change your own password with the old one, under your account"));
     }
-    people::set_password(&app, &account.name, &new.password).await?;
+    let account = people::set_password(&app, account, &new.password).await?;
+    let revoked = app.store.revoke_tokens(&account.name, now_ms()).await?;
+    visit.note(format!("{revoked} tokens were revoked"));
     Ok(StatusCode::NO_CONTENT)
 }
 

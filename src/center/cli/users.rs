@@ -32,7 +32,7 @@ pub enum User {
     },
     /// List accounts
     List,
-    /// Give an account a new password; its sessions end
+    /// Give an account a new password; its sessions end, and its tokens are revoked
     Password {
         name: AccountName,
         /// File with the password (else LOAXA_PASSWORD, else asked for)
@@ -108,8 +108,11 @@ pub async fn user(place: &Place, command: User) -> Result<(), String> {
             let password = password(&name, password_file.as_deref())?;
             let body = json!({ "password": *password });
             client.send::<Value>(Method::PUT, &format!("/users/{name}/password"), &body).await?;
-            place
-                .answer(&json!({ "name": name }), |_| format!("{name} has a new password; all sessions have ended"))?;
+            place.answer(&json!({ "name": name }), |_| {
+                format!(
+                    "{name} has a new password; all sessions have ended, and all tokens that {name} made are revoked"
+                )
+            })?;
         }
         User::Disable { name } => change(place, &client, &name, &json!({ "disabled": true })).await?,
         User::Enable { name } => change(place, &client, &name, &json!({ "disabled": false })).await?,

@@ -145,13 +145,20 @@ pub async fn sign_in(
     }
     app.people.forgive(&budgets);
     app.store.signed_in(&account.name, now_ms).await?;
-    go_on(app, visit, &account.name, now_ms).await
+    go_on(app, visit, &account, now_ms).await
 }
 
-/// A session for somebody who has shown who they are.
-pub async fn go_on(app: &App, visit: &Visit, name: &AccountName, now_ms: i64) -> Result<SignedIn, PeopleError> {
-    let browser = know(app, visit, name, now_ms).await?;
-    let session = begin_session(app, visit, name.as_str(), "", now_ms).await?;
+/// A session for somebody who has shown to be who this account belongs to. Where it has another password or second factor by now,
+/// or is disabled, all its sessions have been ended, perhaps before this one began.
+pub async fn go_on(app: &App, visit: &Visit, account: &AccountRow, now_ms: i64) -> Result<SignedIn, PeopleError> {
+    let session = begin_session(app, visit, account.name.as_str(), "", now_ms).await?;
+    let shown = |row: AccountRow| (row.password, row.totp, row.disabled);
+    let now = app.store.account(&account.name).await?;
+    if now.map(shown) != Some(shown(account.clone())) {
+        app.store.end_session(&secret_hash(&session)).await?;
+        return Err(PeopleError::Wrong);
+    }
+    let browser = know(app, visit, &account.name, now_ms).await?;
     Ok(SignedIn { session, browser: Some(browser) })
 }
 
@@ -266,13 +273,13 @@ pub async fn confirm_password(app: &App, account: &AccountRow, password: &str, n
     Err(PeopleError::Refused("the present password is wrong".into()))
 }
 
-/// Gives an account a password, and ends all that the old one began.
-pub async fn set_password(app: &App, name: &AccountName, password: &str) -> Result<(), PeopleError> {
-    let hash = new_password(app, name, password).await?;
-    app.store.set_password(name, &hash).await?;
-    app.store.forget_places(name).await?;
-    app.store.end_sessions(name.as_str()).await?;
-    Ok(())
+/// Gives an account a password in place of the one that was seen, and ends the sessions that the old one began.
+pub async fn set_password(app: &App, account: AccountRow, password: &str) -> Result<AccountRow, PeopleError> {
+    let hash = new_password(app, &account.name, password).await?;
+    app.store.set_password(&account.name, &account.password, &hash).await?;
+    app.store.forget_places(&account.name).await?;
+    app.store.end_sessions(account.name.as_str()).await?;
+    Ok(AccountRow { password: hash, ..account })
 }
 
 /// Checks a password that is to be taken and hashes it.
@@ -418,5 +425,5 @@ pub async fn set_up(
     info!("the first admin, {}, was made", row.name);
     visit.tried(row.name.as_str());
     app.store.signed_in(&row.name, now_ms).await?;
-    go_on(app, visit, &row.name, now_ms).await
+    go_on(app, visit, &row, now_ms).await
 }

@@ -106,13 +106,15 @@ impl Store {
         found(&done, name)
     }
 
-    pub async fn set_password(&self, name: &AccountName, password: &str) -> Result<(), StoreError> {
-        let done = sqlx::query("update accounts set password = $1 where name = $2")
+    /// Puts a password in place of the one that was seen, so that of two at once the second does not undo the first.
+    pub async fn set_password(&self, name: &AccountName, seen: &str, password: &str) -> Result<(), StoreError> {
+        let done = sqlx::query("update accounts set password = $1 where name = $2 and password = $3")
             .bind(password)
             .bind(name.as_str())
+            .bind(seen)
             .execute(&self.pool)
             .await?;
-        found(&done, name)
+        unchanged(&done, name)
     }
 
     pub async fn signed_in(&self, name: &AccountName, now_ms: i64) -> Result<(), StoreError> {
@@ -151,7 +153,7 @@ impl Store {
         .bind(name.as_str())
         .execute(&self.pool)
         .await?;
-        if done.rows_affected() == 0 { Err(StoreError::Conflict(format!("account {name}"))) } else { Ok(()) }
+        unchanged(&done, name)
     }
 
     pub async fn clear_totp(&self, name: &AccountName) -> Result<(), StoreError> {
@@ -339,6 +341,16 @@ impl Store {
         Ok(())
     }
 
+    /// Revokes all tokens that an account made; says how many that were.
+    pub async fn revoke_tokens(&self, account: &AccountName, now_ms: i64) -> Result<u64, StoreError> {
+        let done = sqlx::query("update tokens set revoked_ms = $1 where account = $2 and revoked_ms is null")
+            .bind(now_ms)
+            .bind(account.as_str())
+            .execute(&self.pool)
+            .await?;
+        Ok(done.rows_affected())
+    }
+
     pub async fn revoke_token(&self, id: &str, now_ms: i64) -> Result<(), StoreError> {
         sqlx::query("update tokens set revoked_ms = $1 where id = $2 and revoked_ms is null")
             .bind(now_ms)
@@ -351,6 +363,10 @@ impl Store {
 
 fn found(done: &AnyQueryResult, name: &AccountName) -> Result<(), StoreError> {
     if done.rows_affected() == 0 { Err(StoreError::NotFound(format!("account {name}"))) } else { Ok(()) }
+}
+
+fn unchanged(done: &AnyQueryResult, name: &AccountName) -> Result<(), StoreError> {
+    if done.rows_affected() == 0 { Err(StoreError::Conflict(format!("account {name}"))) } else { Ok(()) }
 }
 
 fn account(row: &AnyRow) -> Result<AccountRow, StoreError> {
