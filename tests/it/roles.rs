@@ -230,6 +230,11 @@ fn an_admin_of_a_part_gives_no_more_than_they_have() {
         change("viewer.xa", json!({ "grants": beyond })).expect(403);
     }
     change("viewer.xa", json!({ "grants": [] })).expect(400);
+    // Made from what another admin has changed since.
+    let late = json!({ "grants": grant("operator", HERE), "grants_before": grant("viewer", HERE) });
+    assert!(change("viewer.xa", late).expect(409).text.contains("was changed meanwhile"));
+    let in_time = json!({ "grants": grant("viewer", HERE), "grants_before": grant("editor", HERE) });
+    change("viewer.xa", in_time).expect(200);
     // Whoever stands above, or partly elsewhere, is out of reach: not their password, not their second factor, not their end.
     center.cli(["user", "grant", "nguoi-24133", "viewer@24169"]);
     for name in ["sep", "nguoi-66", "nguoi-24133"] {

@@ -313,7 +313,17 @@ async fn accounts(store: &Store) {
     assert_eq!(store.account(&name).await.unwrap(), Some(row.clone()));
     assert_eq!(store.account(&"minh".parse().unwrap()).await.unwrap(), None);
     let grants: Vec<Grant> = vec!["admin@66".parse().unwrap()];
-    store.change_account(&name, "Chị Lan", &grants, true).await.unwrap();
+    let closed = AccountRow { title: "Chị Lan".into(), grants: grants.clone(), disabled: true, ..row.clone() };
+    store.change_account(&row, &closed).await.unwrap();
+    for stale in [
+        row.clone(),
+        AccountRow { disabled: false, ..closed.clone() },
+        AccountRow { title: "Lan".into(), ..closed.clone() },
+        AccountRow { grants: vec![], ..closed.clone() },
+    ] {
+        let late = store.change_account(&stale, &AccountRow { title: "Cô Lan".into(), ..stale.clone() }).await;
+        assert!(matches!(late, Err(StoreError::Conflict(_))), "what another has closed stays closed");
+    }
     store.set_password(&name, "$argon2id$", "$argon2id$2").await.unwrap();
     let late = store.set_password(&name, "$argon2id$", "$argon2id$3").await;
     assert!(matches!(late, Err(StoreError::Conflict(_))), "another was quicker");

@@ -15,7 +15,7 @@ use super::{PAGE, Problem, guard};
 use crate::center::app::{App, now_ms};
 use crate::center::people;
 use crate::center::people::person::{Means, Person, Visit};
-use crate::center::store::AccountRow;
+use crate::center::store::{AccountRow, StoreError};
 use crate::domain::area::AreaTree;
 use crate::domain::role::{AccountName, Grant, Right};
 
@@ -164,12 +164,14 @@ pub async fn one(
 pub struct UserChange {
     pub title: Option<String>,
     pub grants: Option<Vec<Grant>>,
+    /// The roles that `grants` was made from: with others by now, nothing is changed.
+    pub grants_before: Option<Vec<Grant>>,
     pub disabled: Option<bool>,
 }
 
 /// Change an account; with its roles, or disabled, its sessions end
 #[utoipa::path(put, path = "/api/v1/users/{name}", request_body = UserChange,
-    responses((status = 200, body = UserView), (status = 403, body = Problem), (status = 404, body = Problem)))]
+    responses((status = 200, body = UserView), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub async fn change(
     State(app): State<Arc<App>>,
     person: Person,
@@ -180,6 +182,9 @@ pub async fn change(
     let before = managed(&app, &person, &name).await?;
     let mut after = before.clone();
     let mut said = vec![];
+    if change.grants_before.is_some_and(|seen| seen != before.grants) {
+        return Err(StoreError::Conflict(format!("account {}", before.name)).into());
+    }
     if let Some(title) = change.title {
         after.title = titled(&title)?;
     }
@@ -197,7 +202,7 @@ pub async fn change(
     if after.disabled != before.disabled {
         said.push(if after.disabled { "disabled".into() } else { "enabled".to_owned() });
     }
-    app.store.change_account(&after.name, &after.title, &after.grants, after.disabled).await?;
+    app.store.change_account(&before, &after).await?;
     let mut response = StatusCode::OK.into_response();
     if !said.is_empty() {
         app.store.end_sessions(after.name.as_str()).await?;

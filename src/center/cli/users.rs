@@ -117,17 +117,17 @@ pub async fn user(place: &Place, command: User) -> Result<(), String> {
         User::Disable { name } => change(place, &client, &name, &json!({ "disabled": true })).await?,
         User::Enable { name } => change(place, &client, &name, &json!({ "disabled": false })).await?,
         User::Grant { name, grant } => {
-            let mut user: UserView = client.get(&format!("/users/{name}")).await?;
-            user.grants.extend(grant);
-            change(place, &client, &name, &json!({ "grants": user.grants })).await?;
+            let user: UserView = client.get(&format!("/users/{name}")).await?;
+            let all: Vec<&Grant> = user.grants.iter().chain(&grant).collect();
+            change(place, &client, &name, &json!({ "grants": all, "grants_before": user.grants })).await?;
         }
         User::Revoke { name, grant } => {
-            let mut user: UserView = client.get(&format!("/users/{name}")).await?;
+            let user: UserView = client.get(&format!("/users/{name}")).await?;
             if let Some(other) = grant.iter().find(|grant| !user.grants.contains(grant)) {
                 return Err(format!("{name} is not {other}, but {}", listed(&user.grants)));
             }
-            user.grants.retain(|held| !grant.contains(held));
-            change(place, &client, &name, &json!({ "grants": user.grants })).await?;
+            let left: Vec<&Grant> = user.grants.iter().filter(|held| !grant.contains(held)).collect();
+            change(place, &client, &name, &json!({ "grants": left, "grants_before": user.grants })).await?;
         }
         User::TotpReset { name } => {
             client.send::<Value>(Method::DELETE, &format!("/users/{name}/totp"), &Value::Null).await?;

@@ -89,21 +89,22 @@ impl Store {
         rows.iter().map(account).collect()
     }
 
-    pub async fn change_account(
-        &self,
-        name: &AccountName,
-        title: &str,
-        grants: &[Grant],
-        disabled: bool,
-    ) -> Result<(), StoreError> {
-        let done = sqlx::query("update accounts set title = $1, grants = $2, disabled = $3 where name = $4")
-            .bind(title)
-            .bind(to_json(&grants)?)
-            .bind(i64::from(disabled))
-            .bind(name.as_str())
-            .execute(&self.pool)
-            .await?;
-        found(&done, name)
+    /// Title, roles and whether it is disabled, all in place of what was seen: of two at once the second does not undo the first.
+    pub async fn change_account(&self, seen: &AccountRow, change: &AccountRow) -> Result<(), StoreError> {
+        let done = sqlx::query(
+            "update accounts set title = $1, grants = $2, disabled = $3 \
+             where name = $4 and title = $5 and grants = $6 and disabled = $7",
+        )
+        .bind(change.title.as_str())
+        .bind(to_json(&change.grants)?)
+        .bind(i64::from(change.disabled))
+        .bind(seen.name.as_str())
+        .bind(seen.title.as_str())
+        .bind(to_json(&seen.grants)?)
+        .bind(i64::from(seen.disabled))
+        .execute(&self.pool)
+        .await?;
+        unchanged(&done, &seen.name)
     }
 
     /// Puts a password in place of the one that was seen, so that of two at once the second does not undo the first.
