@@ -1,5 +1,5 @@
 //! Writes the audit log: every change and everything that was denied, one line each, behind one another; and signs its head now
-//! and then. A flood of denied requests becomes a few lines with a count. What a line is, and its hash, is `protocol::audit`'s.
+//! and then. A flood of requests that are denied, or nobody's, becomes a few lines with a count. What a line is, and its hash, is `protocol::audit`'s.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -12,9 +12,11 @@ use super::store::StoreError;
 use crate::protocol::audit::{Entry, Seal};
 use crate::protocol::envelope::Envelope;
 
+/// Who it was where nobody was recognised: the line of anybody who comes along.
+pub const NOBODY: &str = "-";
 /// Lines of one source and status within a minute; what comes beyond is counted.
 const LINES: u32 = 10;
-/// Lines of all that was denied within a minute.
+/// Lines of all that was denied, or nobody's, within a minute.
 const LINES_OF_ALL: u32 = 200;
 /// Sources that are told apart at a time.
 const SOURCES: usize = 1_000;
@@ -36,12 +38,7 @@ pub struct Audit {
 pub async fn record(app: &App, entry: Entry) {
     let entry = cut(entry);
     let due = match app.audit.flood.lock() {
-        Ok(mut flood) if entry.status >= 400 => flood.take(entry),
-        Ok(mut flood) => {
-            let mut due = flood.ripe(entry.at_ms);
-            due.push(entry);
-            due
-        }
+        Ok(mut flood) => flood.due(entry),
         Err(_) => vec![entry],
     };
     append(app, &due).await;
@@ -105,7 +102,7 @@ fn cut(mut entry: Entry) -> Entry {
     entry
 }
 
-/// What was denied within the last minute, by source and status. Time is in the entries.
+/// What was denied, or nobody's, within the last minute, by source and status. Time is in the entries.
 #[derive(Debug, Default)]
 struct Flood {
     windows: HashMap<(String, u16), Window>,
@@ -120,6 +117,16 @@ struct Window {
 }
 
 impl Flood {
+    /// What is to be written now. Only what somebody known did is never counted instead.
+    fn due(&mut self, entry: Entry) -> Vec<Entry> {
+        if entry.status >= 400 || entry.who == NOBODY {
+            return self.take(entry);
+        }
+        let mut due = self.ripe(entry.at_ms);
+        due.push(entry);
+        due
+    }
+
     /// What is to be written now: perhaps this entry, and what has been counted for a minute.
     fn take(&mut self, entry: Entry) -> Vec<Entry> {
         let mut due = self.ripe(entry.at_ms);
@@ -186,6 +193,17 @@ mod tests {
         assert_eq!(written.len() as u32, LINES + 1);
         assert_eq!(written.iter().map(|entry| entry.times).sum::<u32>(), 5_000);
         assert_eq!(flood.take(denied("192.0.2.1", 2 * MINUTE_MS)).len(), 1, "the next minute begins anew");
+    }
+
+    #[test]
+    fn what_nobody_known_did_is_counted_even_where_it_was_allowed() {
+        let mut flood = Flood::default();
+        let of = |who: &str, status| Entry { who: who.into(), status, ..denied("192.0.2.1", 0) };
+        let lines =
+            |flood: &mut Flood, entry: Entry| -> u32 { (0..100).map(|_| flood.due(entry.clone()).len() as u32).sum() };
+        assert_eq!(lines(&mut flood, of(NOBODY, 204)), LINES);
+        assert_eq!(lines(&mut flood, of("lan", 403)), LINES);
+        assert_eq!(lines(&mut flood, of("lan", 204)), 100);
     }
 
     #[test]

@@ -121,6 +121,28 @@ fn a_flood_of_denied_requests_is_a_few_lines() {
     assert_eq!(times, 300, "and none is lost");
 }
 
+#[test]
+fn signing_out_gets_a_line_once_and_from_nobody_none() {
+    let mut center = Center::new();
+    center.furnish();
+    center.start();
+    add_user(&center, "lan", "editor@24133");
+    let browser = Browser::signed_in(&center, 2, "lan");
+    let (name, cookie) = ("loaxa_session", browser.cookie("loaxa_session").unwrap());
+    for _ in 0..3 {
+        Browser::at(&center, 3).send("DELETE", "/session", Value::Null).expect(204);
+        browser.set_cookie(name, "of nobody");
+        browser.send("DELETE", "/session", Value::Null).expect(204);
+    }
+    for _ in 0..3 {
+        browser.set_cookie(name, &cookie);
+        browser.send("DELETE", "/session", Value::Null).expect(204);
+    }
+    let lines = lines(&center);
+    let ended: Vec<_> = find(&lines, "DELETE /session", 204).iter().map(|line| line["who"].clone()).collect();
+    assert_eq!(ended, [json!("lan")]);
+}
+
 /// A stopped center with some lines, the last of them signed.
 fn with_a_log() -> Center {
     let mut center = Center::new();

@@ -139,7 +139,7 @@ async fn pass(app: Arc<App>, request: Request, next: Next) -> Response {
     let visit = visit(&app, &parts);
     let deed = deed(&mut parts, &path).await;
     let credential = credential(&app, &parts.headers);
-    let (mut who, mut person) = ("-".to_owned(), None);
+    let (mut who, mut person) = (audit::NOBODY.to_owned(), None);
     let mut response = match admit(&app, &parts, &path, credential.as_ref()).await {
         Ok(admitted) => {
             person = admitted;
@@ -362,7 +362,7 @@ async fn write_down(
     if note.changed_nothing && status.is_success() {
         return;
     }
-    let who = if who == "-" { note.who.unwrap_or(who) } else { who };
+    let who = if who == audit::NOBODY { note.who.unwrap_or(who) } else { who };
     let (status, source) = (status.as_u16(), visit.source.clone());
     audit::record(app, Entry { at_ms: now_ms(), who, source, action, target, status, times: 1, detail: note.detail })
         .await;

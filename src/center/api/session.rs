@@ -61,12 +61,13 @@ pub fn with_cookies(app: &App, signed_in: &SignedIn, status: StatusCode) -> Resp
 /// Sign out
 #[utoipa::path(delete, path = "/api/v1/session", responses((status = 204)))]
 pub async fn sign_out(State(app): State<Arc<App>>, visit: Visit) -> Result<Response, Problem> {
-    if let Some(session) = &visit.session {
-        let id = secret_hash(session);
-        if let Some(row) = app.store.session(&id).await? {
+    let id = visit.session.as_deref().map(secret_hash).unwrap_or_default();
+    match app.store.session(&id).await? {
+        Some(row) => {
             visit.tried(&row.account);
+            app.store.end_session(&id).await?;
         }
-        app.store.end_session(&id).await?;
+        None => visit.changed_nothing(),
     }
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, no_session_cookie(&app))]).into_response())
 }
