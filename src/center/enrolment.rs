@@ -2,7 +2,6 @@
 //! in `protocol/enrolment.rs`; who is connected, in `gate.rs`.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Mutex;
 
 use base64::Engine as _;
@@ -34,10 +33,30 @@ pub enum Refused {
     Expired(SpeakerId),
     #[error("speaker {0} is disabled; enable it first: loaxa speaker enable {0}")]
     Disabled(SpeakerId),
-    #[error("{0}")]
-    BadRequest(String),
+    #[error("{1}")]
+    BadRequest(SpeakerId, String),
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl Refused {
+    /// Whose code it was, where it was one.
+    pub fn speaker(&self) -> Option<&SpeakerId> {
+        match self {
+            Self::Used(speaker) | Self::Expired(speaker) | Self::Disabled(speaker) => Some(speaker),
+            Self::BadRequest(speaker, _) => Some(speaker),
+            Self::NoSuchCode | Self::Store(_) => None,
+        }
+    }
+}
+
+/// What a board is told, and what the audit log says of it.
+#[derive(Debug)]
+pub struct Enrolled {
+    pub answer: SealedAnswer,
+    pub speaker: SpeakerId,
+    /// The serial number of the new certificate; absent where an answer was only repeated.
+    pub serial: Option<String>,
 }
 
 /// A code for a speaker, in place of any that nobody used.
@@ -71,7 +90,7 @@ pub async fn pinned(app: &App, speaker: &SpeakerId, area: &AreaCode) -> Result<P
 }
 
 /// Answers a board's request. The same request again gets the same answer, since answers are lost on the way.
-pub async fn enrol(app: &App, request: &Request, now_ms: i64) -> Result<SealedAnswer, Refused> {
+pub async fn enrol(app: &App, request: &Request, now_ms: i64) -> Result<Enrolled, Refused> {
     let row = app.store.enrolment(&request.lookup).await?;
     // An unknown code costs the same work as a known one with a wrong MAC.
     let key = row.as_ref().and_then(|row| MacKey::from_text(&row.mac_key));
@@ -86,11 +105,15 @@ pub async fn enrol(app: &App, request: &Request, now_ms: i64) -> Result<SealedAn
     if let Some((used_by, answer)) = row.used {
         let again = used_by == request.digest();
         let answer = serde_json::from_str(&answer).ok().filter(|_| again);
-        return answer.ok_or(Refused::Used(row.speaker));
+        let answer = answer.ok_or_else(|| Refused::Used(row.speaker.clone()))?;
+        // Perhaps the first time nobody came this far.
+        take_over(app, &row.speaker).await?;
+        return Ok(Enrolled { answer, speaker: row.speaker, serial: None });
     }
-    let csr = request.csr_der().ok_or_else(|| Refused::BadRequest("the certificate request is not base64".into()))?;
+    let bad = |problem: String| Refused::BadRequest(row.speaker.clone(), problem);
+    let csr = request.csr_der().ok_or_else(|| bad("the certificate request is not base64".into()))?;
     let until_ms = now_ms + app.config.tls.client_ms();
-    let issued = app.transport.issue(&csr, &row.speaker, until_ms).map_err(Refused::BadRequest)?;
+    let issued = app.transport.issue(&csr, &row.speaker, until_ms).map_err(bad)?;
     let speaker = app.store.speaker(&row.speaker).await?;
     let answer = Answer {
         pinned: pinned(app, &row.speaker, &speaker.area).await?,
@@ -108,11 +131,18 @@ pub async fn enrol(app: &App, request: &Request, now_ms: i64) -> Result<SealedAn
         // Two at once: one of them was first.
         return Err(Refused::Used(row.speaker));
     }
-    app.gate.reload(&app.store, &row.speaker).await?;
-    // A board that was here before has been replaced.
-    app.gate.drop_connections(&row.speaker);
+    take_over(app, &row.speaker).await?;
     info!("{} is enrolled; its certificate is {}", row.speaker, certificate.serial);
-    Ok(sealed)
+    Ok(Enrolled { answer: sealed, speaker: row.speaker, serial: Some(certificate.serial) })
+}
+
+/// Lets in the board whose certificate is in force now; one that was here before has been replaced. Where the gate knew that already
+/// nobody has to go: whoever repeats a request that they overheard must not put the board out.
+async fn take_over(app: &App, speaker: &SpeakerId) -> Result<(), StoreError> {
+    if app.gate.reload(&app.store, speaker).await? {
+        app.gate.drop_connections(speaker);
+    }
+    Ok(())
 }
 
 /// A speaker that is connected wants its next certificate.
@@ -167,46 +197,34 @@ pub struct Attempts(Mutex<Tried>);
 
 #[derive(Debug, Default)]
 struct Tried {
-    failed: HashMap<IpAddr, (i64, u32)>,
+    failed: HashMap<String, (i64, u32)>,
     swept_ms: i64,
 }
 
 const ATTEMPTS: u32 = 20;
 const ATTEMPTS_MS: i64 = 10 * 60_000;
-const ADDRESSES: usize = 10_000;
+const SOURCES: usize = 10_000;
 
 impl Attempts {
-    /// Whether this address may try now; if not, in how many seconds.
-    pub fn may_try(&self, address: IpAddr, now_ms: i64) -> Result<(), i64> {
-        let Ok(tried) = self.0.lock() else { return Ok(()) };
-        match tried.failed.get(&tried.account(address)) {
-            Some((since_ms, failed)) if now_ms - since_ms < ATTEMPTS_MS && *failed >= ATTEMPTS => {
-                Err((since_ms + ATTEMPTS_MS - now_ms + 999) / 1000)
-            }
-            _ => Ok(()),
-        }
-    }
-
-    pub fn failed(&self, address: IpAddr, now_ms: i64) {
-        let Ok(mut tried) = self.0.lock() else { return };
-        if tried.failed.len() >= ADDRESSES && now_ms - tried.swept_ms > ATTEMPTS_MS / 10 {
+    /// Counts a code that was none. Once there were too many from this source: in how many seconds the next one counts.
+    pub fn failed(&self, source: &str, now_ms: i64) -> Result<(), i64> {
+        let Ok(mut tried) = self.0.lock() else { return Ok(()) };
+        if tried.failed.len() >= SOURCES && now_ms - tried.swept_ms > ATTEMPTS_MS / 10 {
             tried.failed.retain(|_, (since_ms, _)| now_ms - *since_ms < ATTEMPTS_MS);
             tried.swept_ms = now_ms;
         }
-        let account = tried.account(address);
-        let entry = tried.failed.entry(account).or_insert((now_ms, 0));
-        if now_ms - entry.0 >= ATTEMPTS_MS {
-            *entry = (now_ms, 0);
+        // Where there are too many sources, all further ones count as one.
+        let known = tried.failed.len() < SOURCES || tried.failed.contains_key(source);
+        let source = if known { source } else { "many" };
+        let (since_ms, failed) = tried.failed.entry(source.to_owned()).or_insert((now_ms, 0));
+        if now_ms - *since_ms >= ATTEMPTS_MS {
+            (*since_ms, *failed) = (now_ms, 0);
         }
-        entry.1 += 1;
-    }
-}
-
-impl Tried {
-    /// Where there are too many addresses, all further ones count as one.
-    fn account(&self, address: IpAddr) -> IpAddr {
-        let known = self.failed.len() < ADDRESSES || self.failed.contains_key(&address);
-        if known { address } else { IpAddr::V4(Ipv4Addr::UNSPECIFIED) }
+        if *failed >= ATTEMPTS {
+            return Err((*since_ms + ATTEMPTS_MS - now_ms + 999) / 1000);
+        }
+        *failed += 1;
+        Ok(())
     }
 }
 
@@ -217,17 +235,16 @@ mod tests {
     #[test]
     fn an_address_that_guesses_has_to_wait_and_others_do_not() {
         let attempts = Attempts::default();
-        let (guesser, board): (IpAddr, IpAddr) = ("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
+        let (guesser, board) = ("10.0.0.1", "2001:db8:0:1::/64");
         for _ in 0..ATTEMPTS {
-            assert!(attempts.may_try(guesser, 0).is_ok());
-            attempts.failed(guesser, 0);
+            assert!(attempts.failed(guesser, 0).is_ok());
         }
-        assert_eq!(attempts.may_try(guesser, 1_000), Err(599));
-        assert!(attempts.may_try(board, 1_000).is_ok());
-        assert!(attempts.may_try(guesser, ATTEMPTS_MS + 1_000).is_ok());
-        for n in 0..50_000u32 {
-            attempts.failed(IpAddr::from(n.to_be_bytes()), 2_000);
+        assert_eq!(attempts.failed(guesser, 1_000), Err(599));
+        assert!(attempts.failed(board, 1_000).is_ok());
+        assert!(attempts.failed(guesser, ATTEMPTS_MS + 1_000).is_ok());
+        for n in 0..50_000 {
+            let _ = attempts.failed(&format!("source {n}"), 2_000);
         }
-        assert!(attempts.0.lock().unwrap().failed.len() <= ADDRESSES + 1);
+        assert!(attempts.0.lock().unwrap().failed.len() <= SOURCES + 1);
     }
 }

@@ -71,16 +71,17 @@ impl Gate {
         if roster.disabled.contains(speaker) { Err(Refusal::Disabled) } else { Ok((speaker.clone(), known.is_next)) }
     }
 
-    /// Takes over what the store now says of a speaker's certificates.
-    pub async fn reload(&self, store: &Store, speaker: &SpeakerId) -> Result<(), StoreError> {
+    /// Takes over what the store now says of a speaker's certificates; says whether that was news.
+    pub async fn reload(&self, store: &Store, speaker: &SpeakerId) -> Result<bool, StoreError> {
         let rows = store.speaker_certificates(Some(speaker)).await?;
-        if let Ok(mut roster) = self.roster.write() {
-            for known in roster.by_speaker.remove(speaker).unwrap_or_default() {
-                roster.by_fingerprint.remove(&known.fingerprint);
-            }
-            rows.iter().for_each(|row| roster.add(row));
+        let Ok(mut roster) = self.roster.write() else { return Ok(true) };
+        let before = roster.by_speaker.remove(speaker).unwrap_or_default();
+        for known in &before {
+            roster.by_fingerprint.remove(&known.fingerprint);
         }
-        Ok(())
+        rows.iter().for_each(|row| roster.add(row));
+        let now = roster.by_speaker.get(speaker).map_or(&[][..], Vec::as_slice);
+        Ok(before.len() != now.len() || before.iter().any(|known| !now.contains(known)))
     }
 
     pub fn set_disabled(&self, speaker: &SpeakerId, disabled: bool) {

@@ -13,7 +13,8 @@ use loaxa::domain::approval::PublicKey;
 use loaxa::protocol::enrolment::{Answer, Code, MacKey, Pinned, Request, SealedAnswer};
 use serde_json::{Value, json};
 
-use crate::harness::{Center, Pole, Sound, unix_ms};
+use crate::harness::{Center, Pole, Sound, unix_ms, wait_for};
+use crate::people::sql;
 
 const DAC: Sound = Sound::Dac { ppm: 0.0 };
 
@@ -132,6 +133,20 @@ fn a_lost_answer_is_given_again_and_strangers_learn_nothing() {
     let tries = (0..40).map(|_| guess("cd".repeat(16)).0).collect::<Vec<_>>();
     assert!(tries.contains(&429) && !tries.contains(&200), "{tries:?}");
     assert!(center.log().matches("at enrolment").count() < 10, "{}", center.log());
+    // A board with a code gets in from there all the same.
+    let another: Code = code_for(&center, "b").parse().unwrap();
+    assert_eq!(post(&center, &json!(Request::new(&another, [1; 16], &new_key().unwrap().1))).0, 200);
+    // Each has its line: the speaker and its certificate, once; of a code that is known, whose it was.
+    let export = center.dir.path().join("log.jsonl");
+    center.cli(["verify", "--export", export.to_str().unwrap()]);
+    let log = std::fs::read_to_string(export).unwrap();
+    let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let at_enrolment: Vec<_> = lines.filter(|line| line["action"] == "POST /enrolment").collect();
+    let enrolled: Vec<_> = at_enrolment.iter().filter(|line| line["status"] == 200).collect();
+    let who: Vec<_> = enrolled.iter().map(|line| line["who"].as_str().unwrap()).collect();
+    assert_eq!(who, ["speaker:a", "speaker:b"]);
+    assert!(enrolled[0]["detail"].as_str().unwrap().starts_with("a is enrolled; its certificate is "), "{log}");
+    assert_eq!(at_enrolment.iter().filter(|line| line["detail"] == "a code of a").count(), 2, "used, expired: {log}");
 }
 
 #[test]
@@ -149,6 +164,30 @@ fn a_board_that_crashed_before_the_answer_asks_with_the_same_key() {
     assert_eq!(post(&center, &pending["request"]).0, 200);
     board.enrol_with(&center.http, &code);
     assert!(!board.identity().join("pending.json").exists());
+}
+
+#[test]
+fn a_repeated_answer_makes_good_what_the_first_one_did_not_come_to() {
+    let center = running();
+    let code = code_for(&center, "a");
+    let mut board = Pole::unboxed(&center, "a", DAC);
+    let nowhere =
+        format!("https://127.0.0.1:{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port());
+    refused(&board, &nowhere, &code);
+    let pending: Value =
+        serde_json::from_slice(&std::fs::read(board.identity().join("pending.json")).unwrap()).unwrap();
+    board.enrol_with(&center.http, &code);
+    board.start();
+    center.wait_ready("a");
+    let cut_off = || board.log().contains("no connection to the broker");
+    // Whoever overheard the request puts nobody out with it.
+    assert_eq!(post(&center, &pending["request"]).0, 200);
+    assert!(center.speaker("a")["link"]["state"] == "online" && !cut_off());
+    // Another certificate is in force, and the center was stopped short of acting on it.
+    sql(&center, "update speaker_certificates set fingerprint = 'of another'");
+    assert_eq!(post(&center, &pending["request"]).0, 200);
+    wait_for("the end of the connection", 20, || cut_off().then_some(()));
+    wait_for("a refusal at the door", 40, || center.log().contains("not in force").then_some(()));
 }
 
 /// Answers one request with what `make` says, as a center without TLS would.

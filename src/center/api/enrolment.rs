@@ -1,11 +1,10 @@
 //! Boards: their enrolment codes, their way in, and shutting them out.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{ConnectInfo, Path, State};
-use axum::http::{Extensions, StatusCode, header};
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -14,7 +13,7 @@ use super::Problem;
 use super::people::speaker_for;
 use crate::center::app::{App, Change, now_ms};
 use crate::center::enrolment::{self, Refused};
-use crate::center::people::person::Person;
+use crate::center::people::person::{Person, Visit};
 use crate::domain::DAY_MS;
 use crate::domain::role::Right;
 use crate::protocol::enrolment::{CODE_DAYS, Request, SealedAnswer, authority_fingerprint};
@@ -85,13 +84,28 @@ pub async fn make_code(
     responses((status = 200, body = SealedAnswer), (status = 403, body = Problem), (status = 429, body = Problem)))]
 pub async fn enrol(
     State(app): State<Arc<App>>,
-    extensions: Extensions,
+    visit: Visit,
     Json(request): Json<Request>,
 ) -> Result<Json<SealedAnswer>, Response> {
-    let address = extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
     let now_ms = now_ms();
-    if let Some(address) = address
-        && let Err(wait_s) = app.enrolment_attempts.may_try(address, now_ms)
+    let refused = match enrolment::enrol(&app, &request, now_ms).await {
+        Ok(enrolled) => {
+            visit.tried(&format!("speaker:{}", enrolled.speaker));
+            match enrolled.serial {
+                Some(serial) => visit.note(format!("{} is enrolled; its certificate is {serial}", enrolled.speaker)),
+                None => visit.changed_nothing(),
+            }
+            app.changed(Change::Speakers);
+            return Ok(Json(enrolled.answer));
+        }
+        Err(refused) => refused,
+    };
+    if let Some(speaker) = refused.speaker() {
+        visit.note(format!("a code of {speaker}"));
+    }
+    // Whoever has a code is no guesser, however many of them there are behind the same address.
+    if let Refused::NoSuchCode = refused
+        && let Err(wait_s) = app.enrolment_attempts.failed(&visit.source, now_ms)
     {
         let told = Problem::new(
             StatusCode::TOO_MANY_REQUESTS,
@@ -99,18 +113,7 @@ pub async fn enrol(
         );
         return Err(([(header::RETRY_AFTER, wait_s.to_string())], told).into_response());
     }
-    let refused = match enrolment::enrol(&app, &request, now_ms).await {
-        Ok(answer) => {
-            app.changed(Change::Speakers);
-            return Ok(Json(answer));
-        }
-        Err(refused) => refused,
-    };
-    let who = address.map_or_else(|| "somebody".to_owned(), |address| address.to_string());
-    if let (Refused::NoSuchCode, Some(address)) = (&refused, address) {
-        app.enrolment_attempts.failed(address, now_ms);
-    }
-    app.gate.denials.note(&format!("{who} at enrolment"), &refused.to_string());
+    app.gate.denials.note(&format!("{} at enrolment", visit.source), &refused.to_string());
     Err(Problem::from(refused).into_response())
 }
 
@@ -118,7 +121,7 @@ impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
         match refused {
             Refused::Store(error) => error.into(),
-            Refused::BadRequest(detail) => Self::bad_request(detail),
+            Refused::BadRequest(_, detail) => Self::bad_request(detail),
             refused => Self::new(StatusCode::FORBIDDEN, refused.to_string()),
         }
     }
