@@ -237,7 +237,9 @@ fn a_second_factor_is_asked_for_and_each_code_counts_once() {
     let center = furnished();
     add_user(&center, "lan", "editor@24133");
     let (browser, other) = (Browser::signed_in(&center, 2, "lan"), Browser::signed_in(&center, 2, "lan"));
-    let proposed = browser.send("POST", "/session/totp", Value::Null).expect(200).json();
+    browser.send("POST", "/session/totp", Value::Null).expect(400);
+    browser.send("POST", "/session/totp", json!({ "password": "không phải câu này" })).expect(400);
+    let proposed = browser.send("POST", "/session/totp", json!({ "password": PASSWORD })).expect(200).json();
     let secret = proposed["secret"].as_str().unwrap();
     assert!(proposed["uri"].as_str().unwrap().starts_with("otpauth://totp/"), "{proposed}");
     assert_eq!(browser.get("/session").json()["totp"], false, "proposed is not yet on");

@@ -165,7 +165,12 @@ test.describe('my account', () => {
 
   test('switches the code on: secret and picture, recovery codes once; and off again', async ({ page, center }) => {
     await enterByName(page, center, '#account');
-    await page.getByRole('button', { name: 'Bật mã xác nhận' }).click();
+    const start = page.getByRole('button', { name: 'Bật mã xác nhận' });
+    await page.getByLabel('Mật khẩu, để bật').fill('sai');
+    await start.click();
+    await expect(page.getByRole('alert').filter({ hasText: 'the password is wrong' })).toBeVisible();
+    await page.getByLabel('Mật khẩu, để bật').fill(center.accounts.password);
+    await start.click();
     await expect(page.getByText(SECRET, { exact: true })).toBeVisible();
     await expect(page.getByText(`otpauth://totp/loaxa:duyet?secret=${SECRET}`)).toBeVisible();
     const picture = page.getByRole('img', { name: 'Hình QR' });
@@ -248,7 +253,10 @@ for (const colorScheme of ['light', 'dark'] as const) {
         await expect(page.getByRole('list', { name: english ? 'Open sessions' : 'Các phiên' })).toBeVisible();
         await check();
         await page.reload();
-        await page.getByRole('button', { name: english ? 'Switch the code on' : 'Bật mã xác nhận' }).click();
+        await page
+          .getByLabel(english ? 'Password, to switch it on' : 'Mật khẩu, để bật')
+          .fill(center.accounts.password);
+        await page.keyboard.press('Enter');
         await expect(page.getByRole('img')).toBeVisible();
         await check();
         await page.getByLabel(english ? 'Six-digit code' : 'Mã sáu chữ số').fill(center.accounts.code);

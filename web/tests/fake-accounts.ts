@@ -83,6 +83,7 @@ export class FakeAccounts {
         this.password = body['new'] ?? '';
         return { status: 204 };
       case 'POST /session/totp':
+        if (body['password'] !== this.password) return { status: 400, detail: 'the password is wrong' };
         return { status: 200, body: { secret: SECRET, uri: `otpauth://totp/loaxa:${this.who.name}?secret=${SECRET}` } };
       case 'POST /session/totp/confirm':
         if (body['code'] !== this.code) return { status: 400, detail: 'that code is not right' };

@@ -140,9 +140,16 @@ pub struct ProposedTotp {
 }
 
 /// Propose a second factor; it counts once a code of it is confirmed
-#[utoipa::path(post, path = "/api/v1/session/totp", responses((status = 200, body = ProposedTotp)))]
-pub async fn propose_totp(State(app): State<Arc<App>>, person: Person) -> Result<Json<ProposedTotp>, Problem> {
+#[utoipa::path(post, path = "/api/v1/session/totp", request_body = Password,
+    responses((status = 200, body = ProposedTotp), (status = 400, body = Problem), (status = 429, body = Problem)))]
+pub async fn propose_totp(
+    State(app): State<Arc<App>>,
+    person: Person,
+    Json(password): Json<Password>,
+) -> Result<Json<ProposedTotp>, Problem> {
     let account = own_account(&app, &person).await?;
+    // Whoever finds a browser open must not make the account theirs.
+    people::confirm_password(&app, &account, &password.password, now_ms()).await?;
     if account.totp.is_some() {
         return Err(Problem::conflict("the second factor is on already; switch it off first"));
     }

@@ -23,8 +23,8 @@ export async function changePassword(given: { old: string; new: string }): Promi
   await send('PUT', '/session/password', given);
 }
 
-export async function beginTotp(): Promise<{ secret: string; uri: string }> {
-  return readJson(await send('POST', '/session/totp', {}));
+export async function beginTotp(password: string): Promise<{ secret: string; uri: string }> {
+  return readJson(await send('POST', '/session/totp', { password }));
 }
 
 export async function confirmTotp(code: string): Promise<string[]> {
