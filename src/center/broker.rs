@@ -5,10 +5,10 @@
 //! where speakers have passwords. A speaker may only write under its own topics and only read what is meant for it; everything not
 //! allowed is refused.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rmqtt::codec::v5::SubscribeAckReason;
 use rmqtt::context::ServerContext;
@@ -24,9 +24,10 @@ use tracing::error;
 use super::accept::PATIENCE;
 use super::app::App;
 use super::front;
+use super::rate::Rates;
 use crate::domain::ids::{SiteId, SpeakerId};
 use crate::protocol::limits::{MESSAGE_BYTES, PACKET_BYTES};
-use crate::protocol::topics::{self, Topic};
+use crate::protocol::topics::{self, Topic, Up};
 
 /// The user name under which the center itself signs in.
 pub const CENTER_USER: &str = "center";
@@ -41,8 +42,9 @@ const MEDIA_FILTERS: usize = 64;
 struct Doorman {
     app: Arc<App>,
     center_password: String,
-    /// How many media filters each client has asked for in its session.
-    filters: Arc<Mutex<HashMap<String, usize>>>,
+    /// The media filters that each client was granted in its session.
+    filters: Arc<Mutex<Filters>>,
+    rates: Arc<Rates>,
 }
 
 #[async_trait::async_trait]
@@ -87,7 +89,9 @@ impl Handler for Doorman {
                 let result = if !may_read(&self.app.site.site, &user, filter) {
                     self.deny(&user, &format!("may not read {filter:.200}"));
                     SubscribeAclResult::new_failure(SubscribeAckReason::NotAuthorized)
-                } else if user != CENTER_USER && filter.ends_with("/+") && !self.one_more_filter(&session.id.client_id)
+                } else if user != CENTER_USER
+                    && filter.ends_with("/+")
+                    && !self.filters.lock().is_ok_and(|mut filters| filters.grant(&session.id.client_id, filter))
                 {
                     self.deny(&user, &format!("listens for more than {MEDIA_FILTERS} files"));
                     SubscribeAclResult::new_failure(SubscribeAckReason::QuotaExceeded)
@@ -97,11 +101,8 @@ impl Handler for Doorman {
                 (false, Some(HookResult::SubscribeAclResult(result)))
             }
             Parameter::ClientUnsubscribe(session, unsubscribe) => {
-                if unsubscribe.topic_filter.ends_with("/+")
-                    && let Ok(mut filters) = self.filters.lock()
-                    && let Some(count) = filters.get_mut(&*session.id.client_id)
-                {
-                    *count = count.saturating_sub(1);
+                if let Ok(mut filters) = self.filters.lock() {
+                    filters.release(&session.id.client_id, &unsubscribe.topic_filter);
                 }
                 (true, before)
             }
@@ -111,7 +112,10 @@ impl Handler for Doorman {
             }
             Parameter::MessagePublishCheckAcl(session, publish) => {
                 let user = session.username().map(|name| name.to_string()).unwrap_or_default();
-                let result = if !may_write(&self.app.site.site, &user, &publish.topic) {
+                let result = if let Err(why) = self.may_say_more(&user, &publish.topic, publish.payload.len()) {
+                    self.deny(&user, why);
+                    PublishAclResult::rejected(false, None)
+                } else if !may_write(&self.app.site.site, &user, &publish.topic) {
                     self.deny(&user, &format!("may not write {:.200}", publish.topic));
                     PublishAclResult::rejected(false, None)
                 } else if user != CENTER_USER && publish.payload.len() > MESSAGE_BYTES {
@@ -156,20 +160,47 @@ impl Doorman {
         if good { known(client_id == user, "its client id is not its name") } else { refused }
     }
 
+    /// What it may not write counts too: it costs as much to look at.
+    fn may_say_more(&self, user: &str, topic: &str, payload_bytes: usize) -> Result<(), &'static str> {
+        let Ok(speaker) = user.parse::<SpeakerId>() else { return Ok(()) };
+        if user == CENTER_USER {
+            return Ok(());
+        }
+        let kind = match topics::parse(&self.app.site.site, topic) {
+            Some(Topic::Up(_, kind)) => kind,
+            _ => Up::State,
+        };
+        self.rates.spend(&speaker, kind, topic.len() + payload_bytes, Instant::now())
+    }
+
     fn deny(&self, user: &str, why: &str) {
         self.app.gate.denials.note(&format!("{user:?} at the broker"), why);
     }
 
-    fn one_more_filter(&self, client_id: &str) -> bool {
-        let Ok(mut filters) = self.filters.lock() else { return false };
-        let count = filters.entry(client_id.to_owned()).or_default();
-        *count += 1;
-        *count <= MEDIA_FILTERS
-    }
-
     fn forget_filters(&self, client_id: &str) {
         if let Ok(mut filters) = self.filters.lock() {
-            filters.remove(client_id);
+            filters.0.remove(client_id);
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Filters(HashMap<String, HashSet<String>>);
+
+impl Filters {
+    fn grant(&mut self, client_id: &str, filter: &str) -> bool {
+        let granted = self.0.entry(client_id.to_owned()).or_default();
+        if !granted.contains(filter) && granted.len() >= MEDIA_FILTERS {
+            return false;
+        }
+        granted.insert(filter.to_owned());
+        true
+    }
+
+    /// Whoever gives back what it never had gains nothing.
+    fn release(&mut self, client_id: &str, filter: &str) {
+        if let Some(granted) = self.0.get_mut(client_id) {
+            granted.remove(filter);
         }
     }
 }
@@ -219,7 +250,7 @@ pub async fn start(app: Arc<App>, center_password: String) -> Result<Broker, Str
     let failed = |e: rmqtt::Error| format!("the broker cannot be started: {e}");
     rmqtt_retainer::register(&context, true, false).await.map_err(failed)?;
     let register = context.extends.hook_mgr().register();
-    let doorman = Doorman { app: app.clone(), center_password, filters: Arc::default() };
+    let doorman = Doorman { app: app.clone(), center_password, filters: Arc::default(), rates: Arc::default() };
     for hook in [
         Type::ClientAuthenticate,
         Type::ClientSubscribeCheckAcl,
@@ -341,5 +372,23 @@ mod tests {
         {
             assert!(!may_write(&site, "a", topic), "{topic}");
         }
+    }
+
+    #[test]
+    fn giving_back_filters_that_were_never_granted_makes_no_room() {
+        let mut filters = Filters::default();
+        let name = |n: usize| format!("loaxa/1/mau/media/{n:064x}/+");
+        for n in 0..MEDIA_FILTERS {
+            assert!(filters.grant("a", &name(n)) && filters.grant("a", &name(n)), "{n}");
+        }
+        assert!(!filters.grant("a", &name(1_000)));
+        (2_000..2_100).for_each(|n| filters.release("a", &name(n)));
+        assert!(!filters.grant("a", &name(1_000)));
+        // What it has it may ask for again, and what it gives back makes room for one.
+        assert!(filters.grant("a", &name(0)));
+        filters.release("a", &name(0));
+        filters.release("a", &name(0));
+        assert!(filters.grant("a", &name(1_000)) && !filters.grant("a", &name(0)));
+        assert!(filters.grant("b", &name(0)));
     }
 }

@@ -13,6 +13,7 @@ use super::enrolment;
 use super::link::Heard;
 use super::planner::HIGHEST_BELIEVED;
 use super::store::StoreError;
+use crate::domain::DAY_MS;
 use crate::domain::ids::{OccurrenceId, SpeakerId};
 use crate::domain::record::PlaybackRecord;
 use crate::protocol::limits::RECORDS_PER_REPORT;
@@ -21,6 +22,9 @@ use crate::protocol::topics::{self, Down};
 
 /// Messages stored in one transaction.
 const BATCH: usize = 500;
+/// Records of plays that began longer ago, or are to begin later than this, are not stored: no honest board has such.
+const OLDEST_MS: i64 = 40 * DAY_MS;
+const AHEAD_MS: i64 = 3_600_000;
 
 pub async fn run(app: Arc<App>, client: AsyncClient, mut heard: mpsc::Receiver<Heard>) {
     let mut batch = vec![];
@@ -103,14 +107,24 @@ async fn store_records(app: &App, client: &AsyncClient, records: Vec<PlaybackRec
     if records.is_empty() {
         return;
     }
-    if let Err(error) = store_patiently(app, &records).await {
-        // Not acknowledged, so they come again.
-        warn!("{} records cannot be stored: {error}", records.len());
-        return;
+    let (records, strange): (Vec<_>, Vec<_>) =
+        records.into_iter().partition(|record| is_credible(record.start_ms, now_ms()));
+    if !records.is_empty() {
+        if let Err(error) = store_patiently(app, &records).await {
+            // Not acknowledged, so they come again.
+            warn!("{} records cannot be stored: {error}", records.len());
+            return;
+        }
+        app.changed(Change::Plays);
     }
-    app.changed(Change::Plays);
+    let mut dropped: BTreeMap<&SpeakerId, u32> = BTreeMap::new();
+    strange.iter().for_each(|record| *dropped.entry(&record.speaker).or_default() += 1);
+    for (speaker, count) in dropped {
+        warn!("{speaker} sent {count} records of plays over 40 days ago or over an hour ahead; they are not kept");
+    }
     let mut acks: BTreeMap<SpeakerId, Vec<OccurrenceId>> = BTreeMap::new();
-    for record in records {
+    // Those that are not kept as well: else they would come again for ever.
+    for record in records.into_iter().chain(strange) {
         acks.entry(record.speaker).or_default().push(record.occurrence);
     }
     for (speaker, occurrences) in acks {
@@ -122,6 +136,10 @@ async fn store_records(app: &App, client: &AsyncClient, records: Vec<PlaybackRec
     }
 }
 
+fn is_credible(start_ms: i64, now_ms: i64) -> bool {
+    (now_ms - OLDEST_MS..=now_ms + AHEAD_MS).contains(&start_ms)
+}
+
 async fn store_patiently(app: &App, records: &[PlaybackRecord]) -> Result<(), StoreError> {
     match app.store.add_records(records, now_ms()).await {
         Ok(()) => Ok(()),
@@ -129,6 +147,22 @@ async fn store_patiently(app: &App, records: &[PlaybackRecord]) -> Result<(), St
             warn!("records: {first}; trying once more");
             tokio::time::sleep(Duration::from_millis(200)).await;
             app.store.add_records(records, now_ms()).await
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_kept_from_forty_days_back_to_an_hour_ahead() {
+        let now_ms = 1_790_000_000_000;
+        for kept in [now_ms, now_ms - OLDEST_MS, now_ms + AHEAD_MS] {
+            assert!(is_credible(kept, now_ms), "{kept}");
+        }
+        for strange in [0, now_ms - OLDEST_MS - 1, now_ms + AHEAD_MS + 1, i64::MIN, i64::MAX] {
+            assert!(!is_credible(strange, now_ms), "{strange}");
         }
     }
 }

@@ -26,6 +26,7 @@ pub mod media;
 pub mod people;
 pub mod planner;
 pub mod plays;
+pub mod rate;
 pub mod schedule_file;
 pub mod serve;
 pub mod store;

@@ -137,6 +137,10 @@ fn a_board_reads_and_writes_its_own_and_nothing_else() {
     let granted =
         (0..200u32).filter(|n| may_listen(&client, &mut connection, &format!("loaxa/1/mau/media/{n:064x}/+"))).count();
     assert_eq!(granted, 64);
+    // Giving back what it never had makes no room, and asking twice takes none.
+    (300..350u32).for_each(|n| client.unsubscribe(format!("loaxa/1/mau/media/{n:064x}/+")).unwrap());
+    assert!(!may_listen(&client, &mut connection, &format!("loaxa/1/mau/media/{:064x}/+", 600)));
+    assert!(may_listen(&client, &mut connection, &format!("loaxa/1/mau/media/{:064x}/+", 0)));
 
     // Neither another's word nor the center's own is taken from it, nor more than an honest board has to say.
     let state = r#"{"birth":9,"online":true}"#;
@@ -166,6 +170,14 @@ fn a_board_reads_and_writes_its_own_and_nothing_else() {
     ] {
         assert!(log.contains(words), "{words}: {log}");
     }
+    // A flood of what it may say is cut off, and told.
+    let cut_off = (1..5_000).any(|n| {
+        let _ = client.try_publish("loaxa/1/mau/speakers/a/state", QoS::AtMostOnce, false, state);
+        let _ = connection.recv_timeout(Duration::from_millis(1));
+        n % 100 == 0 && center.log().contains("\"a\" at the broker: sends too many messages")
+    });
+    assert!(cut_off, "{}", center.log());
+    while connection.recv_timeout(Duration::from_millis(200)).is_ok() {}
     // Larger than any packet may be: the connection ends, and b comes in as if nothing was.
     client.publish("loaxa/1/mau/speakers/a/report", QoS::AtMostOnce, false, vec![b' '; 1 << 20]).unwrap();
     until_ended(&mut connection);
