@@ -15,6 +15,9 @@ use crate::domain::ids::SpeakerId;
 
 /// A board that lost its network comes back before its old connection is known to be dead.
 const CONNECTIONS_PER_SPEAKER: usize = 2;
+/// One board that comes back ends its own old connection now and then; two with the same certificate end each other's all the time.
+const TAKEOVERS: usize = 5;
+const TAKEOVERS_WITHIN: Duration = Duration::from_secs(60);
 
 /// A certificate that may be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +50,8 @@ pub enum Refusal {
 pub struct Gate {
     roster: RwLock<Roster>,
     live: Mutex<HashMap<SpeakerId, VecDeque<Held>>>,
+    /// When connections of a speaker began while it had another, of late.
+    takeovers: Mutex<HashMap<SpeakerId, VecDeque<Instant>>>,
     /// Connections to the broker's inner listener that were let in, by the address they come from.
     admitted: Mutex<HashMap<SocketAddr, SpeakerId>>,
     numbers: AtomicU64,
@@ -108,14 +113,32 @@ impl Gate {
     pub fn connect(self: &Arc<Self>, speaker: &SpeakerId) -> (Live, oneshot::Receiver<()>) {
         let (end, ended) = oneshot::channel();
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        let mut had_another = false;
         if let Ok(mut live) = self.live.lock() {
             let here = live.entry(speaker.clone()).or_default();
+            had_another = !here.is_empty();
             here.push_back((number, end));
             if here.len() > CONNECTIONS_PER_SPEAKER {
                 here.pop_front();
             }
         }
+        if had_another && self.is_used_twice(speaker, Instant::now()) {
+            let why = "its certificate is used from two places, it seems: its connections end each other; if it was copied, \
+                       enrol the board anew (loaxa speaker enrol)";
+            self.denials.note(speaker.as_str(), why);
+        }
         (Live { gate: self.clone(), speaker: speaker.clone(), number }, ended)
+    }
+
+    /// Counts one more connection that takes the place of another.
+    fn is_used_twice(&self, speaker: &SpeakerId, now: Instant) -> bool {
+        let Ok(mut takeovers) = self.takeovers.lock() else { return false };
+        let times = takeovers.entry(speaker.clone()).or_default();
+        times.push_back(now);
+        if times.len() > TAKEOVERS + 1 {
+            times.pop_front();
+        }
+        times.len() > TAKEOVERS && times.front().is_some_and(|first| now.duration_since(*first) <= TAKEOVERS_WITHIN)
     }
 
     /// Ends every connection of a speaker now.
@@ -270,5 +293,17 @@ mod tests {
         assert!(ended(&mut all[1]) && ended(&mut all[2]));
         drop(all);
         assert!(gate.live.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_certificate_that_is_used_from_two_places_is_told_and_one_bad_line_is_not() {
+        let gate = Gate::default();
+        let (cloned, shaky): (SpeakerId, SpeakerId) = ("a".parse().unwrap(), "b".parse().unwrap());
+        let start = Instant::now();
+        let told = |speaker, gap_s| {
+            (0..20u64).filter(|n| gate.is_used_twice(speaker, start + Duration::from_secs(n * gap_s))).count()
+        };
+        assert_eq!(told(&cloned, 2), 20 - TAKEOVERS);
+        assert_eq!(told(&shaky, 15), 0);
     }
 }
