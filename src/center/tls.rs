@@ -4,9 +4,13 @@
 //! ```text
 //! tls/ca.pem      the authority of the transport, which boards pin
 //! tls/ca.key      its key, readable by the owner alone
-//! tls/server.pem  the certificate of broker and API, made again when it nears its end or when names change
+//! tls/server.pem  the certificate of the broker and of [`CENTER_NAME`], for boards and for this machine
 //! tls/server.key
+//! tls/page.pem    the certificate of page and API for everybody else, short enough for browsers
+//! tls/page.key
 //! ```
+//!
+//! The latter two are made again at a start when they near their end or when names change.
 
 use std::fs;
 use std::net::IpAddr;
@@ -34,11 +38,13 @@ use crate::domain::ids::{SiteId, SpeakerId};
 use crate::protocol::enrolment::CENTER_NAME;
 use crate::protocol::limits::CSR_BYTES;
 
-/// Under two years and three months, since some browsers take no longer one.
+/// For boards, who check neither host nor, without a clock, the date.
 const SERVER_DAYS: i64 = 800;
-/// So long before its end the server's certificate is made again at the next start.
+/// For browsers, beginning a day ago: Apple's take at most 825 days from beginning to end, others 398 of public ones.
+const PAGE_DAYS: i64 = 397;
+/// So long before its end each of the server's certificates is made again at the next start.
 const SERVER_SPARE_DAYS: i64 = 30;
-/// Everything issued here begins on this day, long ago: a board whose clock was lost must not find it "not yet valid".
+/// Everything that boards see or show begins on this day, long ago: a board whose clock was lost must not find it "not yet valid".
 const BEGINS: (i32, u8, u8) = (2024, 1, 1);
 const CA_ENDS: (i32, u8, u8) = (2074, 1, 1);
 
@@ -145,32 +151,50 @@ impl TransportAuthority {
         Ok(params)
     }
 
-    /// Makes the server's certificate where there is none for these names, or it nears its end.
+    /// Makes the server's certificates where there are none for these names, or they near their end.
     pub fn ensure_server(&self, names: &[String], now_ms: i64) -> Result<(), String> {
-        let path = self.dir.join("server.pem");
-        let names = names.iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect::<Vec<_>>();
-        if self.server_is_good(&path, &names, now_ms).unwrap_or(false) {
+        let names = names.iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
+        let names: Vec<_> = names.collect();
+        let world: Vec<_> = names.iter().filter(|name| *name != CENTER_NAME).cloned().collect();
+        let begins = date_time_ymd(BEGINS.0, BEGINS.1, BEGINS.2);
+        self.ensure("server", &names, begins, now_ms + SERVER_DAYS * DAY_MS, now_ms)?;
+        let yesterday_ms = now_ms - DAY_MS;
+        self.ensure("page", &world, day_of(yesterday_ms), yesterday_ms + PAGE_DAYS * DAY_MS, now_ms)
+    }
+
+    fn ensure(
+        &self,
+        file: &str,
+        names: &[String],
+        begins: time::OffsetDateTime,
+        until_ms: i64,
+        now_ms: i64,
+    ) -> Result<(), String> {
+        if self.server_is_good(file, names, now_ms).unwrap_or(false) {
             return Ok(());
         }
-        let named = CertificateParams::new(names.clone())
+        let named = CertificateParams::new(names)
             .map_err(|e| format!("tls.names {names:?}: {e}; write host names or IP addresses"))?;
-        let mut params = self.params(CENTER_NAME, now_ms + SERVER_DAYS * DAY_MS)?;
+        let mut params = self.params(CENTER_NAME, until_ms)?;
+        params.not_before = begins;
         params.subject_alt_names = named.subject_alt_names;
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let key = KeyPair::generate().map_err(|e| e.to_string())?;
         let certificate = self.sign(&params, &key)?;
         // Key first and both anew: a crash in between leaves a pair that does not match, which is made again.
-        replace_secret(&self.dir.join("server.key"), &key.serialize_pem())?;
+        replace_secret(&self.dir.join(format!("{file}.key")), &key.serialize_pem())?;
+        let path = self.dir.join(format!("{file}.pem"));
         write_whole(&path, certificate.pem().as_bytes()).map_err(|e| cannot_write(&path, &e))
     }
 
-    fn server_is_good(&self, path: &Path, names: &[String], now_ms: i64) -> Result<bool, String> {
-        let pem = read(path)?;
+    fn server_is_good(&self, file: &str, names: &[String], now_ms: i64) -> Result<bool, String> {
+        let pem = read(&self.dir.join(format!("{file}.pem")))?;
         let der = CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|e| e.to_string())?;
         let (_, certificate) = X509Certificate::from_der(&der).map_err(|e| e.to_string())?;
         let (_, ca) = X509Certificate::from_der(&self.der).map_err(|e| e.to_string())?;
         let spare_s = (now_ms + SERVER_SPARE_DAYS * DAY_MS) / 1000;
-        let in_time = certificate.validity().not_after.timestamp() > spare_s;
+        let validity = certificate.validity();
+        let in_time = validity.not_before.timestamp() <= now_ms / 1000 && validity.not_after.timestamp() > spare_s;
         let alternatives = certificate.subject_alternative_name().map_err(|e| e.to_string())?;
         let mut has: Vec<String> =
             alternatives.iter().flat_map(|names| &names.value.general_names).filter_map(name_text).collect();
@@ -178,11 +202,11 @@ impl TransportAuthority {
         has.sort();
         wanted.sort();
         let ours = certificate.verify_signature(Some(ca.public_key())).is_ok();
-        Ok(in_time && ours && has == wanted && self.server_pair(path).is_ok())
+        Ok(in_time && ours && has == wanted && self.server_pair(file).is_ok())
     }
 
-    fn server_pair(&self, path: &Path) -> Result<CertifiedKey, String> {
-        certified(path, &self.dir.join("server.key"))
+    fn server_pair(&self, file: &str) -> Result<CertifiedKey, String> {
+        certified(&self.dir.join(format!("{file}.pem")), &self.dir.join(format!("{file}.key")))
     }
 
     /// For the broker: whoever connects must show a certificate that this authority issued. TLS 1.3 alone.
@@ -192,7 +216,7 @@ impl TransportAuthority {
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
             .build()
             .map_err(|e| e.to_string())?;
-        let pair = Arc::new(self.server_pair(&self.dir.join("server.pem"))?);
+        let pair = Arc::new(self.server_pair("server")?);
         let builder = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(|e| e.to_string())?;
@@ -205,11 +229,11 @@ impl TransportAuthority {
         Ok(Arc::new(config))
     }
 
-    /// For API and page: the given certificate for the world, our own for those who ask for [`CENTER_NAME`]. TLS 1.3 alone.
+    /// For API and page: the given certificate or the page's for the world, the boards' for those who ask for [`CENTER_NAME`]. TLS 1.3 alone.
     pub fn http_config(&self, tls: &Tls) -> Result<Arc<ServerConfig>, String> {
-        let own = Arc::new(self.server_pair(&self.dir.join("server.pem"))?);
+        let own = Arc::new(self.server_pair("server")?);
         let given = match (tls.certificate.as_str(), tls.key.as_str()) {
-            ("", "") => own.clone(),
+            ("", "") => Arc::new(self.server_pair("page")?),
             (certificate, key) if !certificate.is_empty() && !key.is_empty() => Arc::new(
                 certified(Path::new(certificate), Path::new(key)).map_err(|e| format!("tls.certificate: {e}"))?,
             ),
@@ -359,6 +383,25 @@ mod tests {
         assert_ne!(second, first);
         authority.ensure_server(&names(&["loa.xa.vn", "10.0.0.7"]), now_ms + 780 * DAY_MS).unwrap();
         assert_ne!(file(), second);
+        // For browsers: without the boards' name, not from long ago, and shorter than the shortest limit.
+        let page = || {
+            let pem = fs::read(dir.path().join("tls/page.pem")).unwrap();
+            CertificateDer::from_pem_slice(&pem).unwrap()
+        };
+        let now_ms = now_ms + 800 * DAY_MS;
+        authority.ensure_server(&names(&["loa.xa.vn"]), now_ms).unwrap();
+        let shown = page();
+        let (_, certificate) = X509Certificate::from_der(&shown).unwrap();
+        let (from, until) =
+            (certificate.validity().not_before.timestamp(), certificate.validity().not_after.timestamp());
+        assert_eq!((now_ms / 1000 - from, until - from), (86_400, 397 * 86_400));
+        let alternatives = certificate.subject_alternative_name().unwrap().unwrap();
+        let carried: Vec<_> = alternatives.value.general_names.iter().filter_map(name_text).collect();
+        assert!(carried.contains(&"loa.xa.vn".to_owned()) && !carried.contains(&CENTER_NAME.to_owned()), "{carried:?}");
+        authority.ensure_server(&names(&["loa.xa.vn"]), now_ms + 365 * DAY_MS).unwrap();
+        assert_eq!(page(), shown);
+        authority.ensure_server(&names(&["loa.xa.vn"]), now_ms + 367 * DAY_MS).unwrap();
+        assert_ne!(page(), shown);
         // The authority stays what it was.
         let again = TransportAuthority::open(dir.path(), &site).unwrap();
         assert_eq!(again.pem(), authority.pem());
