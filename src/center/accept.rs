@@ -5,13 +5,14 @@
 //! honest newcomer, who is done within two round trips, gets in.
 
 use std::collections::{HashMap, VecDeque};
-use std::net::{IpAddr, SocketAddr};
+use std::io;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
@@ -22,6 +23,8 @@ use super::gate::Denials;
 
 /// How long a visitor may take to show who it is.
 pub const PATIENCE: Duration = Duration::from_secs(10);
+/// What is read of somebody who speaks in the clear, so that the answer is not lost with it.
+const CLEAR_BYTES: u64 = 64 * 1024;
 /// Visitors at the door, altogether and from one address; a whole mobile network may share an address.
 const WAITING: usize = 1024;
 const WAITING_PER_ADDRESS: usize = 256;
@@ -114,9 +117,15 @@ impl Drop for Place {
 }
 
 /// Accepts for ever. `serve` gets each connection that came through, with its place at the door, which it keeps until the visitor has
-/// proven to be one; it is dropped when the place is needed by others.
-pub async fn receive<F, S>(listener: TcpListener, tls: Option<Arc<ServerConfig>>, denials: Arc<Denials>, serve: S)
-where
+/// proven to be one; it is dropped when the place is needed by others. Who begins with a letter instead of TLS gets the answer
+/// `in_clear`, where there is one.
+pub async fn receive<F, S>(
+    listener: TcpListener,
+    tls: Option<Arc<ServerConfig>>,
+    in_clear: &'static str,
+    denials: Arc<Denials>,
+    serve: S,
+) where
     F: Future<Output = ()> + Send + 'static,
     S: Fn(Stream, SocketAddr, Place, oneshot::Receiver<()>) -> F + Clone + Send + 'static,
 {
@@ -133,14 +142,14 @@ where
             }
         };
         let _ = socket.set_nodelay(true);
-        let (place, mut evicted) = waiting.enter(address.ip());
+        let (place, mut evicted) = waiting.enter(network(address.ip()));
         let (acceptor, serve, denials) = (acceptor.clone(), serve.clone(), denials.clone());
         tokio::spawn(async move {
             let stream = match acceptor {
                 None => Stream::Plain(socket),
                 Some(acceptor) => {
                     let shaken = tokio::select! {
-                        shaken = tokio::time::timeout(PATIENCE, acceptor.accept(socket)) => shaken,
+                        shaken = tokio::time::timeout(PATIENCE, shake(&acceptor, socket, in_clear)) => shaken,
                         _ = &mut evicted => return,
                     };
                     match shaken {
@@ -155,9 +164,38 @@ where
     }
 }
 
+async fn shake(acceptor: &TlsAcceptor, mut socket: TcpStream, in_clear: &str) -> io::Result<TlsStream<TcpStream>> {
+    let mut first = [0];
+    if !in_clear.is_empty() && socket.peek(&mut first).await? == 1 && first[0].is_ascii_uppercase() {
+        let _ = socket.read(&mut [0; 4096]).await?;
+        socket.write_all(in_clear.as_bytes()).await?;
+        socket.shutdown().await?;
+        let _ = tokio::io::copy(&mut socket.take(CLEAR_BYTES), &mut tokio::io::sink()).await;
+        return Err(io::Error::other("it spoke in the clear"));
+    }
+    acceptor.accept(socket).await
+}
+
+/// Whom an address is counted with: everybody in the same IPv6 /64, which is what one subscriber has at least.
+pub fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => Ipv6Addr::from(u128::from(v6) >> 64 << 64).into(),
+        v4 => v4,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_has_a_whole_ipv6_network_counts_once() {
+        let same = |a: &str, b: &str| network(a.parse().unwrap()) == network(b.parse().unwrap());
+        assert!(same("2001:db8:1:2::1", "2001:db8:1:2:ffff:ffff:ffff:ffff"));
+        assert!(!same("2001:db8:1:2::1", "2001:db8:1:3::1"));
+        assert!(same("::ffff:10.0.0.1", "10.0.0.1"));
+        assert!(!same("10.0.0.1", "10.0.0.2") && !same("::ffff:10.0.0.1", "::ffff:10.0.0.2"));
+    }
 
     #[test]
     fn the_longest_waiting_of_the_most_crowded_address_makes_place() {

@@ -33,7 +33,7 @@ pub async fn run(app: Arc<App>, listener: TcpListener, inside: SocketAddr) -> Re
     let config = app.transport.broker_config()?;
     let denials = app.gate.denials.clone();
     let serve = move |stream, address, place, evicted| visit(app.clone(), inside, stream, address, place, evicted);
-    accept::receive(listener, Some(config), denials, serve).await;
+    accept::receive(listener, Some(config), "", denials, serve).await;
     Ok(())
 }
 

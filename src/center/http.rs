@@ -33,6 +33,10 @@ const CONNECTIONS_PER_ADDRESS: usize = 512;
 /// A year, as browsers' lists ask for.
 const HSTS: &str = "max-age=31536000";
 
+/// For those who ask without TLS where it is spoken; no redirect, since what they sent went in the clear already.
+const IN_CLEAR: &str = "HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\nconnection: close\r\n\r\n\
+    {\"type\":\"about:blank\",\"title\":\"Bad Request\",\"status\":400,\"detail\":\"use https:// instead of http://\"}\n";
+
 /// Serves until `stop` says so; then lets open requests end.
 pub async fn serve(
     listener: TcpListener,
@@ -52,7 +56,7 @@ pub async fn serve(
         async move {
             let _alive = alive;
             drop(place);
-            let Some(_here) = crowd.enter(address.ip()) else {
+            let Some(_here) = crowd.enter(accept::network(address.ip())) else {
                 return told.note(&address.ip().to_string(), "too many connections to the API");
             };
             let service = service_fn(move |request| answer(router.clone(), request, address, over_tls));
@@ -75,7 +79,7 @@ pub async fn serve(
         }
     };
     tokio::select! {
-        () = accept::receive(listener, tls, denials, visit) => {}
+        () = accept::receive(listener, tls, IN_CLEAR, denials, visit) => {}
         _ = stop.wait_for(|stopped| *stopped) => {}
     }
     let _ = all_gone.recv().await;
