@@ -168,7 +168,11 @@ impl App {
         let http = &self.config.http;
         let scheme = if http.tls { "https" } else { "http" };
         let bound = self.bound.get().map(|bound| bound.http);
-        if http.url.is_empty() { self.url(scheme, bound, &http.address, tls::host_name) } else { http.url.clone() }
+        if http.url.is_empty() {
+            self.url(scheme, bound, &http.address, |named| named.or_else(tls::host_name))
+        } else {
+            http.url.clone()
+        }
     }
 
     /// How boards reach the broker; without a host where only the board can know by which name it finds this machine.
@@ -176,18 +180,25 @@ impl App {
         let mqtt = &self.config.mqtt;
         let scheme = if mqtt.tls { "mqtts" } else { "mqtt" };
         let bound = self.bound.get().and_then(|bound| bound.mqtt);
-        if mqtt.url.is_empty() { self.url(scheme, bound, &mqtt.address, || None) } else { mqtt.url.clone() }
+        if mqtt.url.is_empty() { self.url(scheme, bound, &mqtt.address, |_| None) } else { mqtt.url.clone() }
     }
 
-    fn url(&self, scheme: &str, bound: Option<SocketAddr>, address: &str, host: fn() -> Option<String>) -> String {
+    /// `anywhere` says the host where all addresses are bound, given the first of `tls.names`.
+    fn url(
+        &self,
+        scheme: &str,
+        bound: Option<SocketAddr>,
+        address: &str,
+        anywhere: fn(Option<String>) -> Option<String>,
+    ) -> String {
         let at = bound.or_else(|| address.parse().ok());
         let port =
             at.map_or_else(|| address.rsplit(':').next().unwrap_or_default().to_owned(), |at| at.port().to_string());
         let named = self.config.tls.names.first().cloned();
         let host = match at {
-            Some(at) if at.ip().is_unspecified() => named.or_else(host).unwrap_or_default(),
+            Some(at) if at.ip().is_unspecified() => anywhere(named).unwrap_or_default(),
             Some(at) if at.ip().is_loopback() || named.is_none() => at.ip().to_string(),
-            _ => named.or_else(host).unwrap_or_default(),
+            _ => named.or_else(|| anywhere(None)).unwrap_or_default(),
         };
         let host = if host.contains(':') { format!("[{host}]") } else { host };
         format!("{scheme}://{host}:{port}")

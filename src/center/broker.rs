@@ -286,8 +286,9 @@ pub async fn start(app: Arc<App>, center_password: String) -> Result<Broker, Str
         }));
     }
     tasks.push(tokio::spawn(kick(context, app.gate.kicks())));
-    // The listeners' own word is not taken for it: somebody must answer.
-    for bound in [inside, outside] {
+    // The broker's own word is not taken for its listeners: somebody must answer. The TLS door is ours, and bound.
+    let listeners = if mqtt.tls { vec![inside] } else { vec![inside, outside] };
+    for bound in listeners {
         let probe = tokio::time::timeout(Duration::from_secs(5), TcpStream::connect(reachable(bound))).await;
         if !matches!(probe, Ok(Ok(_))) {
             return Err(format!("the broker does not answer on {bound}"));

@@ -152,7 +152,7 @@ impl Client {
                 let answer = request
                     .send()
                     .await
-                    .map_err(|e| format!("the center at {base} does not answer: {}", root_cause(&e)))?;
+                    .map_err(|e| format!("the center at {base} does not answer: {}", with_way_out(&root_cause(&e))))?;
                 let status = answer.status();
                 (status, answer.bytes().await.map_err(|e| e.to_string())?.to_vec())
             }
@@ -178,6 +178,14 @@ fn explain(status: StatusCode, bytes: &[u8]) -> String {
     match serde_json::from_slice::<Problem>(bytes) {
         Ok(problem) => problem.detail,
         Err(_) => format!("{status}: {}", String::from_utf8_lossy(bytes).trim()),
+    }
+}
+
+fn with_way_out(cause: &str) -> String {
+    if cause.contains("UnknownIssuer") {
+        format!("{cause}: give --ca FILE (tls/ca.pem of the center)")
+    } else {
+        cause.to_owned()
     }
 }
 

@@ -16,9 +16,18 @@ use super::datadir::{DataDir, Running, random_text};
 use super::link::{self, BrokerAddress};
 use super::{api, audit, delivery, http, ingest, intake, people, planner, tls};
 
-/// Serves until SIGTERM or SIGINT. `announce` hears the bound addresses once everything answers, and the code that makes the first
-/// admin while there is no account.
-pub async fn serve(data: DataDir, config: Config, announce: impl FnOnce(&Running, Option<&str>)) -> Result<(), String> {
+/// What makes the first admin while there is no account: a code, and the page that takes it, as others than this machine reach it.
+pub struct Setup {
+    pub code: String,
+    pub url: String,
+}
+
+/// Serves until SIGTERM or SIGINT. `announce` hears the bound addresses once everything answers, and how the first admin is made.
+pub async fn serve(
+    data: DataDir,
+    config: Config,
+    announce: impl FnOnce(&Running, Option<Setup>),
+) -> Result<(), String> {
     let Some(_lock) = data.lock()? else {
         return Err(format!("another loaxa is already working on {}", data.root().display()));
     };
@@ -62,7 +71,9 @@ pub async fn serve(data: DataDir, config: Config, announce: impl FnOnce(&Running
     let running = Running { http, mqtt, pid: std::process::id() };
     app.data.set_running(&running)?;
     let setup = people::offer_setup(&app).await.map_err(|e| e.to_string())?;
-    announce(&running, setup.as_deref());
+    let setup =
+        setup.map(|code| Setup { url: format!("{}/#setup={code}", app.http_url().trim_end_matches('/')), code });
+    announce(&running, setup);
     // None of these ends by itself; a center that has lost one must not look alive.
     let lost = tokio::select! {
         signal = wait_for_signal() => signal.err(),

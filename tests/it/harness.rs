@@ -90,10 +90,11 @@ pub struct Center {
     pub mqtt: String,
     /// Makes the first admin, as the last start printed it.
     pub setup_code: Option<String>,
+    pub setup_url: Option<String>,
     /// More flags and environment for `serve`.
     pub flags: Vec<String>,
     pub environment: Vec<(String, String)>,
-    mqtt_address: String,
+    pub mqtt_address: String,
 }
 
 impl Center {
@@ -106,6 +107,7 @@ impl Center {
             http: String::new(),
             mqtt: String::new(),
             setup_code: None,
+            setup_url: None,
             flags: vec![],
             environment: vec![],
             mqtt_address: "127.0.0.1:0".into(),
@@ -181,6 +183,7 @@ impl Center {
         self.http = running["http"].as_str().expect("http").to_owned();
         self.mqtt = running["mqtt"].as_str().expect("mqtt").to_owned();
         self.setup_code = running["setup_code"].as_str().map(str::to_owned);
+        self.setup_url = running["setup_url"].as_str().map(str::to_owned);
         self.mqtt_address = self.mqtt.split("//").nth(1).expect("an address").to_owned();
         self.process = Some(Process(child));
     }

@@ -289,6 +289,7 @@ fn floods_and_silent_visitors_keep_nobody_out_and_cost_little() {
     }
     assert!(enter(options(&center, &config, "b", "b")).is_ok());
     assert_eq!(center.speaker("a")["link"]["state"], "online");
+    assert!(center.log().contains("b: its certificate is used from two places"), "{}", center.log());
     let grown_kb = rss_kb(pid).saturating_sub(before_kb);
     assert!(grown_kb < 80_000, "the center grew by {grown_kb} KB");
     let lines = center.log().lines().filter(|line| line.contains("denied")).count();
@@ -434,7 +435,34 @@ fn the_api_is_served_by_tls_1_3_with_our_certificate_or_a_given_one() {
     };
     assert!(remote(&file("ca.pem")).status.success());
     let refused = remote(center.data().join("tls/ca.pem").to_str().unwrap());
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("does not answer"), "{refused:?}");
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(told.contains("does not answer") && told.contains("give --ca FILE (tls/ca.pem of the center)"), "{told}");
+}
+
+#[test]
+fn a_newcomer_is_told_the_way() {
+    let mut center = Center::new();
+    center.mqtt_address = "0.0.0.0:0".into();
+    center.environment.push(("LOAXA_TLS__NAMES".into(), r#"["nowhere.invalid"]"#.into()));
+    center.environment.push(("LOAXA_HTTP__URL".into(), "https://loa.xa.vn:8443/".into()));
+    center.start();
+    // It does not turn itself away, and says where others find it.
+    let url = center.setup_url.clone().unwrap();
+    assert_eq!(url, format!("https://loa.xa.vn:8443/#setup={}", center.setup_code.as_ref().unwrap()));
+    center.furnish();
+    assert!(!center.log().contains("denied"), "{}", center.log());
+    // A name of its certificate need not be one by which this board finds it.
+    let a = Pole::add(&center, "a", "A", "24133", DAC);
+    let kept: Value = serde_json::from_slice(&std::fs::read(a.identity().join("identity.json")).unwrap()).unwrap();
+    assert_eq!(kept["mqtt"], format!("mqtts://127.0.0.1:{}", center.mqtt_port()));
+    // Without the s in https.
+    let plain = center.http.replace("https://", "http://");
+    let told = center.cli_fails(["speaker", "list", "--center", &plain, "--token", &center.token()]);
+    assert!(told.contains("use https://"), "{told}");
+    let code = center.json(["speaker", "enrol", "a"])["code"].as_str().unwrap().to_owned();
+    let output = a.enroll(&plain, &code, &["--force"]);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && told.contains("use https://"), "{told}");
 }
 
 #[test]

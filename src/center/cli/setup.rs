@@ -122,15 +122,16 @@ pub async fn serve(place: &Place, serve: Serve) -> Result<(), String> {
     server::serve(data, config, |running, setup| {
         if json {
             let mut told = json!(running);
-            if let Some(code) = setup {
-                told["setup_code"] = json!(code);
+            if let Some(setup) = setup {
+                told["setup_code"] = json!(setup.code);
+                told["setup_url"] = json!(setup.url);
             }
             println!("{told}");
         } else {
             println!("page and API  {}", running.http);
             println!("MQTT broker   {}", running.mqtt);
-            if let Some(code) = setup {
-                println!("first admin   {}/#setup={code}  (good once, until this ends)", running.http);
+            if let Some(setup) = setup {
+                println!("first admin   {}  (good once, until this ends)", setup.url);
             }
         }
     })
