@@ -179,8 +179,8 @@ async fn shake(acceptor: &TlsAcceptor, mut socket: TcpStream, in_clear: &str) ->
 /// Whom an address is counted with: everybody in the same IPv6 /64, which is what one subscriber has at least.
 pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
-        IpAddr::V6(v6) => Ipv6Addr::from(u128::from(v6) >> 64 << 64).into(),
-        v4 => v4,
+        IpAddr::V6(v6) if !v6.is_loopback() => Ipv6Addr::from(u128::from(v6) >> 64 << 64).into(),
+        address => address,
     }
 }
 
@@ -193,7 +193,7 @@ mod tests {
         let same = |a: &str, b: &str| network(a.parse().unwrap()) == network(b.parse().unwrap());
         assert!(same("2001:db8:1:2::1", "2001:db8:1:2:ffff:ffff:ffff:ffff"));
         assert!(!same("2001:db8:1:2::1", "2001:db8:1:3::1"));
-        assert!(same("::ffff:10.0.0.1", "10.0.0.1"));
+        assert!(same("::ffff:10.0.0.1", "10.0.0.1") && !same("::1", "::2"));
         assert!(!same("10.0.0.1", "10.0.0.2") && !same("::ffff:10.0.0.1", "::ffff:10.0.0.2"));
     }
 

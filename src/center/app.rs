@@ -13,7 +13,6 @@ use super::audit::Audit;
 use super::authority::Trust;
 use super::config::Config;
 use super::datadir::{DataDir, Site};
-use super::enrolment::Attempts;
 use super::gate::Gate;
 use super::media::MediaStore;
 use super::people::People;
@@ -68,7 +67,6 @@ pub struct App {
     pub transport: TransportAuthority,
     /// Who may be connected, and who is.
     pub gate: Arc<Gate>,
-    pub enrolment_attempts: Attempts,
     /// Where the API and the broker were bound, once they are.
     pub bound: OnceLock<Bound>,
     /// How far conversions are, in percent.
@@ -115,7 +113,6 @@ impl App {
             speaker_passwords: RwLock::default(),
             transport,
             gate,
-            enrolment_attempts: Attempts::default(),
             bound: OnceLock::new(),
             progress: Mutex::default(),
             chunk_lists: Mutex::default(),

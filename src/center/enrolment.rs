@@ -1,8 +1,7 @@
 //! Enrolment and renewal at the center: makes codes, knows their bearers, issues certificates. What is authenticated and how stands
 //! in `protocol/enrolment.rs`; who is connected, in `gate.rs`.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Mutex;
+use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -188,63 +187,5 @@ fn connection(speaker: &SpeakerId, issued: Issued, request: String, is_next: boo
         pem: issued.pem,
         made_ms: now_ms,
         until_ms: issued.valid_until_ms,
-    }
-}
-
-/// Who tries codes, and how often: 80 bits cannot be guessed, but trying must not cost us much either.
-#[derive(Debug, Default)]
-pub struct Attempts(Mutex<Tried>);
-
-#[derive(Debug, Default)]
-struct Tried {
-    failed: HashMap<String, (i64, u32)>,
-    swept_ms: i64,
-}
-
-const ATTEMPTS: u32 = 20;
-const ATTEMPTS_MS: i64 = 10 * 60_000;
-const SOURCES: usize = 10_000;
-
-impl Attempts {
-    /// Counts a code that was none. Once there were too many from this source: in how many seconds the next one counts.
-    pub fn failed(&self, source: &str, now_ms: i64) -> Result<(), i64> {
-        let Ok(mut tried) = self.0.lock() else { return Ok(()) };
-        if tried.failed.len() >= SOURCES && now_ms - tried.swept_ms > ATTEMPTS_MS / 10 {
-            tried.failed.retain(|_, (since_ms, _)| now_ms - *since_ms < ATTEMPTS_MS);
-            tried.swept_ms = now_ms;
-        }
-        // Where there are too many sources, all further ones count as one.
-        let known = tried.failed.len() < SOURCES || tried.failed.contains_key(source);
-        let source = if known { source } else { "many" };
-        let (since_ms, failed) = tried.failed.entry(source.to_owned()).or_insert((now_ms, 0));
-        if now_ms - *since_ms >= ATTEMPTS_MS {
-            (*since_ms, *failed) = (now_ms, 0);
-        }
-        if *failed >= ATTEMPTS {
-            return Err((*since_ms + ATTEMPTS_MS - now_ms + 999) / 1000);
-        }
-        *failed += 1;
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_that_guesses_has_to_wait_and_others_do_not() {
-        let attempts = Attempts::default();
-        let (guesser, board) = ("10.0.0.1", "2001:db8:0:1::/64");
-        for _ in 0..ATTEMPTS {
-            assert!(attempts.failed(guesser, 0).is_ok());
-        }
-        assert_eq!(attempts.failed(guesser, 1_000), Err(599));
-        assert!(attempts.failed(board, 1_000).is_ok());
-        assert!(attempts.failed(guesser, ATTEMPTS_MS + 1_000).is_ok());
-        for n in 0..50_000 {
-            let _ = attempts.failed(&format!("source {n}"), 2_000);
-        }
-        assert!(attempts.0.lock().unwrap().failed.len() <= SOURCES + 1);
     }
 }

@@ -134,6 +134,10 @@ fn reaches(allowed: &[AreaCode], areas: &[AreaCode]) -> bool {
 }
 
 impl Certificate {
+    pub fn is_valid_at(&self, ms: i64) -> bool {
+        self.valid_from_ms <= ms && ms <= self.valid_until_ms
+    }
+
     /// Whether this certificate covers acting in `areas` at `priority` from `from_ms` to `until_ms`.
     pub fn covers(&self, areas: &[AreaCode], priority: Priority, from_ms: i64, until_ms: i64) -> bool {
         reaches(&self.areas, areas)
@@ -161,8 +165,9 @@ impl Approval {
         if wanted.start_ms < self.valid_from_ms || wanted.end_ms > self.valid_until_ms {
             return Err(Denial::OutsideValidity);
         }
-        let signed_in_time = approver.valid_from_ms <= self.made_ms && self.made_ms <= approver.valid_until_ms;
-        if !signed_in_time || !approver.covers(wanted.areas, wanted.priority, wanted.start_ms, wanted.end_ms) {
+        if !approver.is_valid_at(self.made_ms)
+            || !approver.covers(wanted.areas, wanted.priority, wanted.start_ms, wanted.end_ms)
+        {
             return Err(Denial::ApproverOverstepped);
         }
         Ok(())
@@ -183,8 +188,7 @@ impl Ticket {
             && self.valid_from_ms <= wanted.start_ms
             && wanted.end_ms <= self.valid_until_ms
             && wanted.end_ms.saturating_sub(wanted.start_ms) <= self.longest_ms
-            && approver.valid_from_ms <= self.made_ms
-            && self.made_ms <= approver.valid_until_ms
+            && approver.is_valid_at(self.made_ms)
             && approver.covers(wanted.areas, Priority::Emergency, wanted.start_ms, wanted.end_ms)
     }
 }
@@ -219,14 +223,14 @@ pub mod key_text {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn codes(list: &[&str]) -> Vec<AreaCode> {
+    pub fn codes(list: &[&str]) -> Vec<AreaCode> {
         list.iter().map(|c| c.parse().unwrap()).collect()
     }
 
-    fn certificate() -> Certificate {
+    pub fn certificate() -> Certificate {
         Certificate {
             site: "mau".parse().unwrap(),
             role: Role::Approver,
@@ -239,7 +243,7 @@ mod tests {
         }
     }
 
-    fn approval() -> Approval {
+    pub fn approval() -> Approval {
         Approval {
             site: "mau".parse().unwrap(),
             bulletin: "b".parse().unwrap(),

@@ -134,40 +134,17 @@ impl TrustList {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::approval::Role;
+    use crate::domain::approval::tests::{approval, certificate, codes};
     use crate::domain::ids::MediaHash;
 
-    fn areas(list: &[&str]) -> Vec<AreaCode> {
-        list.iter().map(|code| code.parse().unwrap()).collect()
+    /// An approver for emergencies, and an approval of theirs for the whole province.
+    fn chief() -> Certificate {
+        Certificate { highest: Priority::Emergency, valid_until_ms: 1_000_000_000, ..certificate() }
     }
 
-    fn certificate(title: &str) -> Certificate {
-        Certificate {
-            site: "mau".parse().unwrap(),
-            role: Role::Approver,
-            title: title.into(),
-            key: PublicKey([7; 32]),
-            areas: areas(&["66"]),
-            highest: Priority::Emergency,
-            valid_from_ms: 0,
-            valid_until_ms: 1_000_000_000,
-        }
-    }
-
-    fn approval(approver: &str) -> Approval {
-        Approval {
-            site: "mau".parse().unwrap(),
-            bulletin: "b".parse().unwrap(),
-            revision: 2,
-            title: "Cắt nước".into(),
-            media: MediaHash([1; 32]),
-            areas: areas(&["66"]),
-            highest: Priority::Emergency,
-            valid_from_ms: 0,
-            valid_until_ms: 1_000_000,
-            made_ms: 50,
-            approver: approver.parse().unwrap(),
-        }
+    fn by(approver: &str) -> Approval {
+        let (highest, areas) = (Priority::Emergency, codes(&["66"]));
+        Approval { highest, areas, approver: approver.parse().unwrap(), ..approval() }
     }
 
     fn list() -> TrustList {
@@ -176,7 +153,7 @@ mod tests {
 
     #[test]
     fn revoked_withdrawn_and_two_approvers() {
-        let (bulletin, media, here) = ("b".parse().unwrap(), MediaHash([1; 32]), areas(&["66", "24133"]));
+        let (bulletin, media, here) = ("b".parse().unwrap(), MediaHash([1; 32]), codes(&["66", "24133"]));
         let wanted = |priority| Use {
             bulletin: &bulletin,
             revision: 2,
@@ -214,7 +191,7 @@ mod tests {
             ),
         ];
         for (index, (list, approvers, priority, expected)) in cases.into_iter().enumerate() {
-            let given: Vec<_> = approvers.iter().map(|one| (approval(one), certificate(one))).collect();
+            let given: Vec<_> = approvers.iter().map(|one| (by(one), chief())).collect();
             let verdict = list.judge(given.iter().map(|(a, c)| (a, c)), &wanted(priority));
             assert_eq!(verdict, expected, "case {index}");
         }
@@ -223,13 +200,13 @@ mod tests {
     #[test]
     fn a_ticket_is_for_its_sounds_place_time_and_length_and_short_lived() {
         let (bulletin, media, other, here) =
-            ("b".parse().unwrap(), MediaHash([1; 32]), MediaHash([2; 32]), areas(&["66", "24133"]));
+            ("b".parse().unwrap(), MediaHash([1; 32]), MediaHash([2; 32]), codes(&["66", "24133"]));
         let good = Ticket {
             site: "mau".parse().unwrap(),
             ticket: "t1".parse().unwrap(),
             title: "Lũ".into(),
             media: vec![media],
-            areas: areas(&["24133"]),
+            areas: codes(&["24133"]),
             valid_from_ms: 50,
             valid_until_ms: 2_000,
             longest_ms: 800,
@@ -245,20 +222,20 @@ mod tests {
             end_ms: 900,
             areas: &here,
         };
-        let far = areas(&["66", "24169"]);
-        let low = Certificate { highest: Priority::Priority, ..certificate("x") };
-        let late = Certificate { valid_from_ms: 61, ..certificate("x") };
+        let far = codes(&["66", "24169"]);
+        let low = Certificate { highest: Priority::Priority, ..chief() };
+        let late = Certificate { valid_from_ms: 61, ..chief() };
         let standing = Ticket { valid_until_ms: 10 * super::super::DAY_MS, ..good.clone() };
         let cases = [
-            (&good, certificate("x"), wanted, true),
-            (&good, certificate("x"), Use { media: &other, ..wanted }, false),
-            (&good, certificate("x"), Use { areas: &far, ..wanted }, false),
-            (&good, certificate("x"), Use { start_ms: 49, end_ms: 800, ..wanted }, false),
-            (&good, certificate("x"), Use { start_ms: 1_500, end_ms: 2_001, ..wanted }, false),
-            (&good, certificate("x"), Use { end_ms: 901, ..wanted }, false),
+            (&good, chief(), wanted, true),
+            (&good, chief(), Use { media: &other, ..wanted }, false),
+            (&good, chief(), Use { areas: &far, ..wanted }, false),
+            (&good, chief(), Use { start_ms: 49, end_ms: 800, ..wanted }, false),
+            (&good, chief(), Use { start_ms: 1_500, end_ms: 2_001, ..wanted }, false),
+            (&good, chief(), Use { end_ms: 901, ..wanted }, false),
             (&good, low, wanted, false),
             (&good, late, wanted, false),
-            (&standing, Certificate { valid_until_ms: i64::MAX, ..certificate("x") }, wanted, false),
+            (&standing, Certificate { valid_until_ms: i64::MAX, ..chief() }, wanted, false),
         ];
         for (index, (ticket, approver, wanted, expected)) in cases.into_iter().enumerate() {
             assert_eq!(ticket.is_for(&approver, &wanted), expected, "case {index}");

@@ -174,8 +174,7 @@ pub fn verify(
     if plan.site != anchor.site || plan.speaker != anchor.speaker {
         return Err(Refusal::WrongTarget);
     }
-    let in_time = dispatcher.valid_from_ms <= plan.made_ms && plan.made_ms <= dispatcher.valid_until_ms;
-    if !in_time || !anchor.areas.iter().any(|area| dispatcher.areas.contains(area)) {
+    if !dispatcher.is_valid_at(plan.made_ms) || !anchor.areas.iter().any(|area| dispatcher.areas.contains(area)) {
         return Err(Refusal::DispatcherOverstepped);
     }
     let counting = known.plans.iter().filter(|(key, _)| !trust.is_revoked(key));

@@ -33,15 +33,21 @@ fn reason(center: &Center, schedule: &str) -> String {
     format!("{} {}", play["outcome"].as_str().unwrap(), play["reason"].as_str().unwrap_or("-"))
 }
 
-#[test]
-fn a_revocation_silences_and_a_second_approver_is_waited_for() {
+/// A center and a board that is to play an approved bulletin in a quarter of an hour.
+fn planned(schedule: &str) -> (Center, Pole) {
     let mut center = Center::new();
     center.furnish();
     center.approved("dengue", "nhac-hieu.wav");
     center.start();
     let mut pole = Pole::add(&center, "a", "Cụm loa A", "24133", Sound::Dac { ppm: 0.0 });
     pole.start();
-    center.schedule_once("revoked", &["dengue"], 600_000, &["66"]);
+    center.schedule_once(schedule, &["dengue"], 900_000, &["66"]);
+    (center, pole)
+}
+
+#[test]
+fn a_revocation_silences_and_a_second_approver_is_waited_for() {
+    let (center, pole) = planned("revoked");
     let before = accepted(&center, "a");
     let keys = center.json(["approver", "list"]);
     let of = |role: &str| -> String {
@@ -96,13 +102,7 @@ fn a_revocation_silences_and_a_second_approver_is_waited_for() {
 
 #[test]
 fn dispatcher_and_authority_are_rotated_under_a_playing_fleet() {
-    let mut center = Center::new();
-    center.furnish();
-    center.approved("dengue", "nhac-hieu.wav");
-    center.start();
-    let mut pole = Pole::add(&center, "a", "Cụm loa A", "24133", Sound::Dac { ppm: 0.0 });
-    pole.start();
-    center.schedule_once("first", &["dengue"], 900_000, &["66"]);
+    let (mut center, mut pole) = planned("first");
     let number = accepted(&center, "a");
     let old = center.json(["authority", "status"]);
     center.cli(["authority", "dispatcher", "--revoke-old"]);
@@ -245,4 +245,25 @@ fn the_authority_signs_on_a_machine_without_a_network() {
     assert!(refused.contains("not asked to sign"), "{refused}");
     let refused = center.cli_fails(["authority", "apply", &file("revoke.signed")]);
     assert!(refused.contains("sign a later one"), "{refused}");
+}
+
+#[test]
+fn a_center_from_before_a_rotation_takes_the_hand_over_again() {
+    let mut center = Center::new();
+    let backup = center.dir.path().join("backup");
+    let database = center.data().join("center.db");
+    std::fs::copy(&database, &backup).unwrap();
+    center.environment.push(("LOAXA_NEW_AUTHORITY_PASSPHRASE".into(), "một mật khẩu khác hẳn".into()));
+    let made = center.json(["authority", "rotate"]);
+    for left in ["center.db-wal", "center.db-shm"] {
+        let _ = std::fs::remove_file(center.data().join(left));
+    }
+    std::fs::copy(&backup, &database).unwrap();
+    let fingerprint = || center.json(["authority", "status"])["fingerprint"].clone();
+    assert_ne!(fingerprint(), made["fingerprint"], "the copy knows only the old one");
+    let handover = path_text(&center.data().join("authority.key.handover"));
+    center.cli(["authority", "apply", &handover]);
+    assert_eq!(fingerprint(), made["fingerprint"]);
+    let told = failed(&center, &["authority", "apply", &handover]);
+    assert!(told.contains("not signed by the authority of now"), "{told}");
 }

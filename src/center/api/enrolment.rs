@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -13,6 +12,7 @@ use super::Problem;
 use super::people::speaker_for;
 use crate::center::app::{App, Change, now_ms};
 use crate::center::enrolment::{self, Refused};
+use crate::center::people::limiter::Budget;
 use crate::center::people::person::{Person, Visit};
 use crate::domain::DAY_MS;
 use crate::domain::role::Right;
@@ -86,7 +86,7 @@ pub async fn enrol(
     State(app): State<Arc<App>>,
     visit: Visit,
     Json(request): Json<Request>,
-) -> Result<Json<SealedAnswer>, Response> {
+) -> Result<Json<SealedAnswer>, Problem> {
     let now_ms = now_ms();
     let refused = match enrolment::enrol(&app, &request, now_ms).await {
         Ok(enrolled) => {
@@ -104,17 +104,11 @@ pub async fn enrol(
         visit.note(format!("a code of {speaker}"));
     }
     // Whoever has a code is no guesser, however many of them there are behind the same address.
-    if let Refused::NoSuchCode = refused
-        && let Err(wait_s) = app.enrolment_attempts.failed(&visit.source, now_ms)
-    {
-        let told = Problem::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            format!("too many codes were tried from here; wait {wait_s} s"),
-        );
-        return Err(([(header::RETRY_AFTER, wait_s.to_string())], told).into_response());
+    if let Refused::NoSuchCode = refused {
+        app.people.charge(&[Budget::Source(visit.source.clone())], now_ms)?;
     }
     app.gate.denials.note(&format!("{} at enrolment", visit.source), &refused.to_string());
-    Err(Problem::from(refused).into_response())
+    Err(refused.into())
 }
 
 impl From<Refused> for Problem {

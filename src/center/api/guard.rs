@@ -14,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use tracing::error;
 
 use super::Problem;
+use crate::center::accept::network;
 use crate::center::app::{App, now_ms};
 use crate::center::audit;
 use crate::center::people::person::{Credential, Person, Visit, recognise};
@@ -280,13 +281,9 @@ fn source(app: &App, parts: &Parts) -> String {
     let Some(ConnectInfo(peer)) = parts.extensions.get::<ConnectInfo<SocketAddr>>() else { return "here".into() };
     let forwarded = parts.headers.get_all("x-forwarded-for").iter().next_back().and_then(|value| value.to_str().ok());
     let told = forwarded.and_then(|list| list.rsplit(',').next()).and_then(|last| last.trim().parse::<IpAddr>().ok());
-    match told.filter(|_| app.config.http.behind_proxy).unwrap_or(peer.ip()).to_canonical() {
-        IpAddr::V4(address) => address.to_string(),
-        IpAddr::V6(address) if address.is_loopback() => address.to_string(),
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            format!("{}/64", std::net::Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
+    match network(told.filter(|_| app.config.http.behind_proxy).unwrap_or(peer.ip())) {
+        network @ IpAddr::V6(_) if !network.is_loopback() => format!("{network}/64"),
+        address => address.to_string(),
     }
 }
 

@@ -282,6 +282,12 @@ async fn dispatcher(place: &Place, client: &Client, revoke_old: bool, signing: &
     )?;
     let site = data.site()?;
     let old: TrustView = client.get("/trust").await?;
+    if revoke_old && signing.request_out.is_some() {
+        return Err(format!(
+            "one request after the other: first the new key, then, when it is in force: loaxa authority revoke --key {}",
+            old.dispatcher
+        ));
+    }
     let key = data.make_next_dispatcher()?;
     let certificate = Certificate {
         site: site.site,
@@ -293,12 +299,6 @@ async fn dispatcher(place: &Place, client: &Client, revoke_old: bool, signing: &
         valid_from_ms: now_ms() - DAY_MS,
         valid_until_ms: now_ms() + DISPATCHER_VALID_MS,
     };
-    if revoke_old && signing.request_out.is_some() {
-        return Err(format!(
-            "one request after the other: first the new key, then, when it is in force: loaxa authority revoke --key {}",
-            old.dispatcher
-        ));
-    }
     let Some(envelope) = signing.sign(place, &certificate)? else { return Ok(()) };
     client.send::<Value>(Method::POST, "/certificates", &json!(envelope)).await?;
     let id = key_id(&key.public());
@@ -330,7 +330,7 @@ async fn rotate(
         );
     }
     let path = signing.key_path(place)?;
-    let new_path = key_out.clone().unwrap_or_else(|| path.with_extension("key.new"));
+    let new_path = key_out.clone().unwrap_or_else(|| beside(&path, "new"));
     if new_path.exists() {
         return Err(format!("{} is there already; nothing was changed", new_path.display()));
     }
@@ -382,7 +382,7 @@ async fn rotate(
     }
     let mut kept = new_path.clone();
     if key_out.is_none() {
-        let moved = std::fs::rename(&path, path.with_extension("key.before"))
+        let moved = std::fs::rename(&path, beside(&path, "before"))
             .and_then(|()| std::fs::rename(&new_path, &path))
             .and_then(|()| std::fs::rename(&handover_path, beside(&path, "handover")));
         moved.map_err(|e| {

@@ -431,6 +431,17 @@ fn describe(bulletin: &BulletinView) -> String {
             line += &format!(" — {word}");
         }
         lines.push(line);
+        for approval in &revision.approvals {
+            let until = chrono::DateTime::from_timestamp_millis(approval.valid_until_ms);
+            let until = until.map(|until| until.format("%Y-%m-%d").to_string()).unwrap_or_default();
+            lines.push(format!("    approved by {} up to {}, until {until}", approval.title, approval.highest));
+        }
+        if revision.state == "submitted"
+            && revision.approvals.len() < revision.approvals_needed
+            && revision.approvals_needed > 1
+        {
+            lines.push(format!("    {} of {} approvals", revision.approvals.len(), revision.approvals_needed));
+        }
         lines.extend(revision.warnings.iter().map(|warning| format!("    warning: {warning}")));
     }
     lines.join("\n")

@@ -1,4 +1,4 @@
-//! How often one may try to sign in. Time is an argument; nothing is ever locked for good, and memory is bounded.
+//! How often one may try to sign in, or an enrolment code. Time is an argument; nothing is ever locked for good, and memory is bounded.
 //!
 //! Each budget stands for one thing that tries: an account as tried by strangers, a source address, or a browser or address that
 //! this account was signed in from before. The last have budgets of their own (OWASP's device cookies), so that whoever guesses at

@@ -71,7 +71,8 @@ impl People {
         Self { hasher, limiter, key: SealingKey::new(key), setup }
     }
 
-    fn charge(&self, budgets: &[Budget], now_ms: i64) -> Result<(), PeopleError> {
+    /// Counts a try before it is answered, or says how long the next one has to wait.
+    pub fn charge(&self, budgets: &[Budget], now_ms: i64) -> Result<(), PeopleError> {
         let mut limiter = self.limiter.lock().map_err(|e| PeopleError::Internal(e.to_string()))?;
         limiter.charge(budgets, now_ms).map_err(PeopleError::Wait)
     }
@@ -297,20 +298,25 @@ pub async fn add_account(
     grants: Vec<Grant>,
     now_ms: i64,
 ) -> Result<AccountRow, PeopleError> {
-    let row = AccountRow {
-        password: new_password(app, &name, password).await?,
+    let hash = new_password(app, &name, password).await?;
+    let row = fresh(name, title, hash, grants, now_ms);
+    app.store.add_account(&row).await?;
+    Ok(row)
+}
+
+fn fresh(name: AccountName, title: String, password: String, grants: Vec<Grant>, created_ms: i64) -> AccountRow {
+    AccountRow {
         name,
         title,
+        password,
         grants,
         disabled: false,
         totp: None,
         totp_pending: None,
         recovery: vec![],
-        created_ms: now_ms,
+        created_ms,
         signed_in_ms: None,
-    };
-    app.store.add_account(&row).await?;
-    Ok(row)
+    }
 }
 
 /// Proposes a second factor; it counts once a code of it was shown.
@@ -409,18 +415,7 @@ pub async fn set_up(
     if !app.store.accounts("", 1).await?.is_empty() {
         return Err(refused());
     }
-    let row = AccountRow {
-        name,
-        title,
-        password: hash,
-        grants: vec![Grant { role: Role::Admin, area: app.site.area.clone() }],
-        disabled: false,
-        totp: None,
-        totp_pending: None,
-        recovery: vec![],
-        created_ms: now_ms,
-        signed_in_ms: None,
-    };
+    let row = fresh(name, title, hash, vec![Grant { role: Role::Admin, area: app.site.area.clone() }], now_ms);
     app.store.add_account(&row).await?;
     info!("the first admin, {}, was made", row.name);
     visit.tried(row.name.as_str());
