@@ -5,7 +5,7 @@
 
 #![allow(clippy::expect_used, reason = "a demo that cannot start says so")]
 
-#[path = "it/harness.rs"]
+#[path = "it/harness/mod.rs"]
 mod harness;
 
 use std::process::ExitCode;

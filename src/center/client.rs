@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
@@ -55,7 +56,7 @@ impl Client {
 
     fn over_http(url: &str, token: &str, builder: reqwest::ClientBuilder) -> Result<Self, String> {
         tls::install_provider();
-        let builder = builder.tls_version_min(reqwest::tls::Version::TLS_1_3);
+        let builder = builder.tls_version_min(reqwest::tls::Version::TLS_1_3).connect_timeout(Duration::from_secs(20));
         let http = builder.build().map_err(|e| format!("no connection can be made: {}", root_cause(&e)))?;
         Ok(Self { way: Way::Http { base: url.trim_end_matches('/').to_owned(), http }, token: token.to_owned() })
     }

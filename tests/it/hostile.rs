@@ -54,14 +54,8 @@ pub fn soon(center: &Center, number: u64) -> Plan {
 }
 
 pub fn newest_plan(center: &Center) -> SignedPlan {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let row = runtime.block_on(async {
-        let store = loaxa::center::store::Store::open_sqlite(&center.data()).await.unwrap();
-        let row = store.newest_plan(&"a".parse().unwrap()).await.unwrap().unwrap();
-        store.close().await;
-        row
-    });
-    serde_json::from_str(&row.body).unwrap()
+    let row = center.look(async |store| store.newest_plan(&"a".parse().unwrap()).await);
+    serde_json::from_str(&row.unwrap().body).unwrap()
 }
 
 pub fn secret(center: &Center, name: &str) -> SigningKey {

@@ -283,12 +283,8 @@ fn edit_database(center: &Center, mallory: &SigningKey) {
 }
 
 fn approvals_in(center: &Center, bulletin: &str) -> Vec<Envelope> {
-    tokio::runtime::Runtime::new().unwrap().block_on(async {
-        let store = loaxa::center::store::Store::open_sqlite(&center.data()).await.unwrap();
-        let rows = store.approvals_of(&bulletin.parse().unwrap()).await.unwrap();
-        store.close().await;
-        rows.into_iter().map(|(_, _, envelope)| envelope).collect()
-    })
+    let rows = center.look(async |store| store.approvals_of(&bulletin.parse().unwrap()).await);
+    rows.into_iter().map(|(_, _, envelope)| envelope).collect()
 }
 
 fn approval(bulletin: &str, media: MediaHash, by: &SigningKey) -> Approval {
@@ -412,10 +408,6 @@ fn attempts(center: &Center, good: &SignedPlan, number: u64, more: Vec<Envelope>
 
 /// Every certificate that the authority has ever signed here.
 fn certificates_in(center: &Center) -> Vec<Envelope> {
-    tokio::runtime::Runtime::new().unwrap().block_on(async {
-        let store = loaxa::center::store::Store::open_sqlite(&center.data()).await.unwrap();
-        let rows = store.certificates().await.unwrap();
-        store.close().await;
-        rows.into_iter().filter(|row| row.certificate.title != "Mallory").map(|row| row.envelope).collect()
-    })
+    let rows = center.look(async |store| store.certificates().await);
+    rows.into_iter().filter(|row| row.certificate.title != "Mallory").map(|row| row.envelope).collect()
 }

@@ -33,11 +33,15 @@ const FADE_FRAMES: u64 = RATE_HZ as u64 * 4 / 10;
 /// Where a media file is.
 pub type Files = Box<dyn Fn(&MediaHash) -> PathBuf + Send>;
 
-/// The caller's end: commands in, events out, both bounded.
+/// How long the device may take to close before it is left to the system.
+const CLOSING: Duration = Duration::from_secs(1);
+
+/// The caller's end: commands in, events out, both bounded. Dropping it closes the device.
 #[derive(Debug)]
 pub struct Player {
-    commands: SyncSender<Command>,
-    _thread: JoinHandle<()>,
+    /// Absent while it is dropped.
+    commands: Option<SyncSender<Command>>,
+    thread: JoinHandle<()>,
 }
 
 impl Player {
@@ -52,12 +56,23 @@ impl Player {
             Mixer { target, files, report, output: None, tried: None, announced: None, sessions: vec![], next_id: 1 }
                 .run(&orders);
         })?;
-        Ok(Self { commands, _thread: thread })
+        Ok(Self { commands: Some(commands), thread })
     }
 
     /// False if the mixer is so far behind that it cannot take the command; the caller reports the play as failed.
     pub fn send(&self, command: Command) -> bool {
-        self.commands.try_send(command).is_ok()
+        self.commands.as_ref().is_some_and(|commands| commands.try_send(command).is_ok())
+    }
+}
+
+impl Drop for Player {
+    /// Libraries that are being unloaded at a program's end do not bear a thread that still closes its device.
+    fn drop(&mut self) {
+        self.commands = None;
+        let until = Instant::now() + CLOSING;
+        while !self.thread.is_finished() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 }
 

@@ -4,14 +4,20 @@
 
 #![allow(dead_code, clippy::expect_used, clippy::panic, reason = "the demo and the tests each use a part")]
 
+mod capture;
+
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use loaxa::center::store::{Store, StoreError};
 use serde_json::Value;
 use tempfile::TempDir;
+
+pub use capture::Capture;
 
 pub const AUTHORITY_PASSPHRASE: &str = "mật khẩu của cơ quan";
 pub const APPROVER_PASSPHRASE: &str = "mật khẩu người duyệt";
@@ -61,13 +67,56 @@ impl Process {
 
     /// SIGTERM, and waits for the end.
     pub fn terminate(&mut self) -> Option<i32> {
-        let _ = Command::new("kill").arg(self.0.id().to_string()).status();
-        self.0.wait().ok()?.code()
+        let id = self.0.id();
+        let _ = Command::new("kill").arg(id.to_string()).status();
+        ended_within(&mut self.0, 30)
+            .unwrap_or_else(|| panic!("it did not end on SIGTERM:\n{}", where_it_is(id)))
+            .code()
     }
 
     pub fn has_ended(&mut self) -> bool {
         matches!(self.0.try_wait(), Ok(Some(_)))
     }
+}
+
+fn ended_within(child: &mut Child, seconds: u64) -> Option<ExitStatus> {
+    let until = Instant::now() + Duration::from_secs(seconds);
+    while Instant::now() < until {
+        if let Some(status) = child.try_wait().expect("a child can be waited for") {
+            return Some(status);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    None
+}
+
+/// What each thread of a process that hangs waits for.
+fn where_it_is(id: u32) -> String {
+    let threads = std::fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten();
+    let read = |dir: &Path, name: &str| std::fs::read_to_string(dir.join(name)).unwrap_or_default().trim().to_owned();
+    let tell = |dir: PathBuf| format!("{}: {} {}\n", read(&dir, "comm"), read(&dir, "wchan"), read(&dir, "syscall"));
+    threads.map(|thread| tell(thread.path())).collect()
+}
+
+/// Runs a command to its end, which must come: a hang fails here, by name, and not as a test that never ends.
+pub fn run(command: &mut Command) -> Output {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+    let read = |mut from: Box<dyn std::io::Read + Send>| {
+        std::thread::spawn(move || {
+            let mut bytes = vec![];
+            let _ = from.read_to_end(&mut bytes);
+            bytes
+        })
+    };
+    let stdout = read(Box::new(child.stdout.take().expect("stdout is ours")));
+    let stderr = read(Box::new(child.stderr.take().expect("stderr is ours")));
+    let Some(status) = ended_within(&mut child, 120) else {
+        let told = where_it_is(child.id());
+        let _ = child.kill();
+        let stderr = stderr.join().unwrap_or_default();
+        panic!("{command:?} does not end:\n{told}{}", String::from_utf8_lossy(&stderr));
+    };
+    Output { status, stdout: stdout.join().expect("read"), stderr: stderr.join().expect("read") }
 }
 
 /// Takes a child into care: it ends with the value.
@@ -176,8 +225,16 @@ impl Center {
             .stderr(log)
             .spawn()
             .expect("loaxa starts");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("stdout is ours")).read_line(&mut line).expect("its first line");
+        let mut stdout = BufReader::new(child.stdout.take().expect("stdout is ours"));
+        let (sender, first_line) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut line = String::new();
+            let _ = stdout.read_line(&mut line);
+            let _ = sender.send(line);
+        });
+        let line = first_line
+            .recv_timeout(Duration::from_secs(120))
+            .unwrap_or_else(|_| panic!("loaxa serve says nothing:\n{}{}", where_it_is(child.id()), self.log()));
         let running: Value =
             serde_json::from_str(&line).unwrap_or_else(|_| panic!("loaxa serve said {line:?}: {}", self.log()));
         self.http = running["http"].as_str().expect("http").to_owned();
@@ -215,7 +272,7 @@ impl Center {
     /// Runs a command that must succeed, and gives what it printed.
     pub fn cli<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> String {
         let arguments: Vec<_> = arguments.into_iter().map(|a| a.as_ref().to_owned()).collect();
-        let output = self.command().args(&arguments).output().expect("loaxa runs");
+        let output = run(self.command().args(&arguments));
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "loaxa {arguments:?} failed: {error}\n{}", self.log());
         String::from_utf8(output.stdout).expect("UTF-8")
@@ -224,7 +281,7 @@ impl Center {
     /// Runs a command that must fail with exit code 1, and gives its one line.
     pub fn cli_fails<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> String {
         let arguments: Vec<_> = arguments.into_iter().map(|a| a.as_ref().to_owned()).collect();
-        let output = self.command().args(&arguments).output().expect("loaxa runs");
+        let output = run(self.command().args(&arguments));
         assert_eq!(output.status.code(), Some(1), "loaxa {arguments:?} should fail");
         let error = String::from_utf8(output.stderr).expect("UTF-8");
         assert_eq!(error.trim_end().lines().count(), 1, "one clear line: {error}");
@@ -234,6 +291,20 @@ impl Center {
     pub fn json<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Value {
         let arguments = arguments.into_iter().map(|a| a.as_ref().to_owned()).chain(["--json".into()]);
         serde_json::from_str(&self.cli(arguments)).expect("JSON")
+    }
+
+    /// Looks into its database, whether it runs or not.
+    pub fn look<T>(&self, ask: impl AsyncFnOnce(&Store) -> Result<T, StoreError>) -> T {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let asked = runtime.block_on(async {
+            let store = Store::look_at(&self.data(), "").await?;
+            let answer =
+                tokio::time::timeout(Duration::from_secs(60), ask(&store)).await.expect("the database answers");
+            store.close().await;
+            answer
+        });
+        runtime.shutdown_background();
+        asked.unwrap_or_else(|e| panic!("the database: {e}"))
     }
 
     pub fn token(&self) -> String {
@@ -385,10 +456,10 @@ impl Pole {
     }
 
     /// `loaxa-controller enroll`, as it ends.
-    pub fn enroll(&self, url: &str, code: &str, more: &[&str]) -> std::process::Output {
+    pub fn enroll(&self, url: &str, code: &str, more: &[&str]) -> Output {
         let mut command = self.command();
         command.args(["enroll", "--center", url, "--code", code, "--config"]).arg(self.config()).args(more);
-        command.output().expect("loaxa-controller runs")
+        run(&mut command)
     }
 
     pub fn enrol_with(&self, url: &str, code: &str) {
@@ -408,11 +479,11 @@ impl Pole {
 
     /// The center was not running when the board was added.
     fn enrol_late(&self, data: &Path) {
-        let run = std::fs::read_to_string(data.join("run.json")).expect("the center runs");
-        let running: Value = serde_json::from_str(&run).expect("JSON");
+        let told = std::fs::read_to_string(data.join("run.json")).expect("the center runs");
+        let running: Value = serde_json::from_str(&told).expect("JSON");
         let mut command = Command::new(binary("loaxa"));
         command.env("LOAXA_DATA", data).args(["speaker", "enrol", &self.speaker, "--json"]);
-        let output = command.output().expect("loaxa runs");
+        let output = run(&mut command);
         let made: Value = serde_json::from_slice(&output.stdout).expect("JSON");
         self.enrol_with(running["http"].as_str().expect("http"), made["code"].as_str().expect("a code"));
     }
@@ -492,124 +563,6 @@ pub fn simdac() -> PathBuf {
     let plugin = target.join("simdac").join("libasound_module_pcm_simdac.so");
     assert!(plugin.is_file(), "{} is missing; make it with: make simdac", plugin.display());
     plugin
-}
-
-/// What left a simulated converter: runs of samples, each frame with the instant at which it was heard.
-#[derive(Debug, Clone, Default)]
-pub struct Capture {
-    pub runs: Vec<Run>,
-}
-
-#[derive(Debug, Clone)]
-pub struct Run {
-    /// CLOCK_MONOTONIC of the first frame.
-    pub start_mono_ns: i64,
-    pub ns_per_frame: f64,
-    /// The first channel.
-    pub samples: Vec<f32>,
-}
-
-const TRUE_NS_PER_FRAME: f64 = 1e9 / 48_000.0;
-
-impl Run {
-    /// The samples as a listener with a true 48 kHz clock would take them down: a converter that runs fast or slow is undone.
-    fn on_true_time(&self) -> Vec<f32> {
-        let step = TRUE_NS_PER_FRAME / self.ns_per_frame;
-        if (step - 1.0).abs() < 1e-9 {
-            return self.samples.clone();
-        }
-        let heard_at = |place: f64| {
-            let (index, rest) = (place as usize, place.fract() as f32);
-            let next = *self.samples.get(index + 1)?;
-            Some(self.samples[index] * (1.0 - rest) + next * rest)
-        };
-        (0..self.samples.len()).map_while(|frame| heard_at(frame as f64 * step)).collect()
-    }
-}
-
-impl Capture {
-    fn read(base: &Path) -> Self {
-        let log = std::fs::read_to_string(base.with_extension("log")).unwrap_or_default();
-        let raw = std::fs::read(base.with_extension("raw")).unwrap_or_default();
-        let field = |line: &str, name: &str| {
-            line.split(' ').find_map(|word| word.strip_prefix(name)?.strip_prefix('=')).map(str::to_owned)
-        };
-        let number = |line: &str, name: &str| field(line, name).and_then(|n| n.parse::<f64>().ok()).unwrap_or(0.0);
-        let starts: Vec<&str> = log.lines().filter(|line| line.starts_with("START")).collect();
-        let Some(first) = starts.first() else { return Self::default() };
-        let float = field(first, "fmt").is_some_and(|format| format.starts_with("FLOAT"));
-        assert!(float, "the capture's format: {first}");
-        let frame_bytes = 4 * number(first, "ch") as usize;
-        let sample = |frame: usize| {
-            let bytes = raw.get(frame * frame_bytes..frame * frame_bytes + 4)?;
-            Some(f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
-        };
-        let begins: Vec<usize> = starts.iter().map(|line| number(line, "file_frame") as usize).collect();
-        let runs = starts.iter().enumerate().map(|(index, line)| {
-            let end = begins.get(index + 1).copied().unwrap_or(usize::MAX);
-            Run {
-                start_mono_ns: field(line, "mono_ns").and_then(|n| n.parse().ok()).unwrap_or(0),
-                ns_per_frame: 1e9 / (number(line, "rate") * (1.0 + number(line, "ppm") * 1e-6)),
-                samples: (begins[index]..end).map_while(sample).collect(),
-            }
-        });
-        Self { runs: runs.collect() }
-    }
-
-    /// Whether nothing at all was heard.
-    pub fn is_silent(&self) -> bool {
-        self.runs.iter().all(|run| run.samples.iter().all(|sample| *sample == 0.0))
-    }
-
-    /// Where `source` (48 kHz mono) is heard: the instant of its first sample in CLOCK_MONOTONIC ns and the correlation
-    /// coefficient there, found by cross-correlation. The best match over all runs.
-    pub fn find(&self, source: &[f32]) -> Option<(i64, f64)> {
-        let found = self.runs.iter().filter_map(|run| {
-            let (frame, correlation) = best_match(&run.on_true_time(), source)?;
-            Some((run.start_mono_ns + (frame as f64 * TRUE_NS_PER_FRAME) as i64, correlation))
-        });
-        found.max_by(|a, b| a.1.total_cmp(&b.1))
-    }
-}
-
-/// Offset in `heard` at which `source` fits best, with the normalised correlation over its first ten seconds.
-pub fn best_match(heard: &[f32], source: &[f32]) -> Option<(usize, f64)> {
-    // Coarsely on the envelope of 1 ms blocks, then sample by sample around the best places.
-    const BLOCK: usize = 48;
-    let source = &source[..source.len().min(480_000)];
-    let envelope = |samples: &[f32]| -> Vec<f32> {
-        samples
-            .chunks(BLOCK)
-            .map(|block| (block.iter().map(|s| s * s).sum::<f32>() / block.len() as f32).sqrt())
-            .collect()
-    };
-    let (coarse_heard, coarse_source) = (envelope(heard), envelope(source));
-    let places = coarse_heard.len().checked_sub(coarse_source.len())? + 1;
-    let mut scores: Vec<(usize, f64)> =
-        (0..places).map(|at| (at, correlation(&coarse_heard[at..], &coarse_source))).collect();
-    scores.sort_by(|a, b| b.1.total_cmp(&a.1));
-    let mut best = None;
-    for (at, _) in scores.iter().take(3) {
-        let centre = at * BLOCK;
-        for frame in
-            centre.saturating_sub(2 * BLOCK)..=(centre + 2 * BLOCK).min(heard.len().saturating_sub(source.len()))
-        {
-            let score = correlation(&heard[frame..], source);
-            if best.is_none_or(|(_, best)| score > best) {
-                best = Some((frame, score));
-            }
-        }
-    }
-    best
-}
-
-fn correlation(a: &[f32], b: &[f32]) -> f64 {
-    let (mut cross, mut aa, mut bb) = (0.0f64, 0.0f64, 0.0f64);
-    for (x, y) in a.iter().zip(b) {
-        let (x, y) = (f64::from(*x), f64::from(*y));
-        (cross, aa, bb) = (cross + x * y, aa + x * x, bb + y * y);
-    }
-    if aa == 0.0 || bb == 0.0 { 0.0 } else { cross / (aa * bb).sqrt() }
 }
 
 /// A file decoded to 48 kHz mono.
