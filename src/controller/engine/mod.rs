@@ -184,7 +184,12 @@ impl Engine {
             // Its own plan is checked like a stranger's: the disk is not trusted either.
             match trust::verify(&bytes, &engine.anchor, &engine.counters.ratchet, Reading::Stored, None) {
                 Ok(plan) => {
+                    let known = engine.counters.clone();
                     plan.advance(&mut engine.counters.ratchet);
+                    if engine.counters != known {
+                        // The counters were damaged or lost: what the plan still knew is kept before it, too, may be lost.
+                        effects.push(Effect::SavePlan { bytes, counters: engine.counters.clone() });
+                    }
                     engine.adopt(plan, &mut effects);
                 }
                 Err(refusal) => warn!("the stored plan is not used: {refusal}"),
