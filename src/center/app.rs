@@ -13,6 +13,7 @@ use super::audit::Audit;
 use super::authority::Trust;
 use super::config::Config;
 use super::datadir::{DataDir, Site};
+use super::delivery::{PlanBook, with_book};
 use super::gate::Gate;
 use super::media::MediaStore;
 use super::people::People;
@@ -20,8 +21,8 @@ use super::planner::Planning;
 use super::store::{Store, StoreError};
 use super::tls::{self, TransportAuthority};
 use crate::domain::approval::Certificate;
-use crate::domain::area::Area;
-use crate::domain::ids::{BulletinId, MediaHash, SpeakerId};
+use crate::domain::area::{Area, AreaTree};
+use crate::domain::ids::{AreaCode, BulletinId, MediaHash, SpeakerId};
 use crate::domain::plan::MediaRef;
 use crate::domain::relay::RelayHosts;
 
@@ -60,6 +61,8 @@ pub struct App {
     /// What everybody plays, once the planner has been round.
     pub planning: tokio::sync::Mutex<Option<Planning>>,
     pub publish_bell: Notify,
+    /// Who has which plan.
+    pub plan_book: Mutex<PlanBook>,
     pub ingest_bell: Notify,
     /// Hashes of the speakers' broker passwords, for the embedded broker's doorman.
     pub speaker_passwords: RwLock<HashMap<SpeakerId, String>>,
@@ -109,6 +112,7 @@ impl App {
             plan_bell: Notify::new(),
             planning: tokio::sync::Mutex::default(),
             publish_bell: Notify::new(),
+            plan_book: Mutex::default(),
             ingest_bell: Notify::new(),
             speaker_passwords: RwLock::default(),
             transport,
@@ -122,6 +126,8 @@ impl App {
             store,
         };
         app.load_speaker_passwords().await.map_err(|e| e.to_string())?;
+        let newest = app.store.newest_numbers().await.map_err(|e| e.to_string())?;
+        with_book(&app, |book| newest.iter().for_each(|(speaker, number, ..)| book.made(speaker, *number)));
         Ok(Arc::new(app))
     }
 
@@ -158,6 +164,13 @@ impl App {
                 passwords.extend(page.into_iter().map(|speaker| (speaker.id, speaker.password_hash)));
             }
         }
+    }
+
+    /// Where each speaker is, from the widest unit down.
+    pub async fn speaker_areas(&self) -> Result<HashMap<SpeakerId, Vec<AreaCode>>, StoreError> {
+        let tree = AreaTree::new(self.store.area_rows().await?.into_iter().map(|row| row.area));
+        let rows = self.store.speaker_places().await?;
+        Ok(rows.into_iter().map(|(speaker, area)| (speaker, tree.path(&area).unwrap_or_default())).collect())
     }
 
     /// How people and boards reach the API from elsewhere, as far as it can be known here.

@@ -61,8 +61,15 @@ pub struct Mqtt {
     pub broker: String,
     /// The certificate authority of that broker (PEM file); the center's own if empty.
     pub broker_ca: String,
-    /// Media goes out no faster than this.
+    /// Media goes out no faster than this, towards each speaker.
     pub media_kbytes_per_s: u64,
+    /// And no faster than this to all of them together, which is what the center's line carries; 0 = as fast as it goes.
+    pub media_uplink_kbytes_per_s: u64,
+    /// Times of day for what is not needed soon: `@22:00-05:00`; empty = always.
+    pub media_window: String,
+    /// Areas with a pace, a time of day or both of their own: `24133=200`, `24169=@22:00-05:00`, `66=500@20:00-05:00`. A file
+    /// goes at the pace of the slowest area that wants it.
+    pub media_areas: Vec<String>,
 }
 
 impl Default for Mqtt {
@@ -75,6 +82,9 @@ impl Default for Mqtt {
             broker: String::new(),
             broker_ca: String::new(),
             media_kbytes_per_s: 8_192,
+            media_uplink_kbytes_per_s: 0,
+            media_window: String::new(),
+            media_areas: vec![],
         }
     }
 }

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tracing::warn;
 
 use super::app::{App, Change, now_ms};
+use super::delivery::with_book;
 use super::enrolment;
 use super::link::Heard;
 use super::planner::HIGHEST_BELIEVED;
@@ -21,7 +22,7 @@ use crate::protocol::message::{self, Ack, Renew, State};
 use crate::protocol::topics::{self, Down};
 
 /// Messages stored in one transaction.
-const BATCH: usize = 500;
+const BATCH: usize = 1000;
 /// Records of plays that began longer ago, or are to begin later than this, are not stored: no honest board has such.
 const OLDEST_MS: i64 = 40 * DAY_MS;
 const AHEAD_MS: i64 = 3_600_000;
@@ -82,23 +83,35 @@ fn read_state(speaker: SpeakerId, payload: &[u8], states: &mut BTreeMap<SpeakerI
 }
 
 async fn store_states(app: &App, states: BTreeMap<SpeakerId, State>) {
-    let mut any = false;
-    for (speaker, state) in states {
-        let accepted = state.detail.as_ref().and_then(|detail| detail.plan);
-        match app.store.set_state(&speaker, &state, now_ms()).await {
-            Ok(taken) => {
-                any |= taken;
-                // It knows a plan that this store does not: the store is an older copy, and has to go beyond it.
-                let accepted = accepted.filter(|number| *number < HIGHEST_BELIEVED);
-                let newest = app.store.newest_plan_number(&speaker).await.ok().flatten();
-                if taken && accepted > newest {
-                    app.plan_bell.notify_one();
-                }
-            }
-            Err(error) => warn!("the state of {speaker} cannot be stored: {error}"),
-        }
+    if states.is_empty() {
+        return;
     }
-    if any {
+    // A birth number beyond what the store holds is no honest one, and would spoil the batch.
+    let states: Vec<(SpeakerId, State)> =
+        states.into_iter().filter(|(_, state)| i64::try_from(state.birth).is_ok()).collect();
+    let taken = match app.store.set_states(&states, now_ms()).await {
+        Ok(taken) => taken,
+        // Heartbeats tell them again.
+        Err(error) => return warn!("the states of {} speakers cannot be stored: {error}", states.len()),
+    };
+    let (mut lacks, mut is_ahead) = (false, false);
+    with_book(app, |book| {
+        for ((speaker, state), _) in states.iter().zip(&taken).filter(|(_, taken)| **taken) {
+            let accepted = state.detail.as_ref().and_then(|detail| detail.plan);
+            let accepted = accepted.filter(|number| *number < HIGHEST_BELIEVED);
+            let heard = book.heard(speaker, state.birth, state.online, accepted);
+            lacks |= heard.lacks;
+            is_ahead |= heard.is_ahead;
+        }
+    });
+    if lacks {
+        app.publish_bell.notify_one();
+    }
+    if is_ahead {
+        // It knows a plan that this store does not: the store is an older copy, and has to go beyond it.
+        app.plan_bell.notify_one();
+    }
+    if taken.contains(&true) {
         app.changed(Change::Speakers);
     }
 }

@@ -1,4 +1,4 @@
-//! The center's two connections to its broker: one for words, one for media, so that a clock probe never waits behind a chunk.
+//! The center's connections to its broker: for words, for plans and for media, so that a clock probe never waits behind a chunk.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,13 +52,21 @@ pub enum Heard {
     Renew { speaker: SpeakerId, payload: Vec<u8> },
 }
 
+/// A want, and whose.
+#[derive(Debug)]
+pub struct Asked {
+    pub speaker: SpeakerId,
+    pub want: Want,
+}
+
 /// The ends that the rest of the center holds.
 #[derive(Debug)]
 pub struct Link {
     pub words: AsyncClient,
+    pub plans: AsyncClient,
     pub media: AsyncClient,
     pub heard: mpsc::Receiver<Heard>,
-    pub wants: mpsc::Receiver<Want>,
+    pub wants: mpsc::Receiver<Asked>,
     /// Rises with every connection: the broker may have forgotten everything that was retained.
     pub connections: watch::Receiver<u64>,
 }
@@ -83,7 +91,9 @@ pub fn start(app: &Arc<App>, broker: &BrokerAddress) -> Result<Link, String> {
     };
     let (words, word_loop) = connect("words", 1000);
     // Few in the queue: what waits there cannot be overtaken by something more urgent.
-    let (media, media_loop) = connect("media", 16);
+    let (media, media_loop) = connect("media", 8);
+    // Each may be large, so few of them wait in memory.
+    let (plans, plan_loop) = connect("plans", 32);
     let (heard_sender, heard) = mpsc::channel(HEARD_QUEUE);
     let (want_sender, wants) = mpsc::channel(WANT_QUEUE);
     let (connection_sender, connections) = watch::channel(0);
@@ -95,8 +105,9 @@ pub fn start(app: &Arc<App>, broker: &BrokerAddress) -> Result<Link, String> {
         connections: connection_sender,
     };
     tokio::spawn(listener.run(word_loop));
-    tokio::spawn(run_media(media_loop));
-    Ok(Link { words, media, heard, wants, connections })
+    tokio::spawn(only_send(media_loop));
+    tokio::spawn(only_send(plan_loop));
+    Ok(Link { words, plans, media, heard, wants, connections })
 }
 
 fn transport(app: &App, broker: &BrokerAddress) -> Result<Transport, String> {
@@ -116,7 +127,7 @@ struct Listener {
     app: Arc<App>,
     client: AsyncClient,
     heard: mpsc::Sender<Heard>,
-    wants: mpsc::Sender<Want>,
+    wants: mpsc::Sender<Asked>,
     connections: watch::Sender<u64>,
 }
 
@@ -183,7 +194,7 @@ impl Listener {
             }
             Up::Want => match message::parse::<Want>(&payload) {
                 Ok(want) => {
-                    let _ = self.wants.try_send(want);
+                    let _ = self.wants.try_send(Asked { speaker, want });
                 }
                 Err(error) => warn!("{speaker} sent a want that cannot be read: {error}"),
             },
@@ -200,11 +211,11 @@ impl Listener {
     }
 }
 
-/// Keeps the media connection up; it only sends.
-async fn run_media(mut event_loop: EventLoop) {
+/// Keeps a connection up that only sends.
+async fn only_send(mut event_loop: EventLoop) {
     loop {
         if event_loop.poll().await.is_err() {
-            // Chunks that were waiting are asked for again by those who lack them.
+            // What was waiting is asked for again by those who lack it.
             event_loop.clean();
             event_loop.pending.clear();
             tokio::time::sleep(Duration::from_millis(500)).await;

@@ -32,6 +32,7 @@ pub async fn serve(
         return Err(format!("another loaxa is already working on {}", data.root().display()));
     };
     check_plain(&config)?;
+    let limits = delivery::limits(&config.mqtt)?;
     tls::install_provider();
     raise_file_limit();
     let app = App::open(data, config).await?;
@@ -48,8 +49,8 @@ pub async fn serve(
     let _ = app.bound.set(Bound { http: http_address, mqtt: outside });
     let link = link::start(&app, &broker)?;
     let mut tasks = JoinSet::new();
-    tasks.spawn(delivery::publish_plans(app.clone(), link.words.clone(), link.connections));
-    tasks.spawn(delivery::run_carousel(app.clone(), link.media.clone(), link.wants));
+    tasks.spawn(delivery::send_plans(app.clone(), link.plans.clone(), link.connections));
+    tasks.spawn(delivery::run_carousel(app.clone(), limits, link.media.clone(), link.wants));
     tasks.spawn(intake::run(app.clone(), link.words.clone(), link.heard));
     tasks.spawn(planner::run(app.clone()));
     tasks.spawn(ingest::run(app.clone()));

@@ -138,7 +138,8 @@ impl Hours {
     }
 }
 
-fn second_of_day(text: &str) -> Option<u32> {
+/// Seconds after midnight of `HH:MM`; 24:00 is the end of the day.
+pub fn second_of_day(text: &str) -> Option<u32> {
     if text == "24:00" {
         return Some(DAY_S);
     }

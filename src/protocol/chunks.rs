@@ -50,6 +50,24 @@ impl Bitmap {
         }
     }
 
+    /// Sets a bit, growing as far as any file needs.
+    pub fn insert(&mut self, index: usize) {
+        if index < MAX_CHUNKS && index / 8 >= self.bytes.len() {
+            self.bytes.resize(index / 8 + 1, 0);
+        }
+        self.set(index);
+    }
+
+    pub fn remove(&mut self, index: usize) {
+        if let Some(byte) = self.bytes.get_mut(index / 8) {
+            *byte &= !(1 << (index % 8));
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.bytes.iter().all(|byte| *byte == 0)
+    }
+
     pub fn count(&self) -> usize {
         self.bytes.iter().map(|byte| byte.count_ones() as usize).sum()
     }

@@ -66,6 +66,12 @@ pub struct Ack {
 pub struct Want {
     pub media: MediaHash,
     pub missing: Bitmap,
+    /// When it is to sound next here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_ms: Option<i64>,
+    /// It is for an emergency.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub urgent: bool,
 }
 
 /// `clock`: a probe; the sender's own monotonic time in nanoseconds comes back unread.

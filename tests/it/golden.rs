@@ -259,7 +259,9 @@ fn messages_are_as_agreed() {
     check("last-will.json", &State { birth: 33_554_433, online: false, detail: None });
     check("report.json", &Report { records: vec![record()] });
     check("ack.json", &Ack { occurrences: vec![record().occurrence] });
-    check("want.json", &Want { media: MediaHash([0xab; 32]), missing });
+    let media = MediaHash([0xab; 32]);
+    check("want.json", &Want { media, missing: missing.clone(), due_ms: Some(1_795_000_000_000), urgent: false });
+    check("want-urgent.json", &Want { media, missing, due_ms: Some(1_795_000_000_000), urgent: true });
     check("clock-probe.json", &ClockProbe { sequence: 3, sent_mono_ns: 123_456_789 });
     let answer = ClockAnswer {
         sequence: 3,

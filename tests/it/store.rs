@@ -106,14 +106,17 @@ async fn speakers(store: &Store) {
     assert!(matches!(store.add_speaker(&id, "x", &area, "hash", 5).await, Err(StoreError::Exists(_))));
     assert!(matches!(store.speaker(&"b".parse().unwrap()).await, Err(StoreError::NotFound(_))));
     assert_eq!(store.speaker(&id).await.unwrap().since_ms, None);
-    let state = |birth, online| State { birth, online, detail: None };
-    assert!(store.set_state(&id, &state(5, true), 10).await.unwrap());
-    assert!(!store.set_state(&id, &state(4, false), 20).await.unwrap(), "a late last will of an older connection");
+    let told = async |birth, online, now_ms| {
+        let state = State { birth, online, detail: None };
+        store.set_states(&[(id.clone(), state)], now_ms).await.unwrap() == [true]
+    };
+    assert!(told(5, true, 10).await);
+    assert!(!told(4, false, 20).await, "a late last will of an older connection");
     let row = store.speaker(&id).await.unwrap();
     assert_eq!((row.birth, row.online, row.since_ms), (5, true, Some(10)));
-    assert!(store.set_state(&id, &state(5, true), 30).await.unwrap());
+    assert!(told(5, true, 30).await);
     assert_eq!(store.speaker(&id).await.unwrap().since_ms, Some(10), "still on line since then");
-    assert!(store.set_state(&id, &state(5, false), 40).await.unwrap());
+    assert!(told(5, false, 40).await);
     assert_eq!(store.speaker(&id).await.unwrap().since_ms, Some(40));
     let traits = SpeakerTraits {
         languages: vec!["cjm".parse().unwrap(), "vie".parse().unwrap()],

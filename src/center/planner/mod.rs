@@ -15,6 +15,7 @@ use thiserror::Error;
 use tracing::{info, warn};
 
 use super::app::{App, Change, now_ms};
+use super::delivery::with_book;
 use super::store::{PlanRow, SpeakerRow, StoreError};
 use crate::domain::DAY_MS;
 use crate::domain::approval::{Approval, Certificate, Role, Ticket};
@@ -188,6 +189,7 @@ async fn make_and_store(
         }
         if !rows.is_empty() {
             app.store.add_plans(&rows).await?;
+            with_book(app, |book| rows.iter().for_each(|row| book.made(&row.speaker, row.number)));
             let mut guard = app.planning.lock().await;
             if let Some(newest) = guard.as_mut().and_then(|planning| planning.newest.as_mut()) {
                 newest.extend(rows.iter().map(|row| (row.speaker.clone(), (row.number, row.made_ms, row.until_ms))));

@@ -165,24 +165,36 @@ impl Store {
         speaker(&row.ok_or_else(|| StoreError::NotFound(format!("speaker {id}")))?)
     }
 
-    /// Takes a state unless it is the end of an older connection: a late last will has a lower birth number. A birth counts even
-    /// with a lower number, since a board's storage may have been replaced. Says whether it was taken.
-    pub async fn set_state(&self, id: &SpeakerId, state: &State, now_ms: i64) -> Result<bool, StoreError> {
-        let detail = state.detail.as_ref().map(to_json).transpose()?;
-        let birth = i64::try_from(state.birth).map_err(|_| StoreError::Damaged("birth number".into()))?;
-        let done = sqlx::query(
-            "update speakers set birth = $1, detail = coalesce($2, detail), \
-             since_ms = case when since_ms is null or online <> $3 then $4 else since_ms end, online = $3 \
-             where id = $5 and (birth <= $1 or $3 = 1)",
-        )
-        .bind(birth)
-        .bind(detail)
-        .bind(i64::from(state.online))
-        .bind(now_ms)
-        .bind(id.as_str())
-        .execute(&self.pool)
-        .await?;
-        Ok(done.rows_affected() > 0)
+    /// Keeps what speakers say of themselves, all or none. Says of each whether it counts: not if it comes from an older connection,
+    /// unless it says that it is there.
+    pub async fn set_states(&self, states: &[(SpeakerId, State)], now_ms: i64) -> Result<Vec<bool>, StoreError> {
+        let mut tx = self.begin().await?;
+        let mut taken = vec![];
+        for (id, state) in states {
+            let detail = state.detail.as_ref().map(to_json).transpose()?;
+            let birth = i64::try_from(state.birth).map_err(|_| StoreError::Damaged("birth number".into()))?;
+            let done = sqlx::query(
+                "update speakers set birth = $1, detail = coalesce($2, detail), \
+                 since_ms = case when since_ms is null or online <> $3 then $4 else since_ms end, online = $3 \
+                 where id = $5 and (birth <= $1 or $3 = 1)",
+            )
+            .bind(birth)
+            .bind(detail)
+            .bind(i64::from(state.online))
+            .bind(now_ms)
+            .bind(id.as_str())
+            .execute(&mut *tx)
+            .await?;
+            taken.push(done.rows_affected() > 0);
+        }
+        tx.commit().await?;
+        Ok(taken)
+    }
+
+    /// Every speaker and its area.
+    pub async fn speaker_places(&self) -> Result<Vec<(SpeakerId, AreaCode)>, StoreError> {
+        let rows = sqlx::query("select id, area from speakers order by id").fetch_all(&self.pool).await?;
+        rows.iter().map(|row| Ok((parsed(row.try_get(0)?)?, parsed(row.try_get(1)?)?))).collect()
     }
 
     /// Counts every speaker as off line until it says otherwise: whoever died while the center was down cannot say so.

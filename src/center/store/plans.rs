@@ -1,5 +1,7 @@
 //! Plans as they were signed, and the playback records that came back.
 
+use std::sync::LazyLock;
+
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
@@ -21,6 +23,20 @@ pub struct PlanRow {
 pub struct RecordRow {
     pub record: PlaybackRecord,
     pub received_ms: i64,
+}
+
+/// Records in one statement.
+const RECORDS_AT_ONCE: usize = 50;
+static MANY_RECORDS: LazyLock<String> = LazyLock::new(|| insert_records(RECORDS_AT_ONCE));
+static ONE_RECORD: LazyLock<String> = LazyLock::new(|| insert_records(1));
+
+fn insert_records(rows: usize) -> String {
+    let row = |n: usize| format!("(${}, ${}, ${}, ${}, ${})", 5 * n + 1, 5 * n + 2, 5 * n + 3, 5 * n + 4, 5 * n + 5);
+    format!(
+        "insert into records (speaker, occurrence, start_ms, body, received_ms) values {} \
+         on conflict (speaker, occurrence) do nothing",
+        (0..rows).map(row).collect::<Vec<_>>().join(", ")
+    )
 }
 
 impl Store {
@@ -66,12 +82,22 @@ impl Store {
         row.as_ref().map(plan).transpose()
     }
 
-    pub async fn newest_plan_number(&self, speaker: &SpeakerId) -> Result<Option<u64>, StoreError> {
-        let row = sqlx::query("select max(number) from plans where speaker = $1")
+    /// The named plans, those that are not there left out.
+    pub async fn plans_by_number(&self, wanted: &[(SpeakerId, u64)]) -> Result<Vec<PlanRow>, StoreError> {
+        let mut tx = self.begin().await?;
+        let mut plans = vec![];
+        for (speaker, number) in wanted {
+            let row = sqlx::query(
+                "select speaker, number, made_ms, until_ms, body from plans where speaker = $1 and number = $2",
+            )
             .bind(speaker.as_str())
-            .fetch_one(&self.pool)
+            .bind(*number as i64)
+            .fetch_optional(&mut *tx)
             .await?;
-        Ok(row.try_get::<Option<i64>, _>(0)?.map(|number| number as u64))
+            plans.extend(row.as_ref().map(plan).transpose()?);
+        }
+        tx.commit().await?;
+        Ok(plans)
     }
 
     /// One speaker's plans that were in force at any time from `from_ms`, oldest first: those made since, and the one before them.
@@ -99,18 +125,22 @@ impl Store {
     /// Keeps a batch of records, all or none; one that is there already stays as it is.
     pub async fn add_records(&self, records: &[PlaybackRecord], now_ms: i64) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
-        for record in records {
-            sqlx::query(
-                "insert into records (speaker, occurrence, start_ms, body, received_ms) values ($1, $2, $3, $4, $5) \
-                 on conflict (speaker, occurrence) do nothing",
-            )
-            .bind(record.speaker.as_str())
-            .bind(record.occurrence.as_str())
-            .bind(record.start_ms)
-            .bind(to_json(record)?)
-            .bind(now_ms)
-            .execute(&mut *tx)
-            .await?;
+        for part in records.chunks(RECORDS_AT_ONCE) {
+            // Statements of two lengths only, so that both stay prepared.
+            let (text, rows): (&'static str, _) =
+                if part.len() == RECORDS_AT_ONCE { (&MANY_RECORDS, part.len()) } else { (&ONE_RECORD, 1) };
+            for rows in part.chunks(rows) {
+                let mut query = sqlx::query(text);
+                for record in rows {
+                    query = query
+                        .bind(record.speaker.as_str())
+                        .bind(record.occurrence.as_str())
+                        .bind(record.start_ms)
+                        .bind(to_json(record)?)
+                        .bind(now_ms);
+                }
+                query.execute(&mut *tx).await?;
+            }
         }
         tx.commit().await?;
         Ok(())

@@ -1,9 +1,10 @@
 //! What is to be played next, what is being played, and the account of what was not.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::media::NextUse;
 use super::{Effect, Engine, Now, rounded_up, unix_ms};
 use crate::audio::{RATE_HZ, from_db};
 use crate::controller::clock::Estimate;
@@ -37,7 +38,7 @@ pub(super) struct Agenda {
     /// What the player has: what sounds, and what follows it.
     on: Vec<Current>,
     /// The files in the order of their use, as they were when there were so many entries.
-    uses: Vec<MediaHash>,
+    uses: Vec<NextUse>,
     uses_of: usize,
 }
 
@@ -182,12 +183,23 @@ impl Agenda {
         refs.filter(|media| seen.insert(media.hash)).cloned().collect()
     }
 
-    /// The files in the order in which they are needed; worked out anew when the agenda has changed.
-    pub fn next_uses(&mut self) -> &[MediaHash] {
+    /// The files in the order in which they are needed, those of emergencies first; worked out anew when the agenda has changed.
+    pub fn next_uses(&mut self) -> &[NextUse] {
         if self.uses_of != self.entries.len() {
-            let mut seen = BTreeSet::new();
-            let uses = self.entries.iter().flat_map(|entry| entry.occurrence.items.iter().map(|item| item.media));
-            self.uses = uses.filter(|media| seen.insert(*media)).collect();
+            let mut places = BTreeMap::new();
+            self.uses.clear();
+            for entry in &self.entries {
+                let urgent = entry.occurrence.priority == Priority::Emergency;
+                for item in &entry.occurrence.items {
+                    let due_ms = entry.occurrence.start_ms + item.at_ms;
+                    let place = *places.entry(item.media).or_insert_with(|| {
+                        self.uses.push(NextUse { media: item.media, due_ms, urgent });
+                        self.uses.len() - 1
+                    });
+                    self.uses[place].urgent |= urgent;
+                }
+            }
+            self.uses.sort_by_key(|one| !one.urgent);
             self.uses_of = self.entries.len();
         }
         &self.uses

@@ -18,6 +18,14 @@ const AT_ONCE: usize = 4;
 const QUIET_NS: i64 = 2 * SECOND_NS;
 const LONGEST_QUIET_NS: i64 = 60 * SECOND_NS;
 
+/// When a file is to sound next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NextUse {
+    pub media: MediaHash,
+    pub due_ms: i64,
+    pub urgent: bool,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Library {
     files: BTreeMap<MediaHash, MediaFile>,
@@ -109,8 +117,10 @@ impl Library {
             warn!("media {media} is not what was approved; fetching it again");
             file.place = Place::Arriving(Bitmap::with_len(file.media.chunks.len()));
             // At once the first time: it may be needed in a minute. Then ever more patiently.
-            file.stirred_mono_ns = if file.failures == 0 { i64::MIN } else { now_mono_ns };
-            file.patience_ns = LONGEST_QUIET_NS << file.failures.min(6);
+            (file.stirred_mono_ns, file.patience_ns) = match file.failures {
+                0 => (i64::MIN, QUIET_NS),
+                more => (now_mono_ns, LONGEST_QUIET_NS << more.min(6)),
+            };
             file.failures += 1;
         }
     }
@@ -150,11 +160,14 @@ impl Library {
     pub fn want(
         &mut self,
         anchor: &Anchor,
-        next_uses: &[MediaHash],
+        next_uses: &[NextUse],
         quota_bytes: u64,
         now_mono_ns: i64,
         effects: &mut Vec<Effect>,
     ) {
+        if self.files.values().all(|file| file.place == Place::Whole && !file.subscribed) {
+            return;
+        }
         for file in self.files.values_mut().filter(|file| file.subscribed && !matches!(file.place, Place::Arriving(_)))
         {
             file.subscribed = false;
@@ -162,7 +175,7 @@ impl Library {
         }
         let mut budget = quota_bytes;
         let mut open = 0;
-        for hash in next_uses {
+        for NextUse { media: hash, due_ms, urgent } in next_uses {
             let Some(file) = self.files.get_mut(hash) else { continue };
             let Some(rest) = budget.checked_sub(file.media.bytes) else { break };
             budget = rest;
@@ -184,8 +197,9 @@ impl Library {
             let mut missing = Bitmap::with_len(file.media.chunks.len());
             (0..file.media.chunks.len()).filter(|index| !present.get(*index)).for_each(|index| missing.set(index));
             let topic = topics::up(&anchor.site, &anchor.speaker, Up::Want);
-            let payload = message::bytes(&Want { media: *hash, missing });
-            effects.push(Effect::Publish { topic, payload, retain: false, at_least_once: true });
+            let payload = message::bytes(&Want { media: *hash, missing, due_ms: Some(*due_ms), urgent: *urgent });
+            // A want that is lost is told again.
+            effects.push(Effect::Publish { topic, payload, retain: false, at_least_once: false });
         }
     }
 }
