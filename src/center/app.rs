@@ -11,6 +11,7 @@ use tokio::sync::{Notify, broadcast};
 
 use super::audit::Audit;
 use super::authority::Trust;
+use super::commands::{self, Commands};
 use super::config::Config;
 use super::datadir::{DataDir, Site};
 use super::delivery::{PlanBook, with_book};
@@ -61,6 +62,8 @@ pub struct App {
     /// What everybody plays, once the planner has been round.
     pub planning: tokio::sync::Mutex<Option<Planning>>,
     pub publish_bell: Notify,
+    /// What was told to whole areas.
+    pub commands: Commands,
     /// Who has which plan.
     pub plan_book: Mutex<PlanBook>,
     pub ingest_bell: Notify,
@@ -112,6 +115,7 @@ impl App {
             plan_bell: Notify::new(),
             planning: tokio::sync::Mutex::default(),
             publish_bell: Notify::new(),
+            commands: Commands::default(),
             plan_book: Mutex::default(),
             ingest_bell: Notify::new(),
             speaker_passwords: RwLock::default(),
@@ -128,6 +132,7 @@ impl App {
         app.load_speaker_passwords().await.map_err(|e| e.to_string())?;
         let newest = app.store.newest_numbers().await.map_err(|e| e.to_string())?;
         with_book(&app, |book| newest.iter().for_each(|(speaker, number, ..)| book.made(speaker, *number)));
+        commands::load(&app, now_ms()).await.map_err(|e| e.to_string())?;
         Ok(Arc::new(app))
     }
 

@@ -94,7 +94,7 @@ async fn store_states(app: &App, states: BTreeMap<SpeakerId, State>) {
         // Heartbeats tell them again.
         Err(error) => return warn!("the states of {} speakers cannot be stored: {error}", states.len()),
     };
-    let (mut lacks, mut is_ahead) = (false, false);
+    let (mut lacks, mut is_ahead, mut is_new) = (false, false, false);
     with_book(app, |book| {
         for ((speaker, state), _) in states.iter().zip(&taken).filter(|(_, taken)| **taken) {
             let accepted = state.detail.as_ref().and_then(|detail| detail.plan);
@@ -102,10 +102,14 @@ async fn store_states(app: &App, states: BTreeMap<SpeakerId, State>) {
             let heard = book.heard(speaker, state.birth, state.online, accepted);
             lacks |= heard.lacks;
             is_ahead |= heard.is_ahead;
+            is_new |= heard.is_new;
         }
     });
     if lacks {
         app.publish_bell.notify_one();
+    }
+    if is_new {
+        app.commands.bell.notify_one();
     }
     if is_ahead {
         // It knows a plan that this store does not: the store is an older copy, and has to go beyond it.

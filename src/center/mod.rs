@@ -10,6 +10,7 @@ pub mod authority;
 pub mod broker;
 pub mod cli;
 pub mod client;
+pub mod commands;
 pub mod config;
 pub mod conversion;
 pub mod datadir;

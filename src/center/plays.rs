@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use super::app::App;
 use super::store::{PlanRow, SpeakerRow, StoreError};
-use crate::domain::ids::{OccurrenceId, SpeakerId};
+use crate::domain::command::{Command, Order};
+use crate::domain::ids::{AreaCode, OccurrenceId, SpeakerId};
 use crate::domain::plan::{Plan, PlannedOccurrence};
 use crate::domain::record::PlaybackRecord;
 use crate::protocol::trust::SignedPlan;
@@ -55,9 +56,20 @@ pub async fn plays(
     for row in app.store.records(one, from_ms, until_ms).await? {
         records.insert((row.record.speaker.clone(), row.record.occurrence.clone()), row.record);
     }
+    let ordered = ordered(app, from_ms, until_ms).await?;
+    let tree = app.store.areas().await?;
     let mut plays = vec![];
     for speaker in speakers {
         let mut seen = BTreeSet::new();
+        let path = if ordered.is_empty() { vec![] } else { tree.path(&speaker.area).unwrap_or_default() };
+        // What could not be known beforehand: only who was there to hear it is asked for an account.
+        for (_, planned) in ordered.iter().filter(|(area, _)| path.contains(area)) {
+            let record = records.remove(&(speaker.id.clone(), planned.id.clone()));
+            if record.is_some() || speaker.online {
+                seen.insert(planned.id.clone());
+                plays.push(account(speaker, planned, record.as_ref(), now_ms));
+            }
+        }
         for planned in in_force(&app.store.plans_since(&speaker.id, from_ms).await?, from_ms, until_ms) {
             let record = records.remove(&(speaker.id.clone(), planned.id.clone()));
             if seen.insert(planned.id.clone()) {
@@ -70,6 +82,16 @@ pub async fn plays(
     }
     plays.sort_by(|a, b| (b.start_ms, &a.speaker).cmp(&(a.start_ms, &b.speaker)));
     Ok(plays)
+}
+
+/// Emergencies that were ordered by command, and in which area.
+async fn ordered(app: &App, from_ms: i64, until_ms: i64) -> Result<Vec<(AreaCode, PlannedOccurrence)>, StoreError> {
+    let commands = app.store.emergencies(from_ms, until_ms).await?;
+    let read = commands.into_iter().filter_map(|(area, signed)| match signed.command.peek::<Command>().ok()?.order {
+        Order::Emergency { occurrence, .. } => Some((area, occurrence)),
+        _ => None,
+    });
+    Ok(read.collect())
 }
 
 /// The occurrences that each plan spoke for while it was the newest one: from its making to the making of the next.

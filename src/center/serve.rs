@@ -14,7 +14,7 @@ use super::broker::{self, Broker, CENTER_USER, reachable};
 use super::config::Config;
 use super::datadir::{DataDir, Running, random_text};
 use super::link::{self, BrokerAddress};
-use super::{api, audit, delivery, http, ingest, intake, people, planner, tls};
+use super::{api, audit, commands, delivery, http, ingest, intake, people, planner, tls};
 
 /// What makes the first admin while there is no account: a code, and the page that takes it, as others than this machine reach it.
 pub struct Setup {
@@ -48,7 +48,9 @@ pub async fn serve(
     let outside = embedded.as_ref().map(|broker| broker.outside);
     let _ = app.bound.set(Bound { http: http_address, mqtt: outside });
     let link = link::start(&app, &broker)?;
+    let _ = app.commands.client.set(link.words.clone());
     let mut tasks = JoinSet::new();
+    tasks.spawn(commands::repeat(app.clone(), link.words.clone()));
     tasks.spawn(delivery::send_plans(app.clone(), link.plans.clone(), link.connections));
     tasks.spawn(delivery::run_carousel(app.clone(), limits, link.media.clone(), link.wants));
     tasks.spawn(intake::run(app.clone(), link.words.clone(), link.heard));

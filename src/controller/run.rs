@@ -196,6 +196,7 @@ impl Shell {
         let store = &self.store;
         let result = match effect {
             Effect::SavePlan { bytes, counters } => store.save_plan(&bytes, &counters),
+            Effect::SaveCounters(counters) => store.save_counters(&counters),
             Effect::SavePlay(play) => store.save_play(&play),
             Effect::DropPlay(occurrence) => store.drop_play(&occurrence),
             Effect::SaveClock(bound) => store.save_clock(&self.boot_id, bound),

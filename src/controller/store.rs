@@ -47,7 +47,7 @@ pub struct Play {
     pub tickets: Vec<TicketId>,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Counters {
     /// Starts of this program so far; makes birth numbers rise.
@@ -55,6 +55,9 @@ pub struct Counters {
     /// What was accepted with plans outlives them.
     #[serde(default)]
     pub ratchet: Ratchet,
+    /// By how much an operator has made it louder or quieter, in dB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume_db: Option<f32>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -301,7 +304,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (store, _) = Store::open(dir.path(), "boot").unwrap();
         assert!(Store::open(dir.path(), "boot").unwrap_err().to_string().contains("already running"));
-        store.save_counters(&Counters { starts: 3, ratchet: Ratchet { trust: 7, ..Default::default() } }).unwrap();
+        store
+            .save_counters(&Counters {
+                starts: 3,
+                ratchet: Ratchet { trust: 7, ..Default::default() },
+                volume_db: None,
+            })
+            .unwrap();
         store.save_clock("boot", Bound { low_ns: 1, high_ns: 2, at_mono_ns: 3 }).unwrap();
         drop(store);
         let (store, contents) = Store::open(dir.path(), "boot").unwrap();

@@ -9,6 +9,7 @@ pub mod area;
 pub mod bulletin;
 pub mod calendar;
 pub mod clash;
+pub mod command;
 pub mod fleet;
 pub mod hours;
 pub mod ids;

@@ -39,6 +39,9 @@ pub struct StateDetail {
     pub playing: Option<OccurrenceId>,
     /// Records not yet acknowledged.
     pub outbox: u32,
+    /// By how much an operator has made it louder or quieter, in dB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume_db: Option<f32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 //! `loaxa/1/<site>/speakers/<id>/{plan, ack, time, certificate}` go down to a speaker, `.../{state, report, want, clock, renew}` come up from it, and
 //! `loaxa/1/<site>/media/<sha256>/<chunk>` goes to whoever wants it.
 
-use crate::domain::ids::{MediaHash, SiteId, SpeakerId};
+use crate::domain::ids::{AreaCode, MediaHash, SiteId, SpeakerId};
 
 const ROOT: &str = "loaxa/1";
 
@@ -68,6 +68,8 @@ pub enum Topic {
     Down(SpeakerId, Down),
     Up(SpeakerId, Up),
     Chunk(MediaHash, u32),
+    /// To every speaker of an area.
+    Command(AreaCode),
 }
 
 pub fn down(site: &SiteId, speaker: &SpeakerId, kind: Down) -> String {
@@ -92,6 +94,11 @@ pub fn chunks(site: &SiteId, media: &MediaHash) -> String {
     format!("{ROOT}/{site}/media/{media}/+")
 }
 
+/// What is said to every speaker of an area, and of the areas below.
+pub fn command(site: &SiteId, area: &AreaCode) -> String {
+    format!("{ROOT}/{site}/areas/{area}/command")
+}
+
 /// Reads a topic of this site; anything else is `None`.
 pub fn parse(site: &SiteId, topic: &str) -> Option<Topic> {
     let rest = topic.strip_prefix(ROOT)?.strip_prefix('/')?.strip_prefix(site.as_str())?.strip_prefix('/')?;
@@ -111,6 +118,7 @@ pub fn parse(site: &SiteId, topic: &str) -> Option<Topic> {
             let index: u32 = digits.parse().ok()?;
             (index.to_string() == digits).then_some(Topic::Chunk(hash.parse().ok()?, index))?
         }
+        ("areas", area, "command") => Topic::Command(area.parse().ok()?),
         _ => return None,
     };
     levels.next().is_none().then_some(topic)
@@ -127,6 +135,8 @@ mod tests {
         assert_eq!(down(&site, &speaker, Down::Plan), "loaxa/1/mau/speakers/cum-loa-01/plan");
         assert_eq!(parse(&site, &up(&site, &speaker, Up::Want)), Some(Topic::Up(speaker.clone(), Up::Want)));
         assert_eq!(parse(&site, &down(&site, &speaker, Down::Ack)), Some(Topic::Down(speaker, Down::Ack)));
+        let area: AreaCode = "66".parse().unwrap();
+        assert_eq!(parse(&site, &command(&site, &area)), Some(Topic::Command(area)));
         let media = MediaHash([9; 32]);
         assert_eq!(parse(&site, &chunk(&site, &media, 7)), Some(Topic::Chunk(media, 7)));
         let spelt = |index: &str| format!("loaxa/1/mau/media/{media}/{index}");

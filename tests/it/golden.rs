@@ -4,6 +4,7 @@
 //! together with the change.
 
 use loaxa::domain::approval::{Approval, Certificate, Denial, Role, Ticket};
+use loaxa::domain::command::{Command, Order};
 use loaxa::domain::hours::HoursStatement;
 use loaxa::domain::ids::{MediaHash, OccurrenceId};
 use loaxa::domain::plan::{Plan, PlannedItem, PlannedOccurrence};
@@ -229,6 +230,14 @@ fn statements_and_envelopes_are_as_agreed() {
     check("ticket.json", &world.ticket());
     check("succession.json", &world.succession(&world.authority, &SigningKey::from_seed(&[4; 32])));
     check("signed-plan.json", &world.signed(&world.plan()));
+    let stop = Command {
+        site: "mau".parse().unwrap(),
+        area: "66".parse().unwrap(),
+        made_ms: NOW_MS,
+        valid_until_ms: NOW_MS + 60_000,
+        order: Order::Stop { emergencies: true },
+    };
+    check("command.json", &Envelope::sign(&stop, &world.dispatcher).unwrap());
 }
 
 /// The page opens the same file with the same passphrase: web/tests/sign.spec.ts.
@@ -254,6 +263,7 @@ fn messages_are_as_agreed() {
         media_ready: 3,
         playing: Some(record().occurrence),
         outbox: 2,
+        volume_db: None,
     };
     check("state.json", &State { birth: 33_554_433, online: true, detail: Some(detail) });
     check("last-will.json", &State { birth: 33_554_433, online: false, detail: None });

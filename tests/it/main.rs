@@ -7,6 +7,7 @@ mod authority;
 mod broadcast;
 mod browser;
 mod cli;
+mod commands;
 mod delivery;
 mod enrolment;
 mod firmware;

@@ -73,6 +73,7 @@ pub const NEEDS: &[(&str, &str, Need)] = &[
     ("GET", "/areas/{code}/hours", Here(&[See])),
     ("PUT", "/areas/{code}/hours", Here(&[ManageTrust])),
     ("PUT", "/areas/{code}/order", Here(&[ManageAreas])),
+    ("POST", "/areas/{code}/command", Here(&[OperateSpeakers, Approve])),
     ("GET", "/areas/{code}/calendar.ics", Here(&[See])),
     ("GET", "/speakers", Here(&[See])),
     ("POST", "/speakers", Here(&[OperateSpeakers])),

@@ -5,6 +5,7 @@
 mod audit;
 mod authority;
 mod bulletins;
+mod commands;
 mod enrolment;
 mod error;
 mod guard;
@@ -31,6 +32,7 @@ use crate::protocol::limits::ENROLMENT_BYTES;
 
 pub use authority::TrustView;
 pub use bulletins::{BulletinView, RevisionView, SoundView};
+pub use commands::Told;
 pub use enrolment::EnrolmentView;
 pub use error::Problem;
 pub use guard::{NEEDS, Need};
@@ -92,6 +94,7 @@ const PLAYLIST_BYTES: usize = 16 * 1024 * 1024;
         places::hours,
         places::put_hours,
         places::put_order,
+        commands::give,
         places::speaker_calendar,
         places::area_calendar,
         people::certificates,
@@ -143,6 +146,7 @@ pub fn router(app: Arc<App>, stop: watch::Receiver<bool>) -> Router {
         .route("/speakers/{id}/calendar.ics", get(places::speaker_calendar))
         .route("/areas/{code}/hours", get(places::hours).put(places::put_hours))
         .route("/areas/{code}/order", put(places::put_order))
+        .route("/areas/{code}/command", post(commands::give))
         .route("/areas/{code}/calendar.ics", get(places::area_calendar))
         .route("/certificates", get(people::certificates).post(people::add_certificate))
         .route("/trust", get(authority::trust).put(authority::put_trust))

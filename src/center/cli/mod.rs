@@ -4,6 +4,7 @@
 
 mod authority;
 mod bulletins;
+mod commands;
 mod keys;
 mod plans;
 mod reports;
@@ -108,6 +109,9 @@ enum Command {
     /// What speakers are told to play
     #[command(subcommand)]
     Plan(plans::Plan),
+    /// Tell all speakers of an area something now
+    #[command(subcommand)]
+    Command(commands::Command),
     /// What really sounded
     #[command(subcommand)]
     Report(reports::Report),
@@ -150,6 +154,7 @@ pub fn main(arguments: Arguments) -> Result<(), String> {
             Command::Schedule(command) => schedules::schedule(&place, command).await,
             Command::Calendar(command) => schedules::calendar(&place, command).await,
             Command::Plan(command) => plans::plan(&place, command).await,
+            Command::Command(command) => commands::command(&place, command).await,
             Command::Report(command) => reports::report(&place, command).await,
             Command::ConvertUpload { .. } => Ok(()),
         }

@@ -52,6 +52,7 @@ impl PlanBook {
     /// A speaker said which plan it has. Gives whether there is a newer one for it, and whether it knows one that the store does not.
     pub fn heard(&mut self, speaker: &SpeakerId, birth: u64, online: bool, accepted: Option<u64>) -> Heard {
         let known = self.speakers.entry(speaker.clone()).or_default();
+        let is_new = online && birth != known.birth;
         if birth != known.birth {
             // What was under way to its last connection is lost.
             known.sent = None;
@@ -60,7 +61,7 @@ impl PlanBook {
         if online {
             known.accepted = accepted;
         }
-        Heard { lacks: known.lacks().is_some(), is_ahead: accepted > known.newest }
+        Heard { lacks: known.lacks().is_some(), is_ahead: accepted > known.newest, is_new }
     }
 
     /// The broker was away: what was sent may never have arrived.
@@ -89,6 +90,8 @@ impl PlanBook {
 pub struct Heard {
     pub lacks: bool,
     pub is_ahead: bool,
+    /// It has just connected.
+    pub is_new: bool,
 }
 
 #[cfg(test)]
@@ -102,8 +105,8 @@ mod tests {
         book.made(&a, 3);
         book.made(&b, 3);
         assert!(book.due(0).is_empty(), "nobody is there");
-        assert_eq!(book.heard(&a, 1, true, Some(2)), Heard { lacks: true, is_ahead: false });
-        assert_eq!(book.heard(&b, 1, true, Some(3)), Heard { lacks: false, is_ahead: false });
+        assert_eq!(book.heard(&a, 1, true, Some(2)), Heard { lacks: true, is_ahead: false, is_new: true });
+        assert_eq!(book.heard(&b, 1, true, Some(3)), Heard { lacks: false, is_ahead: false, is_new: true });
         assert_eq!(book.due(0), [(a.clone(), 3)]);
         book.sent(&a, 3, 0);
         assert!(book.due(PATIENCE_MS - 1).is_empty());

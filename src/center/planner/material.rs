@@ -16,8 +16,9 @@ use crate::domain::bulletin::Language;
 use crate::domain::calendar::Calendars;
 use crate::domain::fleet::named_speakers;
 use crate::domain::hours::{Hours, HoursStatement};
-use crate::domain::ids::{AreaCode, BulletinId, KeyId, ProgrammeId, ScheduleId, SpeakerId};
+use crate::domain::ids::{AreaCode, BulletinId, KeyId, MediaHash, ProgrammeId, ScheduleId, SpeakerId};
 use crate::domain::neighbours::{Spot, offsets};
+use crate::domain::priority::Priority;
 use crate::domain::programme::{Item, Programme, ProgrammeText};
 use crate::domain::schedule::{Schedule, ScheduleText};
 use crate::domain::script::{Approved, Cue, Script, Voice};
@@ -37,6 +38,8 @@ pub struct Material {
     pub speakers: BTreeMap<SpeakerId, SpeakerRow>,
     pub voices: Voices,
     pub certificates: BTreeMap<KeyId, CertificateRow>,
+    /// Sounds that are approved as emergencies, and where: speakers keep them at hand.
+    pub standby: Vec<(MediaHash, Vec<AreaCode>)>,
     /// The signed approvals by bulletin and revision.
     pub approvals: BTreeMap<(BulletinId, u32), Vec<Envelope>>,
     /// The signed tickets that are not over, with the media that they name.
@@ -94,6 +97,7 @@ impl Material {
             };
             known.push(Arc::new(item));
         }
+        let standby = standby(approved.values().flatten(), now_ms());
         let tickets = tickets.into_iter().map(|((ticket, _), envelope)| (ticket, envelope.clone())).collect();
         let voices = voices(app.store.voices().await?, &approved);
         let texts = app.store.calendars().await?;
@@ -124,7 +128,7 @@ impl Material {
         let spots = speakers.values().filter_map(spot).collect();
         let stagger = offsets(&spots, f64::from(plan.neighbour_m), i64::from(plan.stagger_ms));
         let said = certificates.values().map(|row| &row.envelope).chain(hours.values());
-        let statements = fingerprint(said.chain(&trust.list_envelope).chain(&trust.successions));
+        let statements = fingerprint(said.chain(&trust.list_envelope).chain(&trust.successions), &standby);
         Ok(Self {
             world,
             areas,
@@ -133,6 +137,7 @@ impl Material {
             voices,
             certificates,
             approvals,
+            standby,
             tickets,
             trust,
             hours,
@@ -158,11 +163,15 @@ impl Material {
     }
 }
 
-fn fingerprint<'a>(envelopes: impl Iterator<Item = &'a Envelope>) -> [u8; 32] {
+fn fingerprint<'a>(envelopes: impl Iterator<Item = &'a Envelope>, standby: &[(MediaHash, Vec<AreaCode>)]) -> [u8; 32] {
     let mut hasher = Sha256::new();
     for envelope in envelopes {
         hasher.update(envelope.payload.as_bytes());
         envelope.signatures.iter().for_each(|signature| hasher.update(signature.sig.as_bytes()));
+    }
+    for (media, areas) in standby {
+        hasher.update(media.0);
+        areas.iter().for_each(|area| hasher.update(area.as_str().as_bytes()));
     }
     hasher.finalize().into()
 }
@@ -276,6 +285,25 @@ fn signed<S: ByApprover>(
     let approver: &Certificate = &certificates.get(named.approver())?.certificate;
     let statement: S = envelope.open(&approver.key).ok()?;
     (approver.role == Role::Approver).then(|| (statement, approver.clone()))
+}
+
+/// What may be wanted at any moment: the newest approved revision of each bulletin, if it may sound as an emergency.
+fn standby<'a>(approved: impl Iterator<Item = &'a Arc<Approved>>, now_ms: i64) -> Vec<(MediaHash, Vec<AreaCode>)> {
+    let mut newest: BTreeMap<&BulletinId, &Arc<Approved>> = BTreeMap::new();
+    for item in approved {
+        let known = newest.entry(&item.bulletin).or_insert(item);
+        if item.revision > known.revision {
+            *known = item;
+        }
+    }
+    let urgent = |item: &&&Arc<Approved>| {
+        let good = |(approval, _): &(Approval, Certificate)| {
+            approval.highest == Priority::Emergency && approval.valid_until_ms > now_ms
+        };
+        item.approvals.iter().any(good)
+    };
+    let areas = |item: &Approved| item.approvals.iter().flat_map(|(approval, _)| approval.areas.clone()).collect();
+    newest.values().filter(urgent).map(|item| (item.media, areas(item))).collect()
 }
 
 fn read_approved(

@@ -66,6 +66,8 @@ const ROUND: Duration = Duration::from_secs(300);
 /// A speaker that claims a higher plan than this is mistaken or lying.
 pub const HIGHEST_BELIEVED: u64 = 1 << 40;
 const TICKETS_PER_PLAN: usize = 32;
+/// Emergency sounds that a speaker keeps at hand.
+const STANDBY: usize = 32;
 /// Plans are stored so many at a time.
 const PLANS_AT_ONCE: usize = 500;
 
@@ -257,7 +259,7 @@ fn make_one(
         }
         let result = match shared {
             Some((_, draft)) => sign(app, draft, due, now_ms),
-            None => draft(app, &due.table, id, now_ms, horizon_ms).and_then(|plan| {
+            None => draft(app, material, due, now_ms, horizon_ms).and_then(|plan| {
                 let statements = statements(material, due.speaker, &plan);
                 let draft = Draft { text: PlanText::from(plan.clone()), plan, statements };
                 let (_, draft) = shared.insert((due.profile.clone(), draft));
@@ -298,14 +300,18 @@ fn sign(app: &App, draft: &mut Draft, due: &Due<'_>, now_ms: i64) -> Result<Opti
 }
 
 /// What one speaker plays from now on, what is on the air included.
-fn draft(app: &App, table: &Timetable, speaker: &SpeakerId, now_ms: i64, horizon_ms: i64) -> Result<Plan, PlanError> {
+fn draft(app: &App, material: &Material, due: &Due<'_>, now_ms: i64, horizon_ms: i64) -> Result<Plan, PlanError> {
+    let (table, speaker) = (&due.table, &due.speaker.id);
     let (from_ms, until_ms) = (now_ms - DAY_MS, now_ms + horizon_ms);
     let ahead = |piece: &&Piece| piece.end_ms() > now_ms && (from_ms..until_ms).contains(&piece.start_ms);
     let mut occurrences: Vec<PlannedOccurrence> =
         table.pieces.iter().filter(ahead).filter_map(Piece::planned).collect();
     let used: BTreeSet<MediaHash> = occurrences.iter().flat_map(|o| o.items.iter().map(|item| item.media)).collect();
+    let areas = material.areas_of(due.speaker);
+    let here = material.standby.iter().filter(|(_, named)| named.iter().any(|area| areas.contains(area)));
+    let standby: BTreeSet<MediaHash> = here.map(|(media, _)| *media).take(STANDBY).collect();
     let mut media = vec![];
-    for hash in used {
+    for hash in used.union(&standby).copied() {
         match app.chunk_list(&hash) {
             Ok(list) => media.push(list.as_ref().clone()),
             // One lost file must not keep a speaker from the rest of its plan.
@@ -415,7 +421,9 @@ fn says_the_same(stored: &PlanRow, draft: &Draft, now_ms: i64) -> bool {
         kept
     };
     let new = &draft.statements;
+    let known: BTreeSet<MediaHash> = old.media.iter().map(|media| media.hash).collect();
     before == now
+        && draft.plan.media.iter().all(|media| known.contains(&media.hash))
         && signed.hours == new.hours
         && signed.trust == new.trust
         && signed.successions == new.successions

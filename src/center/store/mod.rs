@@ -5,6 +5,7 @@
 mod accounts;
 mod audit;
 mod bulletins;
+mod commands;
 mod enrolment;
 mod people;
 mod plans;

@@ -191,6 +191,12 @@ impl Store {
         Ok(taken)
     }
 
+    /// Every speaker's area, and whether it is on line; those that are shut out are left out.
+    pub async fn speaker_links(&self) -> Result<Vec<(AreaCode, bool)>, StoreError> {
+        let rows = sqlx::query("select area, online from speakers where disabled = 0").fetch_all(&self.pool).await?;
+        rows.iter().map(|row| Ok((parsed(row.try_get(0)?)?, row.try_get::<i64, _>(1)? != 0))).collect()
+    }
+
     /// Every speaker and its area.
     pub async fn speaker_places(&self) -> Result<Vec<(SpeakerId, AreaCode)>, StoreError> {
         let rows = sqlx::query("select id, area from speakers order by id").fetch_all(&self.pool).await?;

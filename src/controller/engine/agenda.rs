@@ -40,6 +40,10 @@ pub(super) struct Agenda {
     /// The files in the order of their use, as they were when there were so many entries.
     uses: Vec<NextUse>,
     uses_of: usize,
+    /// Everything that the newest plan names, also what only stands by.
+    named: Vec<MediaRef>,
+    /// Emergencies that a command has put on the air, until they are over.
+    commanded: Vec<PlannedOccurrence>,
 }
 
 #[derive(Debug, Clone)]
@@ -129,7 +133,10 @@ impl Agenda {
         // The newest plan has the word about all that is to come, also about what lies beyond its end.
         let is_past =
             |one: &PlannedOccurrence| one.start_ms < new.until_ms && !new.speaks_for(one.start_ms, one.end_ms);
-        self.entries.retain(|entry| is_past(&entry.occurrence));
+        let commanded = &self.commanded;
+        let is_commanded = |id: &OccurrenceId| commanded.iter().any(|one| one.id == *id);
+        self.entries.retain(|entry| is_past(&entry.occurrence) || is_commanded(&entry.occurrence.id));
+        self.named.clone_from(&new.media);
         self.entries.extend(new.occurrences.iter().map(|occurrence| Entry {
             occurrence: occurrence.clone(),
             plan: plan.clone(),
@@ -139,7 +146,7 @@ impl Agenda {
         self.uses_of = usize::MAX;
         let spoken_for = |current: &&mut Current| {
             let on_air = &current.entry.occurrence;
-            new.speaks_for(on_air.start_ms, on_air.end_ms)
+            !is_commanded(&on_air.id) && new.speaks_for(on_air.start_ms, on_air.end_ms)
         };
         self.on.iter_mut().filter(spoken_for).filter_map(|current| current.follow(&new.occurrences)).collect()
     }
@@ -155,6 +162,50 @@ impl Agenda {
 
     fn is_taken_back(&self, id: &OccurrenceId) -> bool {
         self.on.iter().any(|current| current.taken_back && current.entry.occurrence.id == *id)
+    }
+
+    /// Puts an emergency on the air: what is on gives way at its start, and what was to begin waits.
+    pub fn command(&mut self, occurrence: PlannedOccurrence, plan: Arc<VerifiedPlan>) -> Vec<Effect> {
+        let start_ms = occurrence.start_ms;
+        let mut effects = vec![];
+        let normal = |current: &&mut Current| current.entry.occurrence.priority < Priority::Emergency;
+        for current in self.on.iter_mut().filter(normal) {
+            let (id, from_ms) = (current.entry.occurrence.id.clone(), current.entry.occurrence.start_ms);
+            if current.first_mono_ns.is_none() && from_ms >= start_ms {
+                // Not begun: it may still come, if there is something left of it afterwards.
+                current.taken_back = true;
+                self.entries.push(Entry { checked: true, ..current.entry.clone() });
+                effects.push(Effect::Stop(id));
+            } else {
+                current.fault = Some(Reason::PreEmpted);
+                effects.push(Effect::Trim { occurrence: id, ms: start_ms - from_ms });
+            }
+        }
+        self.commanded.push(occurrence.clone());
+        self.entries.push(Entry { occurrence, plan, checked: false });
+        self.entries.sort_by_key(|entry| entry.occurrence.start_ms);
+        self.uses_of = usize::MAX;
+        effects
+    }
+
+    /// Ends what is on the air, and forgets what a command was about to begin.
+    pub fn stop(&mut self, emergencies: bool) -> Vec<Effect> {
+        let ends = |occurrence: &PlannedOccurrence| emergencies || occurrence.priority < Priority::Emergency;
+        let mut effects = vec![];
+        for current in self.on.iter_mut().filter(|current| ends(&current.entry.occurrence)) {
+            current.fault = Some(Reason::Withdrawn);
+            effects.push(Effect::Stop(current.entry.occurrence.id.clone()));
+        }
+        if emergencies {
+            let commanded = std::mem::take(&mut self.commanded);
+            self.entries.retain(|entry| commanded.iter().all(|one| one.id != entry.occurrence.id));
+        }
+        effects
+    }
+
+    fn is_pre_empted(&self, occurrence: &PlannedOccurrence, now_ms: i64) -> bool {
+        let (from_ms, until_ms) = (occurrence.start_ms, occurrence.end_ms);
+        self.commanded.iter().any(|one| one.start_ms < until_ms && one.end_ms > from_ms.max(now_ms))
     }
 
     pub fn playing(&self) -> Option<&OccurrenceId> {
@@ -180,7 +231,7 @@ impl Agenda {
                 .iter()
                 .filter_map(|item| entry.plan.plan().media.iter().find(|m| m.hash == item.media))
         });
-        refs.filter(|media| seen.insert(media.hash)).cloned().collect()
+        refs.chain(&self.named).filter(|media| seen.insert(media.hash)).cloned().collect()
     }
 
     /// The files in the order in which they are needed, those of emergencies first; worked out anew when the agenda has changed.
@@ -188,6 +239,12 @@ impl Agenda {
         if self.uses_of != self.entries.len() {
             let mut places = BTreeMap::new();
             self.uses.clear();
+            // What stands by may be needed at any moment.
+            let used: BTreeSet<MediaHash> =
+                self.entries.iter().flat_map(|entry| entry.occurrence.items.iter().map(|item| item.media)).collect();
+            for media in self.named.iter().map(|media| media.hash).filter(|media| !used.contains(media)) {
+                self.uses.push(NextUse { media, due_ms: 0, urgent: false });
+            }
             for entry in &self.entries {
                 let urgent = entry.occurrence.priority == Priority::Emergency;
                 for item in &entry.occurrence.items {
@@ -211,6 +268,7 @@ impl Engine {
     pub(super) fn run_agenda(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let Some(clock) = self.trusted(now) else { return };
         let now_ms = unix_ms(clock, now.mono_ns);
+        self.agenda.commanded.retain(|one| one.end_ms > now_ms);
         self.forget_old(now_ms, effects);
         self.close_interrupted(now_ms, effects);
         self.close_stalled(now, now_ms, effects);
@@ -260,6 +318,9 @@ impl Engine {
             let denial = occurrence.items.iter().find_map(|item| permits(item).err());
             let reason = denial.map_or(Reason::NotApproved, reason_of);
             return if now_ms >= occurrence.start_ms { Decision::Miss(reason) } else { Decision::Wait };
+        }
+        if occurrence.priority < Priority::Emergency && self.agenda.is_pre_empted(occurrence, now_ms) {
+            return if over { Decision::Miss(Reason::PreEmpted) } else { Decision::Wait };
         }
         let ready = permitted.iter().filter(|item| self.library.is_whole(&item.media)).count();
         if over {
@@ -366,7 +427,7 @@ impl Engine {
             start_mono_ns: occurrence.start_ms.saturating_mul(1_000_000).saturating_sub(clock.offset_ns),
             items,
             frames,
-            volume: from_db((occurrence.volume_db + self.limits.volume_db).min(0.0)),
+            volume: from_db((occurrence.volume_db + self.limits.volume_db + self.moved_db(occurrence)).min(0.0)),
         };
         let number = entry.plan.plan().number;
         let mut record = self.blank(occurrence, number, Outcome::Missed, Some(Reason::Interrupted));

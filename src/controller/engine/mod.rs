@@ -4,6 +4,7 @@
 //! milliseconds, and the same engine runs on a pole, in a test and in a simulated fleet.
 
 mod agenda;
+mod commands;
 mod media;
 #[cfg(test)]
 mod tests;
@@ -76,6 +77,7 @@ pub enum Effect {
         bytes: Vec<u8>,
         counters: Counters,
     },
+    SaveCounters(Counters),
     SavePlay(Box<Play>),
     DropPlay(OccurrenceId),
     SaveClock(Bound),
@@ -138,6 +140,8 @@ pub struct Engine {
     link: Link,
     clock_saved_mono_ns: Option<i64>,
     last_state: Option<(State, i64)>,
+    /// When a state was asked for.
+    refresh_mono_ns: Option<i64>,
     /// Since when the clock has been trusted, and when this program began to run, in center time.
     trusted_since_ms: Option<i64>,
     started_ms: Option<i64>,
@@ -173,6 +177,7 @@ impl Engine {
             link: Link::default(),
             clock_saved_mono_ns: None,
             last_state: None,
+            refresh_mono_ns: None,
             trusted_since_ms: None,
             started_ms: None,
         };
@@ -202,6 +207,7 @@ impl Engine {
     pub fn subscriptions(&self) -> Vec<String> {
         let down = |kind| topics::down(&self.anchor.site, &self.anchor.speaker, kind);
         let mut filters: Vec<_> = Down::ALL.map(down).into();
+        filters.extend(self.anchor.areas.iter().map(|area| topics::command(&self.anchor.site, area)));
         filters.extend(self.library.subscribed().map(|media| topics::chunks(&self.anchor.site, &media)));
         filters
     }
@@ -277,6 +283,7 @@ impl Engine {
                 // The transport's affair, not the engine's.
                 Down::Certificate => {}
             },
+            Some(Topic::Command(_)) => self.commanded(now, &payload, effects),
             Some(Topic::Chunk(media, index)) => self.library.chunk(media, index, payload, now.mono_ns, effects),
             _ => warn!("a message on {topic} is not for this speaker"),
         }
@@ -438,9 +445,13 @@ impl Engine {
             media_ready,
             playing: self.agenda.playing().cloned(),
             outbox: self.outbox().count() as u32,
+            volume_db: self.counters.volume_db,
         };
         let birth = (self.counters.starts << 24) | self.link.connections;
         let state = State { birth, online: true, detail: Some(detail) };
+        if self.refresh_mono_ns.is_some_and(|at_mono_ns| now.mono_ns >= at_mono_ns) {
+            (self.refresh_mono_ns, self.last_state) = (None, None);
+        }
         let due = self.last_state.as_ref().is_none_or(|(last, sent_mono_ns)| {
             let age_ns = now.mono_ns - sent_mono_ns;
             age_ns >= STATE_HEARTBEAT_NS || (age_ns >= STATE_GAP_NS && differs(last, &state))

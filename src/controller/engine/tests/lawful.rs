@@ -96,7 +96,7 @@ fn a_shorter_plan_plays_too_and_its_end_is_the_end() {
 }
 
 /// What a plan of the test's own kind becomes with other statements.
-fn altered(payload: &[u8], alter: impl FnOnce(&mut SignedPlan)) -> Vec<u8> {
+pub(super) fn altered(payload: &[u8], alter: impl FnOnce(&mut SignedPlan)) -> Vec<u8> {
     let mut signed: SignedPlan = serde_json::from_slice(payload).unwrap();
     alter(&mut signed);
     serde_json::to_vec(&signed).unwrap()

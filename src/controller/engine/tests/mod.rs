@@ -1,10 +1,11 @@
 //! Two weeks in milliseconds: the engine with a clock of our own and a player that does what it is told.
 
+mod commands;
 mod lawful;
 
 use crate::controller::clock::Bound;
 use crate::controller::engine::{Effect, Engine, Event, Limits, Now};
-use crate::controller::player::{PlayerEvent, Summary};
+use crate::controller::player::{PlayerEvent, Session, Summary};
 use crate::controller::store::{Contents, Play};
 use crate::domain::DAY_MS;
 use crate::domain::approval::{Approval, Certificate, Role, Ticket};
@@ -24,6 +25,15 @@ use crate::protocol::trust::{Anchor, Ratchet, SignedPlan};
 const T0_MS: i64 = 1_795_000_000_000;
 const MEDIA: &[u8] = &[7; 150_000];
 
+/// A session in a player that takes as long as sound takes.
+struct OnAir {
+    session: Session,
+    start_ms: i64,
+    heard_from_ms: i64,
+    end_ms: i64,
+    sounds: bool,
+}
+
 /// A board: the engine, its disk, and a player that reports as told.
 struct Board {
     engine: Engine,
@@ -40,6 +50,9 @@ struct Board {
     sent: Vec<(String, Vec<u8>)>,
     /// Whether the player finishes what it is given.
     player_works: bool,
+    /// Sessions take their time and obey, instead of being over as they begin.
+    paced: bool,
+    air: Vec<OnAir>,
 }
 
 fn anchor() -> Anchor {
@@ -171,6 +184,8 @@ impl Board {
             begun: vec![],
             sent: vec![],
             player_works: true,
+            paced: false,
+            air: vec![],
         };
         board.restart();
         board
@@ -200,6 +215,7 @@ impl Board {
         for effect in effects {
             match effect {
                 Effect::SavePlan { bytes, counters } => (self.plan, self.ratchet) = (Some(bytes), counters.ratchet),
+                Effect::SaveCounters(counters) => self.ratchet = counters.ratchet,
                 Effect::SavePlay(play) => {
                     self.plays.insert(play.record.occurrence.clone(), *play);
                 }
@@ -216,6 +232,22 @@ impl Board {
                     self.on(Event::MediaChecked { media: media.hash, good: true });
                 }
                 Effect::CheckMedia(media) => self.on(Event::MediaChecked { media, good: self.whole }),
+                Effect::Play(session) if self.paced => {
+                    self.begun.push(session.occurrence.clone());
+                    let start_ms = session.start_mono_ns / 1_000_000 + T0_MS - 1_000_000;
+                    let end_ms = start_ms + session.frames as i64 / 48;
+                    // Whoever is late joins.
+                    let heard_from_ms = start_ms.max(self.now_ms);
+                    self.air.push(OnAir { session, start_ms, heard_from_ms, end_ms, sounds: false });
+                }
+                Effect::Trim { occurrence, ms } => {
+                    let on = self.air.iter_mut().filter(|on| on.session.occurrence == occurrence);
+                    on.for_each(|on| on.end_ms = on.end_ms.min(on.start_ms + ms));
+                }
+                Effect::Stop(occurrence) => {
+                    let on = self.air.iter_mut().filter(|on| on.session.occurrence == occurrence);
+                    on.for_each(|on| on.end_ms = on.end_ms.min(self.now_ms));
+                }
                 Effect::Play(session) => {
                     self.begun.push(session.occurrence.clone());
                     if self.player_works {
@@ -241,12 +273,37 @@ impl Board {
         self.on(Event::Player(PlayerEvent::Finished { occurrence, summary }));
     }
 
+    /// What the paced player comes to by now.
+    fn play_on(&mut self) {
+        for mut on in std::mem::take(&mut self.air) {
+            let (id, first_mono_ns) = (on.session.occurrence.clone(), mono_ns(on.heard_from_ms));
+            if !on.sounds && on.heard_from_ms <= self.now_ms && on.end_ms > on.heard_from_ms {
+                on.sounds = true;
+                self.on(Event::Player(PlayerEvent::Sounding { occurrence: id.clone(), first_mono_ns }));
+            }
+            if on.end_ms > self.now_ms {
+                self.air.push(on);
+                continue;
+            }
+            let heard_frames = (on.end_ms - on.heard_from_ms).max(0) as u64 * 48;
+            let summary = Summary {
+                first_mono_ns: on.sounds.then_some(first_mono_ns),
+                heard_frames,
+                wanted_frames: heard_frames,
+                stopped: on.end_ms < on.start_ms + on.session.frames as i64 / 48,
+                ..Summary::default()
+            };
+            self.on(Event::Player(PlayerEvent::Finished { occurrence: id, summary }));
+        }
+    }
+
     /// Time passes, in steps.
     fn pass(&mut self, ms: i64, step_ms: i64) {
         let until_ms = self.now_ms + ms;
         while self.now_ms < until_ms {
             self.now_ms += step_ms;
             self.on(Event::Tick);
+            self.play_on();
         }
     }
 

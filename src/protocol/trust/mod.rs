@@ -3,6 +3,8 @@
 //! A speaker pins one key, the authority's. The transport, the broker and the center's server are not trusted with anything: a
 //! plan that fails here is refused whole, an item without a good approval never sounds.
 
+mod command;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
@@ -21,6 +23,7 @@ use crate::domain::ids::{AreaCode, KeyId, OccurrenceId, SiteId, SpeakerId, Ticke
 use crate::domain::plan::{Plan, PlanFault, PlannedItem, PlannedOccurrence};
 use crate::domain::priority::Priority;
 use crate::domain::trust::{MAX_ENTRIES, Succession, TrustList};
+pub use command::{Accepted, CommandRefusal, SignedCommand};
 
 /// What is pinned on a speaker when it is installed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +48,13 @@ pub struct Ratchet {
     pub trust: u64,
     /// From the pinned authority to the one of now.
     pub successions: Vec<Envelope>,
+    /// When the newest command was given that was obeyed, Unix ms.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub command_ms: i64,
+}
+
+fn is_zero(number: &i64) -> bool {
+    *number == 0
 }
 
 impl Ratchet {

@@ -1,0 +1,64 @@
+//! What a center tells all speakers of an area at once.
+
+use std::sync::Arc;
+
+use tracing::{info, warn};
+
+use super::{Effect, Engine, Now, unix_ms};
+use crate::domain::command::Order;
+use crate::domain::plan::PlannedOccurrence;
+use crate::domain::priority::Priority;
+use crate::protocol::trust::{Accepted, CommandRefusal};
+
+impl Engine {
+    pub(super) fn commanded(&mut self, now: Now, payload: &[u8], effects: &mut Vec<Effect>) {
+        let Some(plan) = &self.plan else {
+            return warn!("a command came before the first plan; nobody is known who could give one");
+        };
+        let now_ms = self.trusted(now).map(|estimate| unix_ms(estimate, now.mono_ns));
+        let Accepted { command, plan } =
+            match plan.accept(payload, &self.anchor, self.counters.ratchet.command_ms, now_ms) {
+                Ok(accepted) => accepted,
+                // It is said again for those who come late.
+                Err(CommandRefusal::Replayed) => return,
+                Err(refusal) => return warn!("not obeyed: {refusal}"),
+            };
+        self.counters.ratchet.command_ms = command.made_ms;
+        match (command.order, plan) {
+            (Order::Refresh { spread_ms }, _) => {
+                // Each speaker at a time of its own, always the same.
+                let name =
+                    self.anchor.speaker.as_str().bytes().fold(7u64, |sum, byte| sum * 31 % 65_521 + u64::from(byte));
+                let wait_ms = name * u64::from(spread_ms) / 65_521;
+                self.refresh_mono_ns = Some(now.mono_ns + wait_ms.min(u64::from(spread_ms)) as i64 * 1_000_000);
+            }
+            (Order::Stop { emergencies }, _) => {
+                info!("told to stop what is on the air");
+                effects.extend(self.agenda.stop(emergencies));
+            }
+            (Order::Volume { db }, _) => {
+                info!("told to play {db:+} dB");
+                self.counters.volume_db = Some(db).filter(|db| *db != 0.0);
+            }
+            (Order::Emergency { occurrence, .. }, Some(plan)) => {
+                if self.plays.contains_key(&occurrence.id) {
+                    return;
+                }
+                info!("told to sound {} now", occurrence.id);
+                effects.extend(self.agenda.command(occurrence, Arc::new(plan)));
+                let media = self.agenda.media();
+                self.library.need(media, effects);
+                // What plays is kept by its own account and its ticket; the command's number can wait until it has begun.
+                self.run_agenda(now, effects);
+            }
+            (Order::Emergency { .. }, None) => {}
+        }
+        effects.push(Effect::SaveCounters(self.counters.clone()));
+    }
+
+    /// By how much an operator has moved the volume of this, in dB.
+    pub(super) fn moved_db(&self, occurrence: &PlannedOccurrence) -> f32 {
+        let moved_db = self.counters.volume_db.filter(|_| occurrence.priority < Priority::Emergency);
+        moved_db.unwrap_or(0.0)
+    }
+}
