@@ -39,6 +39,8 @@ pub(super) struct Agenda {
     /// The files in the order of their use, as they were when there were so many entries.
     uses: Vec<MediaHash>,
     uses_of: usize,
+    /// Rises whenever `uses` is worked out anew.
+    uses_changes: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -184,13 +186,19 @@ impl Agenda {
 
     /// The files in the order in which they are needed; worked out anew when the agenda has changed.
     pub fn next_uses(&mut self) -> &[MediaHash] {
+        self.counted_uses().0
+    }
+
+    /// The same, with a number that rises with every change.
+    pub fn counted_uses(&mut self) -> (&[MediaHash], u64) {
         if self.uses_of != self.entries.len() {
             let mut seen = BTreeSet::new();
             let uses = self.entries.iter().flat_map(|entry| entry.occurrence.items.iter().map(|item| item.media));
             self.uses = uses.filter(|media| seen.insert(*media)).collect();
             self.uses_of = self.entries.len();
+            self.uses_changes += 1;
         }
-        &self.uses
+        (&self.uses, self.uses_changes)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Two weeks in milliseconds: the engine with a clock of our own and a player that does what it is told.
 
 mod lawful;
+mod states;
 
 use crate::controller::clock::Bound;
 use crate::controller::engine::{Effect, Engine, Event, Limits, Now};
