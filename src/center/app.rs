@@ -17,6 +17,7 @@ use super::gate::Gate;
 use super::media::MediaStore;
 use super::people::People;
 use super::planner::Planning;
+use super::readiness::LookedUp;
 use super::store::{Store, StoreError};
 use super::tls::{self, TransportAuthority};
 use crate::domain::approval::Certificate;
@@ -59,6 +60,8 @@ pub struct App {
     pub plan_bell: Notify,
     /// What everybody plays, once the planner has been round.
     pub planning: tokio::sync::Mutex<Option<Planning>>,
+    /// What was looked up about who has what.
+    pub looked_up: LookedUp,
     pub publish_bell: Notify,
     pub ingest_bell: Notify,
     /// Hashes of the speakers' broker passwords, for the embedded broker's doorman.
@@ -108,6 +111,7 @@ impl App {
             changes: broadcast::channel(64).0,
             plan_bell: Notify::new(),
             planning: tokio::sync::Mutex::default(),
+            looked_up: LookedUp::default(),
             publish_bell: Notify::new(),
             ingest_bell: Notify::new(),
             speaker_passwords: RwLock::default(),

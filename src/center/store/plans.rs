@@ -66,6 +66,18 @@ impl Store {
         row.as_ref().map(plan).transpose()
     }
 
+    /// One of a speaker's plans, while it is kept.
+    pub async fn plan(&self, speaker: &SpeakerId, number: u64) -> Result<Option<PlanRow>, StoreError> {
+        let row = sqlx::query(
+            "select speaker, number, made_ms, until_ms, body from plans where speaker = $1 and number = $2",
+        )
+        .bind(speaker.as_str())
+        .bind(number as i64)
+        .fetch_optional(&self.pool)
+        .await?;
+        row.as_ref().map(plan).transpose()
+    }
+
     pub async fn newest_plan_number(&self, speaker: &SpeakerId) -> Result<Option<u64>, StoreError> {
         let row = sqlx::query("select max(number) from plans where speaker = $1")
             .bind(speaker.as_str())
