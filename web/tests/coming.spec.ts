@@ -83,6 +83,7 @@ test('nothing to come is said, and a long day is shown in parts', async ({ page,
   const more = aNotReady({ title: 'Nghiêng'.repeat(30), speaker: 'nghieng'.repeat(9) });
   center.coming = [aComingPlay({ ready: 0, not_ready: [more], title: 'Nghiêng'.repeat(30) })];
   center.emit('plays');
+  await expect(plays).toHaveCount(1);
   await section.locator('summary').click();
   await expect(section).toContainText('và 39 cụm loa khác');
   await page.setViewportSize({ width: 320, height: 800 });
