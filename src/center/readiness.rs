@@ -20,6 +20,7 @@ use crate::domain::ids::{AreaCode, MediaHash, MediaPrefix, OccurrenceId, Schedul
 use crate::domain::plan::Plan;
 use crate::domain::readiness::{Heard, Readiness, Said, Sounds, Use, Warning, warning};
 use crate::domain::timetable::{Piece, Timetable};
+use crate::protocol::limits::MISSING_TOLD;
 use crate::protocol::trust::SignedPlan;
 
 /// Plays told of in one answer, the nearest ones; and speakers named with each.
@@ -127,7 +128,8 @@ fn said(row: &SpeakerRow, newest: Option<u64>, older: Option<Arc<Sounds>>) -> Sa
         accepted: detail.plan,
         refused: detail.plan_refused.is_some(),
         lacks: detail.media_wanted.saturating_sub(detail.media_ready),
-        missing: detail.missing.clone(),
+        // No honest board names more.
+        missing: detail.missing.iter().take(MISSING_TOLD).copied().collect(),
         older,
     });
     Said { disabled: row.disabled, online: row.online, newest, heard }
