@@ -85,7 +85,8 @@ pub async fn serve(
     let _ = stop_sender.send(true);
     // Open uploads get a moment; what is stored is stored.
     let _ = tokio::time::timeout(Duration::from_secs(5), web).await;
-    tasks.abort_all();
+    // A part in the middle of its work ends at its next pause; before that it may still need the store and the clock.
+    let _ = tokio::time::timeout(Duration::from_secs(5), tasks.shutdown()).await;
     audit::close(&app).await;
     app.store.close().await;
     lost.map_or(Ok(()), Err)
