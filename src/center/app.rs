@@ -19,6 +19,7 @@ use super::gate::Gate;
 use super::media::MediaStore;
 use super::people::People;
 use super::planner::Planning;
+use super::readiness::LookedUp;
 use super::store::{Store, StoreError};
 use super::tls::{self, TransportAuthority};
 use crate::domain::approval::Certificate;
@@ -61,6 +62,8 @@ pub struct App {
     pub plan_bell: Notify,
     /// What everybody plays, once the planner has been round.
     pub planning: tokio::sync::Mutex<Option<Planning>>,
+    /// What was looked up about who has what.
+    pub looked_up: LookedUp,
     pub publish_bell: Notify,
     /// What was told to whole areas.
     pub commands: Commands,
@@ -114,6 +117,7 @@ impl App {
             changes: broadcast::channel(64).0,
             plan_bell: Notify::new(),
             planning: tokio::sync::Mutex::default(),
+            looked_up: LookedUp::default(),
             publish_bell: Notify::new(),
             commands: Commands::default(),
             plan_book: Mutex::default(),

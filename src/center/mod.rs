@@ -28,6 +28,7 @@ pub mod people;
 pub mod planner;
 pub mod plays;
 pub mod rate;
+pub mod readiness;
 pub mod schedule_file;
 pub mod serve;
 pub mod store;

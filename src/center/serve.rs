@@ -14,7 +14,7 @@ use super::broker::{self, Broker, CENTER_USER, reachable};
 use super::config::Config;
 use super::datadir::{DataDir, Running, random_text};
 use super::link::{self, BrokerAddress};
-use super::{api, audit, commands, delivery, http, ingest, intake, people, planner, tls};
+use super::{api, audit, commands, delivery, http, ingest, intake, people, planner, readiness, tls};
 
 /// What makes the first admin while there is no account: a code, and the page that takes it, as others than this machine reach it.
 pub struct Setup {
@@ -55,6 +55,7 @@ pub async fn serve(
     tasks.spawn(delivery::run_carousel(app.clone(), limits, link.media.clone(), link.wants));
     tasks.spawn(intake::run(app.clone(), link.words.clone(), link.heard));
     tasks.spawn(planner::run(app.clone()));
+    tasks.spawn(readiness::run(app.clone()));
     tasks.spawn(ingest::run(app.clone()));
     tasks.spawn(audit::run(app.clone()));
     for task in embedded.into_iter().flat_map(|broker| broker.tasks) {
@@ -87,7 +88,8 @@ pub async fn serve(
     let _ = stop_sender.send(true);
     // Open uploads get a moment; what is stored is stored.
     let _ = tokio::time::timeout(Duration::from_secs(5), web).await;
-    tasks.abort_all();
+    // A part in the middle of its work ends at its next pause; before that it may still need the store and the clock.
+    let _ = tokio::time::timeout(Duration::from_secs(5), tasks.shutdown()).await;
     audit::close(&app).await;
     app.store.close().await;
     lost.map_or(Ok(()), Err)

@@ -201,6 +201,39 @@ impl From<MediaHash> for String {
     }
 }
 
+/// The first 8 bytes of a media file's hash: enough to tell a site's files apart where nothing but a message depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct MediaPrefix(pub u64);
+
+impl MediaHash {
+    pub fn prefix(&self) -> MediaPrefix {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        MediaPrefix(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
+    }
+}
+
+impl fmt::Display for MediaPrefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl TryFrom<String> for MediaPrefix {
+    type Error = InvalidId;
+    fn try_from(text: String) -> Result<Self, InvalidId> {
+        let is_one = text.len() == 16 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let number = u64::from_str_radix(&text, 16).ok().filter(|_| is_one);
+        number.map(Self).ok_or_else(|| InvalidId { kind: "media prefix", text: text.chars().take(80).collect() })
+    }
+}
+
+impl From<MediaPrefix> for String {
+    fn from(prefix: MediaPrefix) -> String {
+        prefix.to_string()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -233,5 +266,15 @@ mod tests {
         assert_eq!(hash.to_string().parse::<MediaHash>().unwrap(), hash);
         assert!("AB".repeat(32).parse::<MediaHash>().is_err());
         assert!("+1".repeat(32).parse::<MediaHash>().is_err());
+    }
+
+    #[test]
+    fn a_media_prefix_is_what_its_hash_begins_with() {
+        let hash: MediaHash = format!("00a1{}", "f".repeat(60)).parse().unwrap();
+        assert_eq!(hash.prefix().to_string(), "00a1ffffffffffff");
+        assert_eq!(MediaPrefix::try_from(hash.prefix().to_string()).unwrap(), hash.prefix());
+        for bad in ["", "00A1FFFFFFFFFFFF", "+0a1ffffffffffff", &hash.to_string()] {
+            assert!(MediaPrefix::try_from(bad.to_owned()).is_err(), "{bad:?}");
+        }
     }
 }

@@ -17,6 +17,7 @@ pub mod neighbours;
 pub mod plan;
 pub mod priority;
 pub mod programme;
+pub mod readiness;
 pub mod record;
 pub mod relay;
 pub mod role;

@@ -13,11 +13,11 @@ use super::approval::Denial;
 use super::bulletin::Language;
 use super::clash::{Candidate, Placement, Stretch, settle};
 use super::hours::{Hours, Openings};
-use super::ids::{AreaCode, BulletinId, OccurrenceId, ProgrammeId, SpeakerId};
+use super::ids::{AreaCode, BulletinId, MediaHash, OccurrenceId, ProgrammeId, SpeakerId};
 use super::plan::{PlannedItem, PlannedOccurrence};
 use super::priority::Priority;
 use super::schedule::Schedule;
-use super::script::{Composed, Content, Limit, Occasion, Script};
+use super::script::{Composed, Content, Limit, Occasion, Part, Script};
 use super::series::{EDIT_LOCK_MS, History, Play, Reign, Series};
 
 /// Everything that decides what plays, as it stands now.
@@ -424,25 +424,35 @@ impl Piece {
         OccurrenceId::part(&self.schedule.id, self.nominal_ms, self.part)
     }
 
-    /// The piece as a plan has it; `None` if it falls into a pause between two sounds.
-    pub fn planned(&self) -> Option<PlannedOccurrence> {
+    /// What sounds in it, with where in the content that begins and ends.
+    fn sounding(&self) -> impl Iterator<Item = (&Part, i64, i64)> {
         let until_ms = self.from_ms + self.length_ms;
-        let item = |part: &super::script::Part| {
+        self.content.parts.iter().filter_map(move |part| {
             let (begin, end) = (part.at_ms.max(self.from_ms), (part.at_ms + part.length_ms).min(until_ms));
             let whole = (begin, end) == (part.at_ms, part.at_ms + part.length_ms);
-            (end > begin && (whole || end - begin >= CRUMB_MS)).then(|| PlannedItem {
-                bulletin: part.approved.bulletin.clone(),
-                revision: part.approved.revision,
-                media: part.approved.media,
-                at_ms: begin - self.from_ms,
-                skip_ms: begin - part.at_ms,
-                duration_ms: end - begin,
-                gain_db: part.approved.gain_db,
-                fade_in: begin > part.at_ms,
-                fade_out: end < part.at_ms + part.length_ms || part.length_ms < part.approved.duration_ms,
-            })
+            (end > begin && (whole || end - begin >= CRUMB_MS)).then_some((part, begin, end))
+        })
+    }
+
+    /// The files that it needs, in order.
+    pub fn media(&self) -> impl Iterator<Item = MediaHash> {
+        self.sounding().map(|(part, ..)| part.approved.media)
+    }
+
+    /// The piece as a plan has it; `None` if it falls into a pause between two sounds.
+    pub fn planned(&self) -> Option<PlannedOccurrence> {
+        let item = |(part, begin, end): (&Part, i64, i64)| PlannedItem {
+            bulletin: part.approved.bulletin.clone(),
+            revision: part.approved.revision,
+            media: part.approved.media,
+            at_ms: begin - self.from_ms,
+            skip_ms: begin - part.at_ms,
+            duration_ms: end - begin,
+            gain_db: part.approved.gain_db,
+            fade_in: begin > part.at_ms,
+            fade_out: end < part.at_ms + part.length_ms || part.length_ms < part.approved.duration_ms,
         };
-        let items: Vec<_> = self.content.parts.iter().filter_map(item).collect();
+        let items: Vec<_> = self.sounding().map(item).collect();
         (!items.is_empty()).then(|| PlannedOccurrence {
             id: self.occurrence(),
             title: self.schedule.title.clone(),

@@ -20,5 +20,7 @@ pub const SUCCESSIONS: usize = 16;
 pub const PACKET_BYTES: usize = PLAN_BYTES + 4 * 1024;
 /// Playback records in one report.
 pub const RECORDS_PER_REPORT: usize = 50;
+/// Files that a state names as missing; they are the next to be heard, and what comes after them has time.
+pub const MISSING_TOLD: usize = 24;
 /// Certificates, approvals, tickets and hours in one plan.
 pub const STATEMENTS_PER_PLAN: usize = 1000;

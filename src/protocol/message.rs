@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use super::chunks::Bitmap;
 use super::keys::SigningKey;
 use super::limits::{MESSAGE_BYTES, RECORDS_PER_REPORT};
-use crate::domain::ids::{MediaHash, OccurrenceId, SiteId, SpeakerId};
+use crate::domain::ids::{MediaHash, MediaPrefix, OccurrenceId, SiteId, SpeakerId};
 use crate::domain::record::PlaybackRecord;
 
 /// `state`, retained; the last will carries the same birth number with `online` false.
@@ -35,6 +35,10 @@ pub struct StateDetail {
     /// Media files that the plan needs, and those that are here and whole.
     pub media_wanted: u32,
     pub media_ready: u32,
+    /// Of those that are not here the first ones, in the order in which they will be heard; there are more where `media_wanted`
+    /// less `media_ready` says so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<MediaPrefix>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub playing: Option<OccurrenceId>,
     /// Records not yet acknowledged.
@@ -170,5 +174,13 @@ mod tests {
             assert_eq!((report.records[0].level_dbfs, report.records[0].peak_dbfs), (expected, Some(-3.5)), "{level}");
             assert_eq!(parse_report(&bytes(&report)).unwrap(), report);
         }
+    }
+
+    #[test]
+    fn a_state_without_what_is_missing_is_one_of_an_older_board_and_says_nothing_more() {
+        let older = r#"{"birth":1,"online":true,"detail":{"version":"0","clock":{"trusted":true},"media_wanted":2,"media_ready":1,"outbox":0}}"#;
+        let state: State = parse(older.as_bytes()).unwrap();
+        assert_eq!(state.detail.as_ref().map(|detail| detail.missing.len()), Some(0));
+        assert_eq!(bytes(&state), older.as_bytes());
     }
 }

@@ -48,7 +48,9 @@ fn an_emergency_sounds_everywhere_at_once_from_one_message() {
     assert_eq!(center.play("a", "news", 20)["reason"], "pre_empted");
     let late = center.play("b", &name, 40);
     assert!(["late", "partial", "missed"].contains(&late["outcome"].as_str().unwrap()), "{late}");
-    poles.iter_mut().for_each(|pole| drop(pole.stop()));
+    for pole in &mut poles {
+        pole.stop();
+    }
     let (heard_ns, fit) = poles[0].heard().find(&decoded(&playlists().join("audio/nhac-hieu.wav"))).unwrap();
     assert!(fit > 0.9, "the tune was heard: {fit}");
     let tune_ns = (decoded(&playlists().join("audio/nhac-hieu.wav")).len() as i64 + 48_000) * 1_000_000 / 48;

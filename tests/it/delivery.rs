@@ -105,7 +105,7 @@ fn long_wav(dir: &Path) -> PathBuf {
 }
 
 /// A center on a broker of its own that sends slowly, with a long bulletin scheduled for later to two speakers.
-fn slow_delivery(kbytes_per_s: u32) -> (Center, Mosquitto, Counter, Vec<Pole>) {
+pub fn slow_delivery(kbytes_per_s: u32) -> (Center, Mosquitto, Counter, Vec<Pole>) {
     let mut center = Center::new();
     let mosquitto = Mosquitto::start(center.dir.path());
     center.flags = vec!["--broker".into(), mosquitto.url()];

@@ -261,6 +261,7 @@ fn messages_are_as_agreed() {
         plan_refused: Some("the plan has expired".into()),
         media_wanted: 4,
         media_ready: 3,
+        missing: vec![MediaHash([0xab; 32]).prefix()],
         playing: Some(record().occurrence),
         outbox: 2,
         volume_db: None,

@@ -19,6 +19,7 @@ mod offline;
 mod people;
 mod planner;
 mod properties;
+mod readiness;
 mod redteam;
 mod roles;
 mod rules;

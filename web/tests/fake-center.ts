@@ -5,7 +5,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from 'node:net';
 import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { CenterInfo, Play, Speaker, Topic } from '../src/lib/api.ts';
+import type { CenterInfo, Play, PlayReadiness, Speaker, Topic } from '../src/lib/api.ts';
 import { FakeAccounts, type Answer } from './fake-accounts.ts';
 import { FakeDesk, Refused } from './fake-desk.ts';
 
@@ -27,6 +27,7 @@ export class FakeCenter {
   info: CenterInfo;
   speakers: Speaker[] = [];
   plays: Play[] = [];
+  coming: PlayReadiness[] = [];
   token = 'dung-ma-nay';
   /** How many items a page of a list holds, whatever the page asked for. */
   pageSize = 500;
@@ -124,6 +125,8 @@ export class FakeCenter {
         if (!['from_ms', 'until_ms'].every((name) => /^\d+$/.test(url.searchParams.get(name) ?? '')))
           return problem(response, 400, `not whole milliseconds: ${url.search}`);
         return json(response, this.#page(this.#playsIn(url), url));
+      case '/api/v1/readiness':
+        return json(response, { now_ms: this.info.now_ms, plays: this.coming, more: 0 });
       case '/api/v1/events':
         return this.streamRefused ? problem(response, 502, 'Bad Gateway') : this.#stream(response);
       case '/api/v1/bulletins':

@@ -1,5 +1,5 @@
 // Made-up speakers and plays for the tests: a healthy one of each, to be changed where a test cares.
-import type { Play, Speaker } from '../src/lib/api.ts';
+import type { NotReady, Play, PlayReadiness, Speaker } from '../src/lib/api.ts';
 
 /** 21 November 2026, 10:00:00 in Vietnam: every test's "now", told to the page by the fake center. */
 export const NOW_MS = Date.UTC(2026, 10, 21, 3, 0, 0);
@@ -113,4 +113,44 @@ export function everyOutcome(): Play[] {
     aPlay({ start_ms: at(0.02), outcome: 'playing', heard_ms: null, priority: 'emergency' }),
     aSilentPlay({ start_ms: NOW_MS + 4 * MINUTE_MS, outcome: 'planned' }),
   ];
+}
+
+/** A play at 17:00 for which 37 of 40 speakers are ready. */
+export function aComingPlay(changes: Partial<PlayReadiness> = {}): PlayReadiness {
+  const start_ms = changes.start_ms ?? NOW_MS + 7 * HOUR_MS;
+  return {
+    occurrence: `ban-tin-chieu@${start_ms}`,
+    schedule: 'ban-tin-chieu',
+    title: 'Bản tin chiều',
+    priority: 'normal',
+    start_ms,
+    speakers: 40,
+    ready: 37,
+    ready_offline: 0,
+    waiting: [
+      { reason: 'content_missing', speakers: 2 },
+      { reason: 'never_heard', speakers: 1 },
+    ],
+    missing_bytes: 1_234_567,
+    warning: 'none',
+    not_ready: [
+      aNotReady(),
+      aNotReady({ speaker: 'cum-loa-02', title: 'Cụm loa thôn 2', online: false }),
+      aNotReady({ speaker: 'cum-loa-03', title: 'Chợ', reason: 'never_heard', missing_bytes: 0, since_ms: null }),
+    ],
+    ...changes,
+  };
+}
+
+export function aNotReady(changes: Partial<NotReady> = {}): NotReady {
+  return {
+    speaker: 'cum-loa-01',
+    title: 'Cụm loa thôn 1',
+    area: '24133',
+    reason: 'content_missing',
+    missing_bytes: 1_234_567,
+    online: true,
+    since_ms: NOW_MS - 2 * HOUR_MS,
+    ...changes,
+  };
 }

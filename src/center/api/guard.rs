@@ -114,6 +114,7 @@ pub const NEEDS: &[(&str, &str, Need)] = &[
     ("PUT", "/calendars/{id}", Here(&[EditContent])),
     ("DELETE", "/calendars/{id}", Here(&[EditContent])),
     ("GET", "/plays", Here(&[See])),
+    ("GET", "/readiness", Here(&[See])),
     ("GET", "/events", Somewhere(See)),
 ];
 

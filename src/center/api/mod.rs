@@ -13,6 +13,7 @@ mod people;
 mod places;
 mod plays;
 mod reach;
+mod readiness;
 mod schedules;
 mod session;
 mod tokens;
@@ -125,6 +126,7 @@ const PLAYLIST_BYTES: usize = 16 * 1024 * 1024;
         schedules::put_calendar,
         schedules::delete_calendar,
         plays::list,
+        readiness::list,
         plays::events
     )
 )]
@@ -164,6 +166,7 @@ pub fn router(app: Arc<App>, stop: watch::Receiver<bool>) -> Router {
         .route("/calendars", get(schedules::calendars))
         .route("/calendars/{id}", put(schedules::put_calendar).delete(schedules::delete_calendar))
         .route("/plays", get(plays::list))
+        .route("/readiness", get(readiness::list))
         .route("/events", get(plays::events).with_state((app.clone(), stop)))
         .layer(DefaultBodyLimit::max(JSON_BYTES))
         .merge(

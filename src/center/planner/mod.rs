@@ -108,6 +108,19 @@ pub async fn current_fleet(app: &App, material: &Material, now_ms: i64) -> Fleet
     tokio::task::block_in_place(|| refresh(&mut guard, material, now_ms).fleet.clone())
 }
 
+/// Everybody's timetables and the number of everybody's newest plan, as the planner left them. Where nobody plans, as in a command
+/// that works without a server, by what the store says now.
+pub async fn known_fleet(app: &App, now_ms: i64) -> Result<(Fleet, BTreeMap<SpeakerId, u64>), PlanError> {
+    let numbers =
+        |newest: &BTreeMap<SpeakerId, (u64, i64, i64)>| newest.iter().map(|(id, one)| (id.clone(), one.0)).collect();
+    if let Some(Planning { fleet, newest: Some(newest), .. }) = app.planning.lock().await.as_ref() {
+        return Ok((fleet.clone(), numbers(newest)));
+    }
+    let fleet = current_fleet(app, &Material::load(app).await?, now_ms).await;
+    let newest = app.store.newest_numbers().await?;
+    Ok((fleet, newest.into_iter().map(|(speaker, number, ..)| (speaker, number)).collect()))
+}
+
 /// A speaker that may need a new plan.
 struct Due<'a> {
     speaker: &'a SpeakerRow,

@@ -82,6 +82,18 @@ impl Store {
         row.as_ref().map(plan).transpose()
     }
 
+    /// One of a speaker's plans, while it is kept.
+    pub async fn plan(&self, speaker: &SpeakerId, number: u64) -> Result<Option<PlanRow>, StoreError> {
+        let row = sqlx::query(
+            "select speaker, number, made_ms, until_ms, body from plans where speaker = $1 and number = $2",
+        )
+        .bind(speaker.as_str())
+        .bind(number as i64)
+        .fetch_optional(&self.pool)
+        .await?;
+        row.as_ref().map(plan).transpose()
+    }
+
     /// The named plans, those that are not there left out.
     pub async fn plans_by_number(&self, wanted: &[(SpeakerId, u64)]) -> Result<Vec<PlanRow>, StoreError> {
         let mut tx = self.begin().await?;

@@ -44,6 +44,8 @@ pub(super) struct Agenda {
     named: Vec<MediaRef>,
     /// Emergencies that a command has put on the air, until they are over.
     commanded: Vec<PlannedOccurrence>,
+    /// Rises whenever `uses` is worked out anew.
+    uses_changes: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -236,6 +238,11 @@ impl Agenda {
 
     /// The files in the order in which they are needed, those of emergencies first; worked out anew when the agenda has changed.
     pub fn next_uses(&mut self) -> &[NextUse] {
+        self.counted_uses().0
+    }
+
+    /// The same, with a number that rises with every change.
+    pub fn counted_uses(&mut self) -> (&[NextUse], u64) {
         if self.uses_of != self.entries.len() {
             let mut places = BTreeMap::new();
             self.uses.clear();
@@ -258,8 +265,9 @@ impl Agenda {
             }
             self.uses.sort_by_key(|one| !one.urgent);
             self.uses_of = self.entries.len();
+            self.uses_changes += 1;
         }
-        &self.uses
+        (&self.uses, self.uses_changes)
     }
 }
 

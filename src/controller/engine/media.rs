@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use tracing::{info, warn};
 
 use super::{Effect, SECOND_NS};
-use crate::domain::ids::MediaHash;
+use crate::domain::ids::{MediaHash, MediaPrefix};
 use crate::domain::plan::MediaRef;
 use crate::protocol::chunks::{Bitmap, chunk_hash};
+use crate::protocol::limits::MISSING_TOLD;
 use crate::protocol::message::{self, Want};
 use crate::protocol::topics::{self, Up};
 use crate::protocol::trust::Anchor;
@@ -29,6 +30,11 @@ pub(super) struct NextUse {
 #[derive(Debug, Default)]
 pub(super) struct Library {
     files: BTreeMap<MediaHash, MediaFile>,
+    /// Rises whenever a file is needed or whole that was not, or the other way round.
+    changes: u64,
+    /// The first files that are not whole, and the changes, of the library and of the order of use, that this was worked out at.
+    missing: Vec<MediaPrefix>,
+    missing_at: (u64, u64),
 }
 
 #[derive(Debug)]
@@ -56,6 +62,7 @@ enum Place {
 impl Library {
     /// Sets which files are needed; has the new ones looked for on the disk and forgets the others.
     pub fn need(&mut self, media: Vec<MediaRef>, effects: &mut Vec<Effect>) {
+        self.changes += 1;
         let mut old = std::mem::take(&mut self.files);
         for media in media {
             let file = old.remove(&media.hash).unwrap_or_else(|| {
@@ -91,9 +98,28 @@ impl Library {
         (self.files.len() as u32, whole as u32)
     }
 
+    /// Works out [`Self::missing`]: of the files that are not whole the first, next use first, those without a use to come last. `uses_changes` rises with every
+    /// change of `next_uses`: this is asked at every turn, and answered from memory at nearly all of them.
+    pub fn note_missing(&mut self, next_uses: &[NextUse], uses_changes: u64) {
+        let at = (self.changes, uses_changes);
+        if self.missing_at != at {
+            self.missing_at = at;
+            let is_missing = |hash: &&MediaHash| self.files.get(hash).is_some_and(|file| file.place != Place::Whole);
+            let used = next_uses.iter().map(|next| &next.media).filter(is_missing);
+            let is_used = |hash: &MediaHash| next_uses.iter().any(|next| next.media == *hash);
+            let unused = self.files.keys().filter(is_missing).filter(|hash| !is_used(hash));
+            self.missing = used.chain(unused).take(MISSING_TOLD).map(MediaHash::prefix).collect();
+        }
+    }
+
+    pub fn missing(&self) -> &[MediaPrefix] {
+        &self.missing
+    }
+
     /// What the disk holds; gives the file if only its verification is left to do.
     pub fn found(&mut self, media: &MediaHash, whole: bool, present: Bitmap) -> Option<MediaRef> {
         let file = self.files.get_mut(media)?;
+        self.changes += 1;
         if whole {
             file.place = Place::Whole;
         } else if present.count() == file.media.chunks.len() {
@@ -108,6 +134,7 @@ impl Library {
     /// The result of hashing the whole.
     pub fn checked(&mut self, media: &MediaHash, good: bool, now_mono_ns: i64) {
         let Some(file) = self.files.get_mut(media) else { return };
+        self.changes += 1;
         if good {
             if file.place != Place::Whole {
                 info!("media {media} is here ({} bytes)", file.media.bytes);

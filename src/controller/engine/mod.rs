@@ -433,7 +433,20 @@ impl Engine {
         effects.push(self.publish(Up::Report, message::bytes(&Report { records }), false, true));
     }
 
+    /// Asked at every turn of thousands of simulated boards, so nothing is written out before it is known that it will be sent.
     fn send_state(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        if self.refresh_mono_ns.is_some_and(|at_mono_ns| now.mono_ns >= at_mono_ns) {
+            (self.refresh_mono_ns, self.last_state) = (None, None);
+        }
+        let age_ns = self.last_state.as_ref().map_or(i64::MAX, |(_, sent_mono_ns)| now.mono_ns - sent_mono_ns);
+        if age_ns < STATE_GAP_NS {
+            return;
+        }
+        let (uses, uses_changes) = self.agenda.counted_uses();
+        self.library.note_missing(uses, uses_changes);
+        if age_ns < STATE_HEARTBEAT_NS && !self.has_news(now) {
+            return;
+        }
         let (media_wanted, media_ready) = self.library.counts();
         let clock = self.trusted(now);
         let detail = StateDetail {
@@ -443,23 +456,28 @@ impl Engine {
             plan_refused: self.plan_refused.clone(),
             media_wanted,
             media_ready,
+            missing: self.library.missing().to_vec(),
             playing: self.agenda.playing().cloned(),
             outbox: self.outbox().count() as u32,
             volume_db: self.counters.volume_db,
         };
         let birth = (self.counters.starts << 24) | self.link.connections;
         let state = State { birth, online: true, detail: Some(detail) };
-        if self.refresh_mono_ns.is_some_and(|at_mono_ns| now.mono_ns >= at_mono_ns) {
-            (self.refresh_mono_ns, self.last_state) = (None, None);
-        }
-        let due = self.last_state.as_ref().is_none_or(|(last, sent_mono_ns)| {
-            let age_ns = now.mono_ns - sent_mono_ns;
-            age_ns >= STATE_HEARTBEAT_NS || (age_ns >= STATE_GAP_NS && differs(last, &state))
-        });
-        if due {
-            effects.push(self.publish(Up::State, message::bytes(&state), true, true));
-            self.last_state = Some((state, now.mono_ns));
-        }
+        effects.push(self.publish(Up::State, message::bytes(&state), true, true));
+        self.last_state = Some((state, now.mono_ns));
+    }
+
+    /// Whether something is worth telling before the next heartbeat; the clock's error moves all the time, and is not.
+    fn has_news(&self, now: Now) -> bool {
+        let Some(told) = self.last_state.as_ref().and_then(|(state, _)| state.detail.as_ref()) else { return true };
+        told.clock.trusted != self.trusted(now).is_some()
+            || told.plan != self.plan.as_ref().map(|plan| plan.plan().number)
+            || told.plan_refused != self.plan_refused
+            || (told.media_wanted, told.media_ready) != self.library.counts()
+            || told.missing != self.library.missing()
+            || told.playing.as_ref() != self.agenda.playing()
+            || told.outbox != self.outbox().count() as u32
+            || told.volume_db != self.counters.volume_db
     }
 
     fn player(&mut self, now: Now, event: PlayerEvent, effects: &mut Vec<Effect>) {
@@ -499,18 +517,6 @@ impl Engine {
         self.plays.insert(play.record.occurrence.clone(), play);
         self.link.next_report_mono_ns = 0;
     }
-}
-
-/// Whether a change is worth telling before the next heartbeat; the clock's error moves all the time.
-fn differs(last: &State, new: &State) -> bool {
-    let coarse = |state: &State| {
-        let mut state = state.clone();
-        if let Some(detail) = &mut state.detail {
-            detail.clock.error_us = None;
-        }
-        state
-    };
-    coarse(last) != coarse(new)
 }
 
 fn rounded_up(ns: i64) -> i64 {

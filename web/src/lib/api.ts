@@ -74,6 +74,45 @@ export interface Speaker {
   next_play: { start_ms: number; title: string } | null;
 }
 
+export type WaitingReason =
+  'content_missing' | 'plan_on_its_way' | 'plan_refused' | 'clock_untrusted' | 'never_heard' | 'disabled';
+
+/** A speaker that could not sound a play as things stand. */
+export interface NotReady {
+  speaker: string;
+  title: string;
+  area: string;
+  reason: WaitingReason;
+  missing_bytes: number;
+  online: boolean;
+  since_ms: number | null;
+}
+
+/** A play to come, on all speakers that it reaches. */
+export interface PlayReadiness {
+  occurrence: string;
+  schedule: string;
+  title: string;
+  priority: Priority;
+  start_ms: number;
+  speakers: number;
+  ready: number;
+  /** Of those that are ready; they have what they need. */
+  ready_offline: number;
+  waiting: { reason: WaitingReason; speakers: number }[];
+  missing_bytes: number;
+  warning: 'none' | 'soon' | 'late';
+  /** The first of them. */
+  not_ready: NotReady[];
+}
+
+export interface Outlook {
+  now_ms: number;
+  plays: PlayReadiness[];
+  /** How many later plays were left out. */
+  more: number;
+}
+
 export type Topic = 'speakers' | 'plays';
 
 /** A list that was read page by page; `complete` is false where reading stopped at the limit. */
@@ -124,6 +163,11 @@ export async function getSpeakers(signal: AbortSignal): Promise<Listing<Speaker>
 export async function getPlays(from_ms: number, until_ms: number, signal: AbortSignal): Promise<Listing<Play>> {
   const range = { from_ms: String(from_ms), until_ms: String(until_ms), limit: '200' };
   return readPages<Play>('/plays', range, PLAY_PAGES, playKey, signal);
+}
+
+/** Who is ready for the plays of the next 24 hours. */
+export function getOutlook(signal: AbortSignal): Promise<Outlook> {
+  return read<Outlook>('/readiness?hours=24', signal);
 }
 
 export async function signIn(credentials: Credentials): Promise<void> {

@@ -5,6 +5,7 @@ import {
   type ApiError,
   EVENTS_URL,
   getCenter,
+  getOutlook,
   getPlays,
   getSpeakers,
   getWho,
@@ -15,6 +16,7 @@ import {
   type CenterInfo,
   type Credentials,
   type Listing,
+  type Outlook,
   type Play,
   type Speaker,
   type Topic,
@@ -51,6 +53,8 @@ export class Board {
   setupCode = $state<string | null>(null);
   speakers = $state.raw<Listing<Speaker> | null>(null);
   plays = $state.raw<Listing<Play> | null>(null);
+  /** What is to come, and who is ready for it. */
+  outlook = $state.raw<Outlook | null>(null);
   /** The first instant of the log. */
   since_ms = $state(0);
   /** By the center's clock, not this machine's, which may be anything. */
@@ -214,6 +218,7 @@ export class Board {
     this.#whoRead = false;
     this.speakers = null;
     this.plays = null;
+    this.outlook = null;
     this.updated_ms = null;
     this.#daysBack = 1;
     this.session = { state: 'out', why, error, token };
@@ -224,12 +229,15 @@ export class Board {
     try {
       if (wanted.has('center') || this.center === null) await this.#readCenter(signal);
       const since_ms = startOfDay(this.now_ms, this.zone, this.#daysBack);
-      const [speakers, plays] = await Promise.all([
+      const [speakers, plays, outlook] = await Promise.all([
         wanted.has('speakers') ? getSpeakers(signal) : null,
         wanted.has('plays') ? getPlays(since_ms, this.now_ms + SOON_MS, signal) : null,
+        // Depends on both: on what is planned, and on what speakers say.
+        wanted.has('speakers') || wanted.has('plays') ? getOutlook(signal) : null,
       ]);
       if (signal.aborted) return;
       if (speakers !== null) this.speakers = speakers;
+      if (outlook !== null) this.outlook = outlook;
       if (plays !== null) {
         this.plays = { ...plays, items: plays.items.toSorted((a, b) => b.start_ms - a.start_ms) };
         this.since_ms = since_ms;

@@ -60,6 +60,12 @@ export class Format {
     return `${time} ${this.#date(at, ms, at.year !== today.year)}`;
   }
 
+  /** "17:00", for what is planned by the minute; seconds where there are some, the date on another day. */
+  minute(ms: number, now_ms: number): string {
+    const instant = this.instant(ms, now_ms);
+    return instant.slice(6, 8) === '00' ? instant.slice(0, 5) + instant.slice(8) : instant;
+  }
+
   /** "20/11": the day alone, with its year where that is another. */
   date(ms: number, now_ms: number): string {
     const at = parts(this.#numeric, ms);
@@ -100,6 +106,11 @@ export class Format {
 
   seconds(ms: number): string {
     return this.#tenth.format(ms / SECOND_MS);
+  }
+
+  /** "1,2 MB", never "0,0 MB" for what is something. */
+  megabytes(bytes: number): string {
+    return `${this.#tenth.format(Math.max(bytes / 1_000_000, bytes > 0 ? 0.1 : 0))}\u00a0MB`;
   }
 
   /** With a true minus sign, which never ends a line and is never read as a hyphen. */

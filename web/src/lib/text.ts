@@ -1,6 +1,6 @@
 // Every word the page shows, in Vietnamese and in English. Vietnamese is the original; English has its type, so a key
 // that is missing or left over in either fails the type check. `…` in back-quotes is shown as code, never as HTML.
-import type { Evidence, LinkState, Outcome, Priority, Reason } from './api.ts';
+import type { Evidence, LinkState, Outcome, PlayReadiness, Priority, Reason, WaitingReason } from './api.ts';
 import type { Part } from './route.svelte.ts';
 import type { DaySummary } from './summary.ts';
 
@@ -97,6 +97,29 @@ const vi = {
       ] as const;
       return `${head}: ${parts.flatMap(([n, words]) => (n > 0 ? [`${number(n)} ${words}`] : [])).join(', ')}`;
     },
+  },
+
+  coming: {
+    heading: 'Các buổi sắp tới',
+    empty: 'Không có buổi phát nào trong 24 giờ tới.',
+    ready: (ready: string, total: string, time: string) => `${ready}/${total} cụm loa sẵn sàng cho ${time}`,
+    offline: (n: string) => `${n} cụm loa trong số đó đang mất kết nối nhưng đã có đủ nội dung`,
+    warning: {
+      soon: 'Sắp đến giờ mà chưa đủ',
+      late: 'Khó kịp giờ phát',
+    } satisfies Record<Exclude<PlayReadiness['warning'], 'none'>, string>,
+    who: (n: string) => `${n} cụm loa chưa sẵn sàng`,
+    reason: {
+      content_missing: 'chưa nhận đủ nội dung',
+      plan_on_its_way: 'chưa nhận lịch mới',
+      plan_refused: 'từ chối lịch mới',
+      clock_untrusted: 'đồng hồ chưa tin cậy',
+      never_heard: 'chưa từng kết nối',
+      disabled: 'đã bị ngắt khỏi hệ thống',
+    } satisfies Record<WaitingReason, string>,
+    missing: (size: string) => `còn thiếu ${size}`,
+    others: (n: string) => `và ${n} cụm loa khác`,
+    more: (n: string) => `Còn ${n} buổi nữa trong 24 giờ tới.`,
   },
 
   speakers: {
@@ -310,6 +333,26 @@ const en: Text = {
       ] as const;
       return `${head}: ${parts.flatMap(([n, words]) => (n > 0 ? [`${number(n)} ${words}`] : [])).join(', ')}`;
     },
+  },
+
+  coming: {
+    heading: 'Plays to come',
+    empty: 'No plays in the next 24 hours.',
+    ready: (ready, total, time) => `${ready}/${total} speakers ready for ${time}`,
+    offline: (n) => `${n} of them not connected, with all content in place`,
+    warning: { soon: 'Time runs short', late: 'Hardly in time' },
+    who: (n) => `${n} not ready`,
+    reason: {
+      content_missing: 'content has not all arrived',
+      plan_on_its_way: 'has not accepted the new plan yet',
+      plan_refused: 'refused the new plan',
+      clock_untrusted: 'clock not trusted',
+      never_heard: 'never connected',
+      disabled: 'disabled',
+    },
+    missing: (size) => `${size} to come`,
+    others: (n) => `and ${n} more`,
+    more: (n) => `${n} more in the next 24 hours.`,
   },
 
   speakers: {

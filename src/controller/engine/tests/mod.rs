@@ -2,6 +2,7 @@
 
 mod commands;
 mod lawful;
+mod states;
 
 use crate::controller::clock::Bound;
 use crate::controller::engine::{Effect, Engine, Event, Limits, Now};

@@ -1,0 +1,54 @@
+//! What a board says of itself, and how seldom it says it.
+
+use super::*;
+use crate::controller::engine::media::{Library, NextUse};
+use crate::domain::ids::MediaHash;
+use crate::domain::plan::MediaRef;
+use crate::protocol::limits::MISSING_TOLD;
+use crate::protocol::message::{State, StateDetail};
+
+fn details(board: &Board) -> Vec<StateDetail> {
+    board.sent::<State>(Up::State).into_iter().filter_map(|state| state.detail).collect()
+}
+
+#[test]
+fn what_is_missing_is_told_once_until_it_is_here() {
+    let mut board = Board::new();
+    board.offer(plan(1, T0_MS, vec![occurrence("s", T0_MS + DAY_MS)]));
+    board.on(Event::Connected);
+    board.pass(50_000, 100);
+    let told = details(&board);
+    let last = told.last().unwrap();
+    assert_eq!((last.media_wanted, last.media_ready, &last.missing[..]), (1, 0, &[media_hash(MEDIA).prefix()][..]));
+    // Trusting its clock may be news; nothing else was.
+    assert!(told.len() <= 2, "{} states in 50 s without news", told.len());
+    let before = told.len();
+    deliver(&mut board);
+    board.pass(1_000, 100);
+    let told = details(&board);
+    assert_eq!(told.len(), before + 1, "news is told, once");
+    assert_eq!((told[before].media_ready, &told[before].missing[..]), (1, &[][..]));
+    board.pass(120_000, 100);
+    assert_eq!(details(&board).len(), before + 3, "then only the heartbeat");
+}
+
+#[test]
+fn the_first_of_many_missing_files_are_named_in_the_order_of_their_use() {
+    let media = |n: u8| MediaRef { hash: MediaHash([n; 32]), bytes: 1, chunk_bytes: 1, chunks: vec!["x".into()] };
+    let mut library = Library::default();
+    library.need((0..40).map(media).collect(), &mut vec![]);
+    let next = |n: u8| NextUse { media: MediaHash([n; 32]), due_ms: 0, urgent: false };
+    let mut uses: Vec<NextUse> = (0..30).rev().map(next).collect();
+    library.note_missing(&uses, 1);
+    let expected: Vec<_> = uses.iter().map(|next| next.media.prefix()).take(MISSING_TOLD).collect();
+    assert_eq!(library.missing(), expected);
+    library.found(&uses[0].media, true, Bitmap::with_len(1));
+    library.checked(&uses[1].media, true, 0);
+    library.note_missing(&uses, 1);
+    assert_eq!(library.missing()[0], uses[2].media.prefix());
+    // Another order of use alone changes it too; what has no use left comes last.
+    uses.truncate(3);
+    uses.reverse();
+    library.note_missing(&uses, 2);
+    assert_eq!(library.missing()[..2], [uses[0].media.prefix(), MediaHash([0; 32]).prefix()]);
+}
