@@ -39,6 +39,9 @@ pub struct StateDetail {
     pub playing: Option<OccurrenceId>,
     /// Records not yet acknowledged.
     pub outbox: u32,
+    /// Why nothing can be kept on its disk, as long as that is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store_problem: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

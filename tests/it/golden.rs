@@ -254,6 +254,7 @@ fn messages_are_as_agreed() {
         media_ready: 3,
         playing: Some(record().occurrence),
         outbox: 2,
+        store_problem: Some("No space left on device (os error 28)".into()),
     };
     check("state.json", &State { birth: 33_554_433, online: true, detail: Some(detail) });
     check("last-will.json", &State { birth: 33_554_433, online: false, detail: None });

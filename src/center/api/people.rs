@@ -159,6 +159,8 @@ pub struct SpeakerView {
     pub clock: Option<ClockView>,
     pub content: Option<ContentView>,
     pub plan: PlanStateView,
+    /// Why its board can keep nothing on its disk, as long as that is so.
+    pub store_problem: Option<String>,
     pub last_play: Option<Play>,
     pub next_play: Option<NextPlay>,
     /// Shut out by an operator.
@@ -280,8 +282,9 @@ async fn view(app: &App, areas: &AreaTree, row: SpeakerRow) -> Result<SpeakerVie
         plan: PlanStateView {
             sent: newest.map(|plan| plan.number),
             accepted: detail.as_ref().and_then(|detail| detail.plan),
-            refused: detail.and_then(|detail| detail.plan_refused),
+            refused: detail.as_ref().and_then(|detail| detail.plan_refused.clone()),
         },
+        store_problem: detail.and_then(|detail| detail.store_problem),
         last_play: recent.into_iter().find(|play| play.outcome != "planned" && play.outcome != "playing"),
         next_play: next.map(|next| NextPlay { start_ms: next.start_ms, title: next.title }),
         disabled: row.disabled,
