@@ -5,6 +5,7 @@
 mod audit;
 mod authority;
 mod broadcast;
+mod brokers;
 mod browser;
 mod cli;
 mod delivery;
