@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::delivery::{chunks_of, slow_delivery};
-use crate::harness::{Center, Pole, Sound, decoded, playlists, run, unix_ms, wait_for};
+use crate::harness::{Center, Pole, Sound, decoded, playlists, run, wait_for};
 
 const DAC: Sound = Sound::Dac { ppm: 0.0 };
 const DISK: &str = "LOAXA_SMALL_DISK";
@@ -114,7 +114,7 @@ fn a_center_whose_disk_is_full_refuses_in_plain_words_and_loses_no_record() {
     center.approved("dengue", "sot-xuat-huyet.mp3");
     let mut pole = Pole::add(&center, "a", "A", "24133", DAC);
     pole.start();
-    let start_ms = center.schedule_once("one", &["dengue"], 15_000, &["66"]);
+    center.schedule_once("one", &["dengue"], 15_000, &["66"]);
     center.wait_ready("a");
     // Room that the write-ahead log has already is room too.
     tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -142,7 +142,6 @@ fn a_center_whose_disk_is_full_refuses_in_plain_words_and_loses_no_record() {
     let told = center.cli_fails(add);
     assert!(told.contains("disk is full") && told.contains("nothing was taken"), "{told}");
     assert!(center.json(["bulletin", "list"])["items"].as_array().is_none_or(|list| list.len() == 1));
-    assert!(unix_ms() < start_ms, "the machine is too slow for this test's play");
 
     // It sounds all the same. What the center cannot store it does not acknowledge; SQLite may find room again in its own log.
     pole.wait_log("Played", 60);
@@ -150,7 +149,7 @@ fn a_center_whose_disk_is_full_refuses_in_plain_words_and_loses_no_record() {
         let plays = std::fs::read_dir(pole.store().join("plays")).unwrap().flatten();
         plays.map(|play| std::fs::read_to_string(play.path()).unwrap_or_default()).collect::<String>()
     };
-    wait_for("the center to try to store something", 40, || {
+    wait_for("the center to try to store something", 90, || {
         let log = center.log();
         (log.contains("cannot be stored") || log.contains("trying once more")).then_some(())
     });
