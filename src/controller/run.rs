@@ -208,7 +208,7 @@ impl Shell {
                 return None;
             };
             self.unsaved.failed(effect, os::mono_ns());
-            return Some(Event::StoreFailed(error.to_string()));
+            return Some(store_failed(&error));
         }
         let result = match effect {
             Effect::WriteChunk { media, offset, ref chunk } => {
@@ -256,7 +256,7 @@ impl Shell {
             Effect::DropPlay(_) | Effect::SaveClock(_) => return None,
             Effect::Publish { .. } | Effect::Subscribe(_) | Effect::Unsubscribe(_) => return None,
         };
-        result.err().map(|error| Event::StoreFailed(error.to_string()))
+        result.err().map(|error| store_failed(&error))
     }
 
     /// Leaves in good order: the center hears that this was meant.
@@ -299,6 +299,12 @@ fn transport(config: &Config, broker: &Broker) -> Result<(Transport, Option<Rene
     let tls = tls::enrolled(&ca_pem, &credentials)?;
     let renewal = Renewal::new(dir, ca_pem, &credentials, config.center.renew_percent);
     Ok((by_tls(tls), Some(renewal)))
+}
+
+/// Without the name of the temporary file, which is another each time: the same trouble is told once.
+fn store_failed(error: &std::io::Error) -> Event {
+    let text = error.to_string();
+    Event::StoreFailed(text.split(" at path ").next().unwrap_or_default().to_owned())
 }
 
 fn media_path(dir: &Path, hash: &crate::domain::ids::MediaHash) -> std::path::PathBuf {

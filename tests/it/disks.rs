@@ -17,20 +17,22 @@ fn small_disk(test: &str) -> Option<PathBuf> {
         return Some(dir.into());
     }
     let dir = tempfile::tempdir().unwrap();
-    let in_namespace = |script: &str| {
+    let in_namespace = |how: &str, script: &str| {
         let mut command = Command::new("unshare");
-        command.args(["-rm", "sh", "-c", script]).arg(std::env::current_exe().unwrap()).env(DISK, dir.path());
+        command.args([how, "sh", "-c", script]).arg(std::env::current_exe().unwrap()).env(DISK, dir.path());
         command
     };
     let mount = format!("mount -t tmpfs -o size=8m tmpfs \"${DISK}\"");
-    if !in_namespace(&mount).output().is_ok_and(|output| output.status.success()) {
+    // As root without a user namespace: in one of those the sound has no real-time priority.
+    let works = |how: &&&str| in_namespace(how, &mount).output().is_ok_and(|output| output.status.success());
+    let Some(how) = ["-m", "-rm"].iter().find(works) else {
         eprintln!(
-            "\n*** SKIPPED {test}: this system lets nobody make a mount namespace (unshare -rm), so no disk can be full ***\n"
+            "\n*** SKIPPED {test}: this system permits no mount namespace (unshare -rm), so no disk can be full ***\n"
         );
         return None;
-    }
+    };
     let again = format!("{mount} && exec \"$0\" --exact disks::{test} --nocapture");
-    let output = in_namespace(&again).output().unwrap();
+    let output = in_namespace(how, &again).output().unwrap();
     let told = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success() && told.contains("1 passed"), "{told}");
     None
@@ -68,11 +70,13 @@ fn a_board_whose_disk_is_full_plays_on_tells_it_and_recovers() {
     center.schedule_once("two", &["water"], 3_600_000, &["66"]);
     let problem = || center.speaker("a")["store_problem"].as_str().map(str::to_owned);
     let told = wait_for("the board to say so", 30, problem);
-    assert!(told.contains("No space left"), "{told}");
+    assert_eq!(told, "No space left on device (os error 28)");
     assert!(center.cli(["speaker", "list"]).contains("a can keep nothing on its disk"));
     // What it has it plays, and tells of it.
     let play = center.play("a", "one", 60);
-    assert_eq!((&play["outcome"], &play["evidence"]), (&"played".into(), &"sounded".into()), "{play}\n{}", pole.log());
+    // Where there is no real-time priority a busy machine may lose a moment of it, which is not the disk's doing.
+    let sounded = |play: &serde_json::Value| play["evidence"] == "sounded" && play["heard_ms"].as_i64() > Some(8_000);
+    assert!(sounded(&play), "{play}\n{}", pole.log());
     // A restart changes nothing about that.
     pole.kill();
     pole.start();
@@ -92,7 +96,7 @@ fn a_board_whose_disk_is_full_plays_on_tells_it_and_recovers() {
     let names: Vec<_> = media.map(|entry| entry.file_name().into_string().unwrap()).collect();
     assert!(names.len() == 2 && names.iter().all(|name| name.ends_with(".opus")), "{names:?}");
     let one = plays_of(&center, "one");
-    assert_eq!((one.len(), &one[0]["outcome"]), (1, &"played".into()), "{one:?}");
+    assert!(one.len() == 1 && one[0] == play, "{one:?}");
     pole.stop();
     let source = decoded(&playlists().join("audio/sot-xuat-huyet.mp3"));
     let sounding: usize =
