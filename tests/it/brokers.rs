@@ -252,8 +252,13 @@ fn a_mosquitto_set_up_as_documented_serves_and_lets_nobody_do_more() {
     world.reload();
     wait_for("the new password to count", 20, || world.signed_in(world.outside, "b", "b", &next).ok().map(drop));
     assert!(world.signed_in(world.outside, "b", "b", &word).is_err());
+    let mut live = world.signed_in(world.outside, "b", "b", &next).unwrap();
     world.center.cli(["speaker", "disable", "b"]);
     world.reload();
+    wait_for("b's connection to end", 20, || match live.connection.recv_timeout(Duration::from_millis(100)) {
+        Ok(Err(_)) => Some(()),
+        _ => None,
+    });
     wait_for("b to be refused", 20, || world.signed_in(world.outside, "b", "b", &next).is_err().then_some(()));
     let listed = world.center.cli(["broker", "passwd"]);
     assert!(listed.lines().all(|line| line.contains(":$7$101$")) && !listed.contains("\nb:"), "{listed}");
