@@ -89,7 +89,9 @@ impl Store {
         for sub in ["media", "plays"] {
             fs::create_dir_all(dir.join(sub))?;
         }
-        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(dir.join("lock"))?;
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(dir.join("lock"));
+        // A card that has become read-only still holds what is to be played.
+        let lock = lock.or_else(|error| File::open(dir.join("lock")).map_err(|_| error))?;
         rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive)
             .map_err(|_| io::Error::other("another loaxa-controller is already running on this directory"))?;
         let store = Self { dir: dir.to_owned(), _lock: lock };

@@ -105,6 +105,31 @@ fn a_board_whose_disk_is_full_plays_on_tells_it_and_recovers() {
 }
 
 #[test]
+fn a_board_whose_card_became_read_only_starts_and_plays_on() {
+    let Some(disk) = small_disk("a_board_whose_card_became_read_only_starts_and_plays_on") else { return };
+    let mut center = Center::plain();
+    center.start();
+    center.furnish();
+    center.approved("water", "cat-nuoc.opus");
+    let mut pole = Pole::add(&center, "a", "A", "24133", DAC);
+    pole.environment.push(("LOAXA_STORE__DIR".into(), disk.join("store").display().to_string()));
+    pole.start();
+    center.schedule_once("one", &["water"], 10_000, &["66"]);
+    center.wait_ready("a");
+    pole.kill();
+    let remount = |how: &str| run(Command::new("mount").args(["-o", how]).arg(&disk)).status.success();
+    assert!(remount("remount,ro"));
+    pole.start();
+    let problem = || center.speaker("a")["store_problem"].as_str().map(str::to_owned);
+    let told = wait_for("the board to say so", 30, problem);
+    assert!(told.contains("Read-only file system"), "{told}");
+    assert_eq!(center.play("a", "one", 60)["evidence"], "sounded", "{}", pole.log());
+    assert!(remount("remount,rw"));
+    pole.wait_log("the store can be written again", 40);
+    wait_for("the center to hear it", 20, || problem().is_none().then_some(()));
+}
+
+#[test]
 fn a_center_whose_disk_is_full_refuses_in_plain_words_and_loses_no_record() {
     let Some(disk) = small_disk("a_center_whose_disk_is_full_refuses_in_plain_words_and_loses_no_record") else {
         return;
