@@ -7,7 +7,7 @@ SIMDAC := $(TARGET)/simdac/libasound_module_pcm_simdac.so
 
 # Debian packages by the file that shows they are there.
 PACKAGES := cmake:/usr/bin/cmake pkg-config:/usr/bin/pkg-config gcc:/usr/bin/gcc g++:/usr/bin/g++ libasound2-dev:/usr/include/alsa/asoundlib.h
-TEST_PACKAGES := alsa-utils:/usr/bin/aplay mosquitto:/usr/sbin/mosquitto systemd:/usr/bin/systemd-analyze \
+TEST_PACKAGES := alsa-utils:/usr/bin/aplay mosquitto:/usr/sbin/mosquitto openssl:/usr/bin/openssl systemd:/usr/bin/systemd-analyze \
   postgresql:/usr/share/postgresql-common/pg_wrapper chromium:/usr/bin/chromium
 BENCH_PACKAGES := ffmpeg:/usr/bin/ffmpeg mosquitto:/usr/sbin/mosquitto
 

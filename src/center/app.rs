@@ -20,7 +20,7 @@ use super::media::MediaStore;
 use super::people::People;
 use super::planner::Planning;
 use super::readiness::LookedUp;
-use super::store::{Store, StoreError};
+use super::store::{Store, StoreError, unusable};
 use super::tls::{self, TransportAuthority};
 use crate::domain::approval::Certificate;
 use crate::domain::area::{Area, AreaTree};
@@ -102,10 +102,11 @@ impl App {
         } else {
             Store::open_url(&config.store.database).await
         };
-        let store = store.map_err(|e| e.to_string())?;
-        prepare(&store, &site).await.map_err(|e| e.to_string())?;
+        let failed = unusable(data.root(), &config.store.database);
+        let store = store.map_err(&failed)?;
+        prepare(&store, &site).await.map_err(&failed)?;
         let transport = TransportAuthority::open(data.root(), &site.site)?;
-        let gate = Arc::new(Gate::load(&store).await.map_err(|e| e.to_string())?);
+        let gate = Arc::new(Gate::load(&store).await.map_err(&failed)?);
         let token_hash = Sha256::digest(data.token()?.as_bytes()).into();
         let app = Self {
             media: MediaStore::new(data.path("media")),
@@ -133,10 +134,10 @@ impl App {
             site,
             store,
         };
-        app.load_speaker_passwords().await.map_err(|e| e.to_string())?;
-        let newest = app.store.newest_numbers().await.map_err(|e| e.to_string())?;
+        app.load_speaker_passwords().await.map_err(&failed)?;
+        let newest = app.store.newest_numbers().await.map_err(&failed)?;
         with_book(&app, |book| newest.iter().for_each(|(speaker, number, ..)| book.made(speaker, *number)));
-        commands::load(&app, now_ms()).await.map_err(|e| e.to_string())?;
+        commands::load(&app, now_ms()).await.map_err(&failed)?;
         Ok(Arc::new(app))
     }
 

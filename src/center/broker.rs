@@ -24,6 +24,7 @@ use tracing::error;
 use super::accept::PATIENCE;
 use super::app::App;
 use super::front;
+use super::passwords;
 use super::rate::Rates;
 use crate::domain::ids::{SiteId, SpeakerId};
 use crate::protocol::limits::{MESSAGE_BYTES, PACKET_BYTES};
@@ -155,8 +156,8 @@ impl Doorman {
         if gate.is_disabled(&speaker) {
             return Err("it is disabled".into());
         }
-        let Ok(passwords) = self.app.speaker_passwords.read() else { return refused };
-        let good = passwords.get(&speaker).is_some_and(|hash| *hash == hex::encode(Sha256::digest(password)));
+        let Ok(kept) = self.app.speaker_passwords.read() else { return refused };
+        let good = kept.get(&speaker).is_some_and(|kept| passwords::is_of(kept, password));
         if good { known(client_id == user, "its client id is not its name") } else { refused }
     }
 

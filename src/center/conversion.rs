@@ -42,7 +42,12 @@ enum Told {
         true_peak_dbtp: f64,
         warnings: Vec<String>,
     },
+    /// The file's fault.
     Refused {
+        problem: String,
+    },
+    /// The machine's fault.
+    Failed {
         problem: String,
     },
 }
@@ -85,6 +90,7 @@ async fn converted(
                 progress(percent);
             }
             Told::Refused { problem } => return Ok(Err(problem)),
+            Told::Failed { problem } => return Err(problem),
             Told::Done { duration_ms, integrated_lufs, true_peak_dbtp, warnings } => {
                 let opus = std::fs::read(result).map_err(|e| e.to_string())?;
                 let integrated_lufs = integrated_lufs.unwrap_or(f64::NEG_INFINITY);
@@ -148,12 +154,15 @@ pub fn main(upload: &Path, result: &Path, longest_minutes: u64) -> Result<(), St
     let longest_ms = i64::try_from(longest_minutes * 60_000).unwrap_or(i64::MAX);
     let told = match convert(upload, longest_ms, note) {
         Ok(converted) => {
-            std::fs::write(result, &converted.opus).map_err(|e| e.to_string())?;
-            Told::Done {
-                duration_ms: converted.duration_ms,
-                integrated_lufs: Some(converted.loudness.integrated_lufs).filter(|lufs| lufs.is_finite()),
-                true_peak_dbtp: converted.loudness.true_peak_dbtp,
-                warnings: converted.warnings,
+            match std::fs::write(result, &converted.opus) {
+                // The disk's fault must not be laid on the file.
+                Err(error) => Told::Failed { problem: format!("{} cannot be written: {error}", result.display()) },
+                Ok(()) => Told::Done {
+                    duration_ms: converted.duration_ms,
+                    integrated_lufs: Some(converted.loudness.integrated_lufs).filter(|lufs| lufs.is_finite()),
+                    true_peak_dbtp: converted.loudness.true_peak_dbtp,
+                    warnings: converted.warnings,
+                },
             }
         }
         Err(problem) => Told::Refused { problem },

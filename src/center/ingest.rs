@@ -3,14 +3,14 @@
 //! Uploads wait as rows, so one that was accepted is converted even if the center was killed in between. The work runs in a process of
 //! its own ([`super::conversion`]), one file at a time, and says how far it is.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tracing::{info, warn};
 
 use super::app::{App, Change};
 use super::conversion::{LONGEST_MINUTES, convert_apart};
-use super::store::{Intake, RevisionRow, Sound};
+use super::store::{Intake, RevisionRow, Sound, StoreError};
 use crate::audio::decode::DecodeError;
 use crate::audio::encode::OpusWriter;
 use crate::audio::loudness::{Loudness, LoudnessMeter, SILENCE_LUFS};
@@ -84,6 +84,29 @@ pub fn convert(path: &Path, longest_ms: i64, mut progress: impl FnMut(u8, i64) -
         return Err(format!("converted, it is larger than {} MiB", MAX_MEDIA_BYTES / 1024 / 1024));
     }
     Ok(Converted { opus, duration_ms: length_ms, loudness, warnings })
+}
+
+/// Removes what a kill left behind: uploads that no row names, and files that never reached their names. Only while nothing is sent in.
+pub async fn sweep(app: &App) -> Result<(), StoreError> {
+    let rows = app.store.received_revisions().await?;
+    let named: Vec<_> = rows
+        .iter()
+        .filter_map(|row| match &row.intake {
+            Intake::Received { upload } => Some(upload.as_str()),
+            _ => None,
+        })
+        .collect();
+    let files = |dir: PathBuf| std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let orphans = files(app.uploads()).filter(|path| !named.contains(&name(path).as_str()));
+    let broken_off = files(app.data.path("media")).filter(|path| name(path).starts_with(".tmp"));
+    for path in orphans.chain(broken_off) {
+        info!("{} was left behind half done; removed", path.display());
+        if let Err(error) = std::fs::remove_file(&path) {
+            warn!("{} cannot be removed: {error}", path.display());
+        }
+    }
+    Ok(())
 }
 
 /// Converts whatever waits, now and whenever the bell rings.

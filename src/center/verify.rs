@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::config::Config;
 use super::datadir::{DataDir, Site};
 use super::media::MediaStore;
-use super::store::{Intake, RevisionRow, Said, Store, StoreError};
+use super::store::{Intake, RevisionRow, Said, Store, StoreError, unusable};
 use crate::domain::approval::{Approval, Certificate, PublicKey, Role};
 use crate::domain::bulletin::RevisionState;
 use crate::domain::trust::Succession;
@@ -59,9 +59,10 @@ pub async fn verify(
     earlier: &Earlier,
     mut export: Option<&mut dyn Write>,
 ) -> Result<Findings, String> {
-    let store = Store::look_at(data.root(), &config.store.database).await.map_err(|e| e.to_string())?;
+    let failed = unusable(data.root(), &config.store.database);
+    let store = Store::look_at(data.root(), &config.store.database).await.map_err(&failed)?;
     let site = data.site()?;
-    let known = certificates(&store, &site).await.map_err(|e| e.to_string())?;
+    let known = certificates(&store, &site).await.map_err(&failed)?;
     let dispatchers = || known.iter().filter(|known| known.role == Role::Dispatcher);
     let mut findings = Findings::default();
     let mut seals = BTreeMap::new();

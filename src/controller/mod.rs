@@ -18,3 +18,4 @@ pub mod renewal;
 pub mod run;
 pub mod store;
 pub mod tls;
+pub mod unsaved;

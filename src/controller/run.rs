@@ -20,6 +20,7 @@ use super::player::{Command, PlayerEvent, Summary};
 use super::renewal::Renewal;
 use super::store::Store;
 use super::tls;
+use super::unsaved::{self, Unsaved};
 use crate::audio::RATE_HZ;
 use crate::protocol::topics::{self, Down, Up};
 
@@ -80,6 +81,7 @@ struct Shell {
     boot_id: String,
     transport: NextTransport,
     renewal: Option<RenewalLine>,
+    unsaved: Unsaved,
 }
 
 /// Renewal, and the topics that carry it.
@@ -98,7 +100,7 @@ impl Shell {
         let dir = &config.store.dir;
         let failed = |e: std::io::Error| format!("the store {} cannot be used: {e}", dir.display());
         let (store, contents) = Store::open(dir, &boot_id).map_err(failed)?;
-        store.save_counters(&contents.counters).map_err(failed)?;
+        let counters = contents.counters.clone();
         let limits = Limits {
             max_clock_error_ns: i64::from(config.clock.max_error_ms) * 1_000_000,
             volume_db: config.audio.volume_db,
@@ -137,8 +139,11 @@ impl Shell {
             boot_id,
             transport,
             renewal,
+            unsaved: Unsaved::default(),
         };
         info!("speaker {speaker} is ready");
+        // A full disk does not keep it from starting; a center takes a birth number that it knows already.
+        shell.perform(vec![Effect::SaveCounters(counters)]);
         shell.perform(effects);
         Ok(shell)
     }
@@ -146,6 +151,9 @@ impl Shell {
     fn on(&mut self, event: Event) {
         if self.is_certificate(&event) {
             return;
+        }
+        if matches!(event, Event::Tick) && self.unsaved.retry(&self.store, &self.boot_id, os::mono_ns()) {
+            self.on(Event::StoreWorks);
         }
         let disconnected = matches!(event, Event::Disconnected);
         let effects = self.engine.on(read_now(self.trust_system), event);
@@ -194,13 +202,22 @@ impl Shell {
 
     fn perform_here(&mut self, effect: Effect) -> Option<Event> {
         let store = &self.store;
+        if let Some(result) = unsaved::save(store, &self.boot_id, &effect) {
+            let Err(error) = result else {
+                self.unsaved.saved(&effect);
+                return None;
+            };
+            self.unsaved.failed(effect, os::mono_ns());
+            return Some(store_failed(&error));
+        }
         let result = match effect {
-            Effect::SavePlan { bytes, counters } => store.save_plan(&bytes, &counters),
-            Effect::SaveCounters(counters) => store.save_counters(&counters),
-            Effect::SavePlay(play) => store.save_play(&play),
-            Effect::DropPlay(occurrence) => store.drop_play(&occurrence),
-            Effect::SaveClock(bound) => store.save_clock(&self.boot_id, bound),
-            Effect::WriteChunk { media, offset, chunk } => store.write_chunk(&media, offset, &chunk),
+            Effect::WriteChunk { media, offset, ref chunk } => {
+                let written = store.write_chunk(&media, offset, chunk);
+                if written.is_err() {
+                    self.unsaved.failed(effect, os::mono_ns());
+                }
+                written
+            }
             Effect::KeepMedia(media) => store.remove_media_except(|hash| media.contains(hash)),
             Effect::FindMedia(media) => {
                 let (whole, present) = (store.has_media(&media), store.chunks_present(&media));
@@ -235,9 +252,11 @@ impl Shell {
                 self.player.send(Command::Stop(occurrence));
                 return None;
             }
+            Effect::SavePlan { .. } | Effect::SaveCounters(_) | Effect::SavePlay(_) => return None,
+            Effect::DropPlay(_) | Effect::SaveClock(_) => return None,
             Effect::Publish { .. } | Effect::Subscribe(_) | Effect::Unsubscribe(_) => return None,
         };
-        result.err().map(|error| Event::StoreFailed(error.to_string()))
+        result.err().map(|error| store_failed(&error))
     }
 
     /// Leaves in good order: the center hears that this was meant.
@@ -280,6 +299,12 @@ fn transport(config: &Config, broker: &Broker) -> Result<(Transport, Option<Rene
     let tls = tls::enrolled(&ca_pem, &credentials)?;
     let renewal = Renewal::new(dir, ca_pem, &credentials, config.center.renew_percent);
     Ok((by_tls(tls), Some(renewal)))
+}
+
+/// Without the name of the temporary file, which is another each time: the same trouble is told once.
+fn store_failed(error: &std::io::Error) -> Event {
+    let text = error.to_string();
+    Event::StoreFailed(text.split(" at path ").next().unwrap_or_default().to_owned())
 }
 
 fn media_path(dir: &Path, hash: &crate::domain::ids::MediaHash) -> std::path::PathBuf {

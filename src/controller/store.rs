@@ -67,6 +67,9 @@ struct StoredClock {
     bound: Bound,
 }
 
+/// A store is taken to work again when so much can be written.
+const ROOM_BYTES: usize = 256 * 1024;
+
 /// Everything that was on the disk at start.
 #[derive(Debug, Default)]
 pub struct Contents {
@@ -89,7 +92,9 @@ impl Store {
         for sub in ["media", "plays"] {
             fs::create_dir_all(dir.join(sub))?;
         }
-        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(dir.join("lock"))?;
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(dir.join("lock"));
+        // A card that has become read-only still holds what is to be played.
+        let lock = lock.or_else(|error| File::open(dir.join("lock")).map_err(|_| error))?;
         rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive)
             .map_err(|_| io::Error::other("another loaxa-controller is already running on this directory"))?;
         let store = Self { dir: dir.to_owned(), _lock: lock };
@@ -163,7 +168,18 @@ impl Store {
     }
 
     pub fn drop_play(&self, occurrence: &OccurrenceId) -> io::Result<()> {
-        fs::remove_file(self.play_path(occurrence))
+        match fs::remove_file(self.play_path(occurrence)) {
+            // It could not be written in its time.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            result => result,
+        }
+    }
+
+    /// Whether there is room for a few chunks and small files.
+    pub fn try_room(&self) -> io::Result<()> {
+        let mut file = tempfile::Builder::new().prefix(".tmp").tempfile_in(&self.dir)?;
+        file.write_all(&vec![0; ROOM_BYTES])?;
+        file.as_file().sync_all()
     }
 
     fn play_path(&self, occurrence: &OccurrenceId) -> PathBuf {
@@ -207,7 +223,12 @@ impl Store {
     /// Verifies that all of a file is there and right, and gives it its name; otherwise removes it and says false.
     pub fn finish_media(&self, media: &MediaRef) -> io::Result<bool> {
         let part = self.part_path(&media.hash);
-        if fs::metadata(&part)?.len() != media.bytes || hash_file(&part)? != media.hash {
+        let bytes = fs::metadata(&part)?.len();
+        if bytes < media.bytes {
+            // The last write found no room; the chunks before it are still good.
+            return Ok(false);
+        }
+        if bytes > media.bytes || hash_file(&part)? != media.hash {
             fs::remove_file(&part)?;
             return Ok(false);
         }

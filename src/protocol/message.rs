@@ -46,6 +46,9 @@ pub struct StateDetail {
     /// By how much an operator has made it louder or quieter, in dB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub volume_db: Option<f32>,
+    /// Why nothing can be kept on its disk, as long as that is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store_problem: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -99,6 +99,28 @@ pub fn command(site: &SiteId, area: &AreaCode) -> String {
     format!("{ROOT}/{site}/areas/{area}/command")
 }
 
+/// Every topic of a site, as a filter: the center's own right.
+pub fn all(site: &SiteId) -> String {
+    format!("{ROOT}/{site}/#")
+}
+
+/// What a speaker may do, as filters for a broker that is not ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rights {
+    pub write: Vec<String>,
+    pub read: Vec<String>,
+}
+
+/// The least that speakers need. `who` is how the broker writes the name of whoever is connected, such as `%u`.
+pub fn rights_of_speakers(site: &SiteId, who: &str) -> Rights {
+    let own = |kind: &str| format!("{ROOT}/{site}/speakers/{who}/{kind}");
+    let mut read: Vec<_> = Down::ALL.into_iter().map(|kind| own(kind.as_str())).collect();
+    read.push(format!("{ROOT}/{site}/media/+/+"));
+    // Signed messages to a unit and all below it, for every speaker to read and judge.
+    read.push(format!("{ROOT}/{site}/areas/+/command"));
+    Rights { write: Up::ALL.into_iter().map(|kind| own(kind.as_str())).collect(), read }
+}
+
 /// Reads a topic of this site; anything else is `None`.
 pub fn parse(site: &SiteId, topic: &str) -> Option<Topic> {
     let rest = topic.strip_prefix(ROOT)?.strip_prefix('/')?.strip_prefix(site.as_str())?.strip_prefix('/')?;
@@ -127,6 +149,18 @@ pub fn parse(site: &SiteId, topic: &str) -> Option<Topic> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rights_name_every_topic_of_a_speaker_and_no_more() {
+        let (site, speaker): (SiteId, SpeakerId) = ("mau".parse().unwrap(), "a".parse().unwrap());
+        let rights = rights_of_speakers(&site, "a");
+        assert_eq!(rights.write, Up::ALL.map(|kind| up(&site, &speaker, kind)));
+        let media = MediaHash([9; 32]);
+        assert_eq!(rights.read[..4], Down::ALL.map(|kind| down(&site, &speaker, kind)));
+        assert_eq!(rights.read[4], chunks(&site, &media).replace(&media.to_string(), "+"));
+        assert_eq!(rights.read[5..], ["loaxa/1/mau/areas/+/command"]);
+        assert_eq!(all(&site), "loaxa/1/mau/#");
+    }
 
     #[test]
     fn topics_read_back_and_strangers_are_ignored() {

@@ -89,7 +89,7 @@ impl Counter {
 }
 
 /// Two minutes of noise that rises and falls: 11 chunks or so.
-fn long_wav(dir: &Path) -> PathBuf {
+pub fn long_wav(dir: &Path) -> PathBuf {
     let path = dir.join("long.wav");
     let mut wav = WavWriter::create(&path).unwrap();
     let mut state = 1u32;
@@ -133,7 +133,7 @@ pub fn slow_delivery(kbytes_per_s: u32) -> (Center, Mosquitto, Counter, Vec<Pole
     (center, mosquitto, counter, poles)
 }
 
-fn chunks_of(center: &Center) -> usize {
+pub fn chunks_of(center: &Center) -> usize {
     let bytes = center.json(["bulletin", "show", "long"])["revisions"][0]["sound"]["bytes"].as_u64().unwrap();
     bytes.div_ceil(64 * 1024) as usize
 }

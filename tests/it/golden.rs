@@ -265,6 +265,7 @@ fn messages_are_as_agreed() {
         playing: Some(record().occurrence),
         outbox: 2,
         volume_db: None,
+        store_problem: Some("No space left on device (os error 28)".into()),
     };
     check("state.json", &State { birth: 33_554_433, online: true, detail: Some(detail) });
     check("last-will.json", &State { birth: 33_554_433, online: false, detail: None });

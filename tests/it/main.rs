@@ -5,11 +5,14 @@
 mod audit;
 mod authority;
 mod broadcast;
+mod brokers;
 mod browser;
 mod cli;
 mod commands;
 mod delivery;
+mod disks;
 mod enrolment;
+mod faults;
 mod firmware;
 mod golden;
 mod harness;

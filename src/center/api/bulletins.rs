@@ -320,7 +320,7 @@ const LONGEST_STALL: std::time::Duration = std::time::Duration::from_secs(60);
 
 async fn write_body(app: &App, body: Body, path: &std::path::Path) -> Result<(), Problem> {
     let most = app.config.http.upload_mb.saturating_mul(1024 * 1024);
-    let mut file = tokio::fs::File::create_new(path).await.map_err(Problem::internal)?;
+    let mut file = tokio::fs::File::create_new(path).await.map_err(Problem::unwritten)?;
     let mut stream = body.into_data_stream();
     let mut bytes = 0u64;
     loop {
@@ -335,12 +335,12 @@ async fn write_body(app: &App, body: Body, path: &std::path::Path) -> Result<(),
             let detail = format!("the file is larger than the {} MiB that are allowed here", app.config.http.upload_mb);
             return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
         }
-        file.write_all(&part).await.map_err(Problem::internal)?;
+        file.write_all(&part).await.map_err(Problem::unwritten)?;
     }
     if bytes == 0 {
         return Err(Problem::bad_request("the file is empty"));
     }
-    file.sync_all().await.map_err(Problem::internal)
+    file.sync_all().await.map_err(Problem::unwritten)
 }
 
 /// What a step needs: a reason to return, the signed approval to approve, nothing otherwise.

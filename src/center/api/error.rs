@@ -1,5 +1,7 @@
 //! What goes wrong, as RFC 9457 problems; the one place where errors meet HTTP status codes.
 
+use std::io;
+
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -54,6 +56,20 @@ impl Problem {
         error!("{error}");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the center could not do this; its log says why")
     }
+
+    /// A file that cannot be written. A full disk is told, since somebody has to make room on it.
+    pub fn unwritten(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::disk_full(error),
+            _ => Self::internal(error),
+        }
+    }
+
+    fn disk_full(error: impl std::fmt::Display) -> Self {
+        error!("{error}");
+        let detail = "the center's disk is full, so nothing was taken in; have room made on it, then send it again";
+        Self::new(StatusCode::INSUFFICIENT_STORAGE, detail)
+    }
 }
 
 impl IntoResponse for Problem {
@@ -76,6 +92,7 @@ impl From<StoreError> for Problem {
         match error {
             StoreError::NotFound(_) => Self::not_found(error.to_string()),
             StoreError::Exists(_) | StoreError::Conflict(_) => Self::conflict(error.to_string()),
+            full if full.is_disk_full() => Self::disk_full(full),
             StoreError::Database(_) | StoreError::Migration(_) | StoreError::Damaged(_) => Self::internal(error),
         }
     }

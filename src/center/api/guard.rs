@@ -84,6 +84,7 @@ pub const NEEDS: &[(&str, &str, Need)] = &[
     ("PUT", "/speakers/{id}/traits", Here(&[OperateSpeakers])),
     ("GET", "/speakers/{id}/calendar.ics", Here(&[See])),
     ("POST", "/speakers/{id}/enrolment", Here(&[OperateSpeakers])),
+    ("POST", "/speakers/{id}/password", Here(&[OperateSpeakers])),
     ("POST", "/speakers/{id}/disable", Here(&[OperateSpeakers])),
     ("POST", "/speakers/{id}/enable", Here(&[OperateSpeakers])),
     ("GET", "/certificates", Somewhere(See)),

@@ -84,6 +84,7 @@ const PLAYLIST_BYTES: usize = 16 * 1024 * 1024;
         people::speakers,
         people::speaker,
         people::add_speaker,
+        people::new_speaker_password,
         enrolment::make_code,
         enrolment::enrol,
         enrolment::disable,
@@ -140,6 +141,7 @@ pub fn router(app: Arc<App>, stop: watch::Receiver<bool>) -> Router {
         .route("/speakers", get(people::speakers).post(people::add_speaker))
         .route("/speakers/{id}", get(people::speaker))
         .route("/speakers/{id}/enrolment", post(enrolment::make_code))
+        .route("/speakers/{id}/password", post(people::new_speaker_password))
         .route("/speakers/{id}/disable", post(enrolment::disable))
         .route("/speakers/{id}/enable", post(enrolment::enable))
         .route("/speakers/{id}/plan", get(places::plan))

@@ -7,15 +7,14 @@ use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use super::{PAGE, Problem};
 use crate::center::app::{App, Change, now_ms};
 use crate::center::authority;
 use crate::center::broker::CENTER_USER;
-use crate::center::datadir::random_text;
 use crate::center::enrolment::pinned;
+use crate::center::passwords;
 use crate::center::people::person::{Person, Visit};
 use crate::center::plays::{Play, plays};
 use crate::center::store::{AreaRow, CertificateRow, SpeakerRow, StoreError};
@@ -26,6 +25,7 @@ use crate::domain::hours::HoursStatement;
 use crate::domain::ids::{AreaCode, SpeakerId};
 use crate::domain::plan::Plan;
 use crate::domain::role::Right;
+use crate::protocol::enrolment::Pinned;
 use crate::protocol::envelope::Envelope;
 use crate::protocol::limits::STATEMENT_BYTES;
 use crate::protocol::trust::SignedPlan;
@@ -159,6 +159,8 @@ pub struct SpeakerView {
     pub clock: Option<ClockView>,
     pub content: Option<ContentView>,
     pub plan: PlanStateView,
+    /// Why its board can keep nothing on its disk, as long as that is so.
+    pub store_problem: Option<String>,
     pub last_play: Option<Play>,
     pub next_play: Option<NextPlay>,
     /// Shut out by an operator.
@@ -280,8 +282,9 @@ async fn view(app: &App, areas: &AreaTree, row: SpeakerRow) -> Result<SpeakerVie
         plan: PlanStateView {
             sent: newest.map(|plan| plan.number),
             accepted: detail.as_ref().and_then(|detail| detail.plan),
-            refused: detail.and_then(|detail| detail.plan_refused),
+            refused: detail.as_ref().and_then(|detail| detail.plan_refused.clone()),
         },
+        store_problem: detail.and_then(|detail| detail.store_problem),
         last_play: recent.into_iter().find(|play| play.outcome != "planned" && play.outcome != "playing"),
         next_play: next.map(|next| NextPlay { start_ms: next.start_ms, title: next.title }),
         disabled: row.disabled,
@@ -315,6 +318,9 @@ pub struct SpeakerCreated {
     /// Whether this center's broker wants a certificate, so that the board has to be enrolled.
     #[serde(default)]
     pub enrols: bool,
+    /// Whether speakers reach the center through a broker that is not its own.
+    #[serde(default)]
+    pub is_external: bool,
 }
 
 /// Add a speaker
@@ -337,15 +343,18 @@ pub async fn add_speaker(
     person.demand(Right::OperateSpeakers, &tree, &area)?;
     visit.note(format!("{id} in {area}"));
     let pinned = pinned(&app, &id, &area).await?;
-    let password = random_text(18).map_err(Problem::internal)?;
-    let hash = hex::encode(Sha256::digest(password.as_bytes()));
-    app.store.add_speaker(&id, &titled(&new.title)?, &area, &hash, now_ms()).await?;
+    let (password, kept) = passwords::make().map_err(Problem::internal)?;
+    app.store.add_speaker(&id, &titled(&new.title)?, &area, &kept, now_ms()).await?;
     if let Ok(mut passwords) = app.speaker_passwords.write() {
-        passwords.insert(id.clone(), hash);
+        passwords.insert(id.clone(), kept);
     }
     app.plan_bell.notify_one();
     app.changed(Change::Speakers);
-    let created = SpeakerCreated {
+    Ok((StatusCode::CREATED, Json(told_once(&app, &id, pinned, password))))
+}
+
+fn told_once(app: &App, id: &SpeakerId, pinned: Pinned, password: String) -> SpeakerCreated {
+    SpeakerCreated {
         site: app.site.site.to_string(),
         speaker: id.to_string(),
         areas: pinned.areas.iter().map(AreaCode::to_string).collect(),
@@ -354,8 +363,31 @@ pub async fn add_speaker(
         trust: pinned.trust,
         password,
         enrols: app.enrols(),
-    };
-    Ok((StatusCode::CREATED, Json(created)))
+        is_external: !app.config.mqtt.broker.is_empty(),
+    }
+}
+
+/// Give a speaker a new password, for brokers that know speakers by one; the old one is worthless from now on
+///
+/// An external broker learns of it by its next password file. What an enrolled board shows is its certificate, which this does not touch.
+#[utoipa::path(post, path = "/api/v1/speakers/{id}/password",
+    responses((status = 200, body = SpeakerCreated), (status = 404, body = Problem)))]
+pub async fn new_speaker_password(
+    State(app): State<Arc<App>>,
+    person: Person,
+    Path(id): Path<String>,
+) -> Result<Json<SpeakerCreated>, Problem> {
+    let row = speaker_for(&app, &person, Right::OperateSpeakers, &id).await?;
+    let pinned = pinned(&app, &row.id, &row.area).await?;
+    let (password, kept) = passwords::make().map_err(Problem::internal)?;
+    app.store.set_speaker_password(&row.id, &kept).await?;
+    if let Ok(mut passwords) = app.speaker_passwords.write() {
+        passwords.insert(row.id.clone(), kept);
+    }
+    if !app.enrols() {
+        app.gate.drop_connections(&row.id);
+    }
+    Ok(Json(told_once(&app, &row.id, pinned, password)))
 }
 
 #[derive(Debug, Serialize, ToSchema)]

@@ -3,6 +3,7 @@
 //! Commands go through the same API as everything else; keys are opened here, where the person sits, and never sent.
 
 mod authority;
+mod broker;
 mod bulletins;
 mod commands;
 mod keys;
@@ -80,6 +81,9 @@ enum Command {
     /// Loudspeaker clusters
     #[command(subcommand)]
     Speaker(speakers::Speaker),
+    /// Files for a broker that is not the center's own
+    #[command(subcommand)]
+    Broker(broker::Broker),
     /// People who sign in
     #[command(subcommand)]
     User(users::User),
@@ -144,6 +148,7 @@ pub fn main(arguments: Arguments) -> Result<(), String> {
             }
             Command::Area(command) => setup::area(&place, command).await,
             Command::Speaker(command) => speakers::speaker(&place, command).await,
+            Command::Broker(command) => broker::broker(&place, command).await,
             Command::User(command) => users::user(&place, command).await,
             Command::Tokens(command) => users::tokens(&place, command).await,
             Command::Verify(command) => verify::verify(&place, command).await,

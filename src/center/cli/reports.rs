@@ -115,6 +115,9 @@ pub fn speaker_table(speakers: &Value) -> String {
     }
     let mut lines = vec![table.to_string()];
     for row in rows {
+        if let Some(problem) = row["store_problem"].as_str() {
+            lines.push(format!("{} can keep nothing on its disk: {problem}", row["id"].as_str().unwrap_or_default()));
+        }
         if let Some(refused) = row["plan"]["refused"].as_str() {
             lines.push(format!("{} refused its last plan: {refused}", row["id"].as_str().unwrap_or_default()));
         }

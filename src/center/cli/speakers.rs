@@ -1,6 +1,6 @@
 //! Speakers: adding them, enrolling their boards, shutting them out, and what is said of them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use axum::http::Method;
 use clap::Subcommand;
@@ -37,6 +37,16 @@ pub enum Speaker {
         #[arg(long)]
         days: Option<u32>,
     },
+    /// Give a speaker a new password for a broker that wants one, and write its controller's configuration anew
+    Password {
+        id: String,
+        /// Where to write the controller's configuration; printed if not given
+        #[arg(long, value_name = "FILE")]
+        config_out: Option<PathBuf>,
+        /// Where that controller reaches the broker
+        #[arg(long, value_name = "URL")]
+        mqtt: Option<String>,
+    },
     /// Shut a speaker out: its connection ends now, and it gets no plans
     Disable { id: String },
     /// Let a speaker in again
@@ -68,6 +78,12 @@ pub async fn speaker(place: &Place, command: Speaker) -> Result<(), String> {
         Speaker::Enrol { id, days } => {
             let made = enrol(&client, &id, days).await?;
             place.answer(&made, told)?;
+        }
+        Speaker::Password { id, config_out, mqtt } => {
+            can_be_written(config_out.as_deref())?;
+            let path = format!("/speakers/{id}/password");
+            let made: SpeakerCreated = client.send(Method::POST, &path, &json!({})).await?;
+            hand_over(place, made, config_out, mqtt, "has a new password")?;
         }
         Speaker::Disable { id } => {
             client.send::<Value>(Method::POST, &format!("/speakers/{id}/disable"), &json!({})).await?;
@@ -114,20 +130,34 @@ async fn add(
     config_out: Option<PathBuf>,
     mqtt: Option<String>,
 ) -> Result<(), String> {
-    if let Some(path) = config_out.as_ref().filter(|path| path.exists()) {
-        return Err(format!("{} is there already; nothing was changed", path.display()));
-    }
-    // The password is told this once: the file must be writable before the speaker exists.
-    if let Some(path) = &config_out {
-        write_secret(path, "").map_err(|e| format!("{} cannot be written: {e}", path.display()))?;
-        std::fs::remove_file(path).map_err(|e| e.to_string())?;
-    }
+    can_be_written(config_out.as_deref())?;
     let created: SpeakerCreated = client.send(Method::POST, "/speakers", new).await?;
     if config_out.is_none() && created.enrols {
         let made = enrol(client, &created.speaker, None).await?;
         let both = json!({ "speaker": created, "enrolment": made });
         return place.answer(&both, |_| format!("speaker {} added\n{}", created.speaker, told(&made)));
     }
+    hand_over(place, created, config_out, mqtt, "added")
+}
+
+/// The password is told once: the file must be writable before it is made.
+fn can_be_written(path: Option<&Path>) -> Result<(), String> {
+    let Some(path) = path else { return Ok(()) };
+    if path.exists() {
+        return Err(format!("{} is there already; nothing was changed", path.display()));
+    }
+    write_secret(path, "").map_err(|e| format!("{} cannot be written: {e}", path.display()))?;
+    std::fs::remove_file(path).map_err(|e| e.to_string())
+}
+
+/// Writes or prints a board's configuration with its password.
+fn hand_over(
+    place: &Place,
+    created: SpeakerCreated,
+    config_out: Option<PathBuf>,
+    mqtt: Option<String>,
+    done: &str,
+) -> Result<(), String> {
     let running = place.data.as_ref().and_then(|dir| DataDir::open(dir).ok()?.running());
     let mqtt = mqtt.or(running.map(|running| running.mqtt)).unwrap_or_else(|| "mqtt://127.0.0.1:1883".into());
     let config = controller_config(&created, &mqtt);
@@ -137,9 +167,15 @@ async fn add(
     place.answer(&created, |created| match &config_out {
         None => config.clone(),
         Some(path) => {
-            let mut lines = vec![format!("speaker {} added; its controller's configuration is {}", created.speaker, path.display())];
+            let mut lines = vec![format!("speaker {} {done}; its controller's configuration is {}", created.speaker, path.display())];
             if created.enrols {
                 lines.push("this center's own broker takes no passwords: enrol the board, unless it is to use another broker".into());
+            }
+            if mqtt.starts_with("mqtts://") {
+                lines.push("put the broker's certificate authority on the board as well, and name it in center.ca there".into());
+            }
+            if created.is_external {
+                lines.push("an external broker learns of it by its next password file: loaxa broker passwd".into());
             }
             if mqtt.contains("//127.") || mqtt.contains("//localhost") || mqtt.contains("//[::1]") {
                 lines.push(format!(

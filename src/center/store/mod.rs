@@ -28,6 +28,9 @@ pub use plans::{PlanRow, RecordRow};
 pub use schedules::{Changes, Histories, VersionRow};
 pub use trust::{Handover, Said};
 
+/// SQLite in the data directory.
+const FILE: &str = "center.db";
+
 #[derive(Debug, Error)]
 pub enum StoreError {
     #[error("the database: {0}")]
@@ -44,6 +47,23 @@ pub enum StoreError {
     Damaged(String),
 }
 
+impl StoreError {
+    /// Whether there was no room: SQLITE_FULL, or PostgreSQL's disk_full.
+    pub fn is_disk_full(&self) -> bool {
+        let Self::Database(sqlx::Error::Database(error)) = self else { return false };
+        matches!(error.code().as_deref(), Some("13" | "53100"))
+    }
+}
+
+/// What to tell when the database of `dir`, or the one at `url`, does not open: which file it is, and the way out.
+pub fn unusable(dir: &Path, url: &str) -> impl Fn(StoreError) -> String + use<> {
+    let file = url.is_empty().then(|| dir.join(FILE));
+    move |error| match &file {
+        Some(file) => format!("{} cannot be used: {error}; if it is damaged, put it back from a copy", file.display()),
+        None => error.to_string(),
+    }
+}
+
 /// A pool of connections. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -55,7 +75,7 @@ pub(crate) type Tx<'a> = sqlx::Transaction<'a, Any>;
 impl Store {
     /// The SQLite database in `dir`, made if need be.
     pub async fn open_sqlite(dir: &Path) -> Result<Self, StoreError> {
-        let url = format!("sqlite://{}?mode=rwc", dir.join("center.db").display());
+        let url = format!("sqlite://{}?mode=rwc", dir.join(FILE).display());
         // SQLite has one writer anyway; with one connection nothing ever finds the database locked.
         Self::open(&url, 1, &["pragma journal_mode = wal", "pragma synchronous = full", "pragma foreign_keys = on"])
             .await
@@ -77,12 +97,21 @@ impl Store {
         if !url.is_empty() {
             return Self::connect(url, 1, &["set default_transaction_read_only = on"]).await;
         }
-        let url = format!("sqlite://{}?mode=ro", dir.join("center.db").display());
+        let url = format!("sqlite://{}?mode=ro", dir.join(FILE).display());
         Self::connect(&url, 1, &["pragma query_only = on", "pragma busy_timeout = 10000"]).await
     }
 
     async fn connect(url: &str, connections: u32, set_up: &'static [&'static str]) -> Result<Self, StoreError> {
         sqlx::any::install_default_drivers();
+        if url.starts_with("sqlite:") {
+            // A pool would try a damaged file over and over, for half a minute, and log each time.
+            use sqlx::Connection as _;
+            let mut first = sqlx::AnyConnection::connect(url).await?;
+            for statement in set_up {
+                sqlx::query(*statement).execute(&mut first).await?;
+            }
+            first.close().await?;
+        }
         let pool = AnyPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(Duration::from_secs(30))

@@ -143,6 +143,16 @@ impl Store {
         Ok(())
     }
 
+    /// Puts what is kept of a new password in the place of the old.
+    pub async fn set_speaker_password(&self, id: &SpeakerId, kept: &str) -> Result<(), StoreError> {
+        let done = sqlx::query("update speakers set password_hash = $1 where id = $2")
+            .bind(kept)
+            .bind(id.as_str())
+            .execute(&self.pool)
+            .await?;
+        if done.rows_affected() == 0 { Err(StoreError::NotFound(format!("speaker {id}"))) } else { Ok(()) }
+    }
+
     /// Speakers in order of id, after `after`, at most `limit`.
     pub async fn speakers(&self, after: &str, limit: i64) -> Result<Vec<SpeakerRow>, StoreError> {
         let rows = sqlx::query(

@@ -162,6 +162,15 @@ impl Library {
         }
     }
 
+    /// After writes that failed: what is really on the disk counts, and nothing is held against a file.
+    pub fn look_again(&mut self, effects: &mut Vec<Effect>) {
+        for file in self.files.values_mut().filter(|file| file.place != Place::Whole) {
+            file.place = Place::Unknown;
+            (file.stirred_mono_ns, file.patience_ns, file.failures) = (i64::MIN, QUIET_NS, 0);
+            effects.push(Effect::FindMedia(file.media.clone()));
+        }
+    }
+
     /// Takes a chunk, if it is wanted and is what it should be.
     pub fn chunk(&mut self, media: MediaHash, index: u32, chunk: Vec<u8>, now_mono_ns: i64, effects: &mut Vec<Effect>) {
         let index = index as usize;

@@ -60,6 +60,8 @@ pub enum Event {
     },
     /// Something could not be written.
     StoreFailed(String),
+    /// There is room again, and what could not be written is.
+    StoreWorks,
 }
 
 /// What is to be done, in order.
@@ -133,6 +135,8 @@ pub struct Engine {
     library: Library,
     agenda: Agenda,
     plays: BTreeMap<OccurrenceId, Play>,
+    /// Why the store cannot be written, as long as it cannot.
+    store_problem: Option<String>,
     output_working: bool,
     /// Whether what the output takes really becomes sound.
     output_converts: bool,
@@ -171,6 +175,7 @@ impl Engine {
             library: Library::default(),
             agenda: Agenda::default(),
             plays: contents.plays,
+            store_problem: None,
             output_working: true,
             output_converts: true,
             started_mono_ns: now.mono_ns,
@@ -245,7 +250,17 @@ impl Engine {
                     effects.push(Effect::FinishMedia(finish));
                 }
             }
-            Event::StoreFailed(problem) => warn!("the store cannot be written: {problem}"),
+            Event::StoreFailed(problem) => {
+                if self.store_problem.as_ref() != Some(&problem) {
+                    warn!("the store cannot be written: {problem}; playing on with what is here");
+                }
+                self.store_problem = Some(problem);
+            }
+            Event::StoreWorks => {
+                info!("the store can be written again");
+                self.store_problem = None;
+                self.library.look_again(&mut effects);
+            }
         }
         self.turn(now, &mut effects);
         effects
@@ -257,7 +272,10 @@ impl Engine {
         self.run_agenda(now, effects);
         if self.link.connected {
             self.probe_clock(now, effects);
-            self.library.want(&self.anchor, self.agenda.next_uses(), self.limits.quota_bytes, now.mono_ns, effects);
+            // What cannot be kept is not asked for: it would come over and over.
+            if self.store_problem.is_none() {
+                self.library.want(&self.anchor, self.agenda.next_uses(), self.limits.quota_bytes, now.mono_ns, effects);
+            }
             self.send_report(now, effects);
             self.send_state(now, effects);
         }
@@ -284,6 +302,7 @@ impl Engine {
                 Down::Certificate => {}
             },
             Some(Topic::Command(_)) => self.commanded(now, &payload, effects),
+            Some(Topic::Chunk(..)) if self.store_problem.is_some() => {}
             Some(Topic::Chunk(media, index)) => self.library.chunk(media, index, payload, now.mono_ns, effects),
             _ => warn!("a message on {topic} is not for this speaker"),
         }
@@ -460,6 +479,7 @@ impl Engine {
             playing: self.agenda.playing().cloned(),
             outbox: self.outbox().count() as u32,
             volume_db: self.counters.volume_db,
+            store_problem: self.store_problem.clone(),
         };
         let birth = (self.counters.starts << 24) | self.link.connections;
         let state = State { birth, online: true, detail: Some(detail) };
@@ -478,6 +498,7 @@ impl Engine {
             || told.playing.as_ref() != self.agenda.playing()
             || told.outbox != self.outbox().count() as u32
             || told.volume_db != self.counters.volume_db
+            || told.store_problem != self.store_problem
     }
 
     fn player(&mut self, now: Now, event: PlayerEvent, effects: &mut Vec<Effect>) {

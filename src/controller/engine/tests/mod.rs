@@ -1,6 +1,7 @@
 //! Two weeks in milliseconds: the engine with a clock of our own and a player that does what it is told.
 
 mod commands;
+mod jumps;
 mod lawful;
 mod states;
 
@@ -40,6 +41,8 @@ struct Board {
     engine: Engine,
     now_ms: i64,
     clock: bool,
+    /// How far the system clock, while it is trusted, is off.
+    skew_ms: i64,
     plays: std::collections::BTreeMap<OccurrenceId, Play>,
     plan: Option<Vec<u8>>,
     /// What of the media is on the disk.
@@ -176,6 +179,7 @@ impl Board {
             engine: Engine::new(anchor(), limits(), Contents::default(), now(T0_MS, true)).0,
             now_ms: T0_MS,
             clock: true,
+            skew_ms: 0,
             plays: Default::default(),
             plan: None,
             whole: false,
@@ -204,7 +208,14 @@ impl Board {
     }
 
     fn on(&mut self, event: Event) {
-        let effects = self.engine.on(now(self.now_ms, self.clock), event);
+        let mut now = now(self.now_ms, self.clock);
+        let skewed = |system: Bound| Bound {
+            low_ns: system.low_ns + self.skew_ms * 1_000_000,
+            high_ns: system.high_ns + self.skew_ms * 1_000_000,
+            ..system
+        };
+        now.system = now.system.map(skewed);
+        let effects = self.engine.on(now, event);
         self.perform(effects);
     }
 

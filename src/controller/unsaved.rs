@@ -1,0 +1,136 @@
+//! What could not be written, the newest of each, until there is room again.
+//!
+//! A full disk must neither stop the playing nor lose what was played: writes that failed are kept here and tried again, and the engine
+//! hears when all of them are on the disk. Bounded by what there is: one plan, one clock, one file a play.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use super::engine::Effect;
+use super::store::Store;
+use crate::domain::ids::OccurrenceId;
+
+const RETRY_NS: i64 = 10_000_000_000;
+
+/// In the order in which they are tried: counters of an older plan must not come after a newer one's.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Key {
+    Counters,
+    Plan,
+    Clock,
+    Play(OccurrenceId),
+}
+
+#[derive(Debug, Default)]
+pub struct Unsaved {
+    waiting: BTreeMap<Key, Effect>,
+    /// When to try again; absent while all is well.
+    next_try_mono_ns: Option<i64>,
+}
+
+fn key(effect: &Effect) -> Option<Key> {
+    match effect {
+        Effect::SaveCounters(_) => Some(Key::Counters),
+        Effect::SavePlan { .. } => Some(Key::Plan),
+        Effect::SaveClock(_) => Some(Key::Clock),
+        Effect::SavePlay(play) => Some(Key::Play(play.record.occurrence.clone())),
+        Effect::DropPlay(occurrence) => Some(Key::Play(occurrence.clone())),
+        _ => None,
+    }
+}
+
+/// Writes what is to be kept; `None` if the effect is about something else.
+pub fn save(store: &Store, boot_id: &str, effect: &Effect) -> Option<io::Result<()>> {
+    Some(match effect {
+        Effect::SaveCounters(counters) => store.save_counters(counters),
+        Effect::SavePlan { bytes, counters } => store.save_plan(bytes, counters),
+        Effect::SaveClock(bound) => store.save_clock(boot_id, *bound),
+        Effect::SavePlay(play) => store.save_play(play),
+        Effect::DropPlay(occurrence) => store.drop_play(occurrence),
+        _ => return None,
+    })
+}
+
+impl Unsaved {
+    /// It is on the disk; what waited in its place is out of date.
+    pub fn saved(&mut self, effect: &Effect) {
+        let Some(key) = key(effect) else { return };
+        self.renew_counters(effect);
+        if key == Key::Plan {
+            // A plan is saved with its counters, which are the newest.
+            self.waiting.remove(&Key::Counters);
+        }
+        self.waiting.remove(&key);
+    }
+
+    /// A plan that waits is not to bring back what the counters were with it.
+    fn renew_counters(&mut self, effect: &Effect) {
+        let Effect::SaveCounters(newer) = effect else { return };
+        if let Some(Effect::SavePlan { counters, .. }) = self.waiting.get_mut(&Key::Plan) {
+            counters.clone_from(newer);
+        }
+    }
+
+    /// It is not on the disk. What is not ours to keep, such as a chunk, comes again by itself.
+    pub fn failed(&mut self, effect: Effect, now_mono_ns: i64) {
+        self.renew_counters(&effect);
+        if let Some(key) = key(&effect) {
+            self.waiting.insert(key, effect);
+        }
+        self.next_try_mono_ns.get_or_insert(now_mono_ns + RETRY_NS);
+    }
+
+    /// Tries again if it is time; says whether all is well again now.
+    pub fn retry(&mut self, store: &Store, boot_id: &str, now_mono_ns: i64) -> bool {
+        if self.next_try_mono_ns.is_none_or(|next| now_mono_ns < next) {
+            return false;
+        }
+        self.next_try_mono_ns = Some(now_mono_ns + RETRY_NS);
+        if store.try_room().is_err() {
+            return false;
+        }
+        while let Some((key, effect)) = self.waiting.pop_first() {
+            if let Some(Err(_)) = save(store, boot_id, &effect) {
+                self.waiting.insert(key, effect);
+                return false;
+            }
+        }
+        self.next_try_mono_ns = None;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::controller::clock::Bound;
+    use crate::controller::store::Counters;
+
+    fn counters(starts: u64) -> Counters {
+        Counters { starts, ..Default::default() }
+    }
+
+    #[test]
+    fn what_failed_is_written_later_in_its_newest_form_and_never_over_something_newer() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, _) = Store::open(dir.path(), "boot").unwrap();
+        let mut unsaved = Unsaved::default();
+        assert!(!unsaved.retry(&store, "boot", i64::MAX), "nothing has failed");
+        unsaved.failed(Effect::SaveCounters(counters(5)), 0);
+        unsaved.failed(Effect::SaveClock(Bound { low_ns: 1, high_ns: 2, at_mono_ns: 3 }), 1);
+        unsaved.failed(Effect::SavePlan { bytes: b"old".into(), counters: counters(6) }, 2);
+        unsaved.failed(Effect::SavePlan { bytes: b"new".into(), counters: counters(7) }, 3);
+        assert!(!unsaved.retry(&store, "boot", RETRY_NS - 1), "not yet");
+        assert!(unsaved.retry(&store, "boot", RETRY_NS) && !unsaved.retry(&store, "boot", i64::MAX));
+        assert_eq!(std::fs::read(dir.path().join("plan.json")).unwrap(), b"new");
+        assert!(dir.path().join("clock.json").is_file());
+        unsaved.failed(Effect::SaveCounters(counters(8)), 0);
+        let plan = Effect::SavePlan { bytes: b"newest".into(), counters: counters(9) };
+        save(&store, "boot", &plan).unwrap().unwrap();
+        unsaved.saved(&plan);
+        assert!(unsaved.retry(&store, "boot", RETRY_NS));
+        drop(store);
+        let (_store, contents) = Store::open(dir.path(), "boot").unwrap();
+        assert_eq!(contents.counters.starts, 10, "nine of the newest plan, and this start");
+    }
+}
