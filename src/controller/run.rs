@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rumqttc::{TlsConfiguration, Transport};
 use tokio::sync::mpsc;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use super::clock::Bound;
 use super::config::{Broker, Config, TrustSystem};
@@ -18,7 +18,7 @@ use super::player::mixer::Player;
 use super::player::output::Target;
 use super::player::{Command, PlayerEvent, Summary};
 use super::renewal::Renewal;
-use super::store::Store;
+use super::store::{Performed, Store};
 use super::tls;
 use crate::audio::RATE_HZ;
 use crate::protocol::topics::{self, Down, Up};
@@ -77,7 +77,6 @@ struct Shell {
     player_events: mpsc::Receiver<PlayerEvent>,
     will: Arc<Mutex<(String, Vec<u8>)>>,
     trust_system: TrustSystem,
-    boot_id: String,
     transport: NextTransport,
     renewal: Option<RenewalLine>,
 }
@@ -125,19 +124,8 @@ impl Shell {
         let (link, link_events) =
             Link::start(&broker, transport.clone(), &speaker, &config.center.password, will.clone());
         let trust_system = config.clock.trust_system;
-        let mut shell = Self {
-            engine,
-            store,
-            link,
-            link_events,
-            player,
-            player_events,
-            will,
-            trust_system,
-            boot_id,
-            transport,
-            renewal,
-        };
+        let mut shell =
+            Self { engine, store, link, link_events, player, player_events, will, trust_system, transport, renewal };
         info!("speaker {speaker} is ready");
         shell.perform(effects);
         Ok(shell)
@@ -193,29 +181,12 @@ impl Shell {
     }
 
     fn perform_here(&mut self, effect: Effect) -> Option<Event> {
-        let store = &self.store;
-        let result = match effect {
-            Effect::SavePlan { bytes, counters } => store.save_plan(&bytes, &counters),
-            Effect::SavePlay(play) => store.save_play(&play),
-            Effect::DropPlay(occurrence) => store.drop_play(&occurrence),
-            Effect::SaveClock(bound) => store.save_clock(&self.boot_id, bound),
-            Effect::WriteChunk { media, offset, chunk } => store.write_chunk(&media, offset, &chunk),
-            Effect::KeepMedia(media) => store.remove_media_except(|hash| media.contains(hash)),
-            Effect::FindMedia(media) => {
-                let (whole, present) = (store.has_media(&media), store.chunks_present(&media));
-                return Some(Event::MediaFound { media: media.hash, whole, present });
-            }
-            Effect::FinishMedia(media) => {
-                let good = store.finish_media(&media).unwrap_or_else(|error| {
-                    warn!("media {} cannot be kept: {error}", media.hash);
-                    false
-                });
-                return Some(Event::MediaChecked { media: media.hash, good });
-            }
-            Effect::CheckMedia(media) => {
-                let good = store.check_media(&media);
-                return Some(Event::MediaChecked { media, good });
-            }
+        let effect = match self.store.perform(effect) {
+            Performed::Done => return None,
+            Performed::Answer(event) => return Some(event),
+            Performed::NotMine(effect) => effect,
+        };
+        match effect {
             Effect::Play(session) => {
                 let occurrence = session.occurrence.clone();
                 if self.player.send(Command::Play(session)) {
@@ -228,15 +199,14 @@ impl Shell {
             Effect::Trim { occurrence, ms } => {
                 let frames = ms.max(0) as u64 * u64::from(RATE_HZ) / 1000;
                 self.player.send(Command::Trim { occurrence, frames });
-                Ok(())
             }
             Effect::Stop(occurrence) => {
                 self.player.send(Command::Stop(occurrence));
-                return None;
             }
-            Effect::Publish { .. } | Effect::Subscribe(_) | Effect::Unsubscribe(_) => return None,
-        };
-        result.err().map(|error| Event::StoreFailed(error.to_string()))
+            // The link's and the store's, done above.
+            _ => {}
+        }
+        None
     }
 
     /// Leaves in good order: the center hears that this was meant.
@@ -257,7 +227,7 @@ impl Shell {
 }
 
 /// How connections are made, and for an enrolled board what keeps its certificate fresh.
-fn transport(config: &Config, broker: &Broker) -> Result<(Transport, Option<Renewal>), String> {
+pub fn transport(config: &Config, broker: &Broker) -> Result<(Transport, Option<Renewal>), String> {
     let by_tls = |config| Transport::tls_with_config(TlsConfiguration::Rustls(config));
     let read = |path: &Path| std::fs::read(path).map_err(|e| format!("{} cannot be read: {e}", path.display()));
     let dir = identity::dir(config);
