@@ -110,12 +110,16 @@ impl Counters {
         }
     }
 
-    /// From now on plans and content are timed from this instant, and those timed before are forgotten.
+    /// From now on plans and content are timed from this instant.
     pub fn mark(&self) {
+        self.mark_ns.store(os::mono_ns(), Relaxed);
+    }
+
+    /// Forgets what was timed of plans and content so far.
+    pub fn forget_delivery(&self) {
         for kind in [Timed::Plan, Timed::Content] {
             self.list(kind).clear();
         }
-        self.mark_ns.store(os::mono_ns(), Relaxed);
     }
 
     pub fn now(&self) -> Snapshot {

@@ -111,12 +111,15 @@ impl WholeWay {
         fleet.wait("all to connect", self.within, |now| now.ever_connected == all).await?;
         fleet.wait("the first plans", self.within, |now| now.with_plan == all).await?;
         tell.stage("delivering plans and content");
+        // The plans of the beginning hold nothing yet; they are not what is timed.
+        fleet.counters().forget_delivery();
         fleet.counters().mark();
         scratch::schedule(client, "later", LATER_MS).await?;
         fleet.wait("the content", self.within, |now| now.whole_boards == all).await?;
         if self.play {
             tell.stage("a play, and its records");
             let notice_ms = NOTICE_MS + NOTICE_PER_SPEAKER_MS * self.speakers as i64;
+            fleet.counters().mark();
             scratch::schedule(client, "now", notice_ms).await?;
             let longest = Duration::from_millis(notice_ms.unsigned_abs())
                 + Duration::from_secs(bulletin_bytes / BYTES_PER_S)

@@ -135,6 +135,10 @@ mod tests {
     const SECOND_NS: i64 = 1_000_000_000;
     const SECOND: u64 = RATE_HZ as u64;
 
+    fn id() -> OccurrenceId {
+        OccurrenceId::new(&"a".parse().unwrap(), 1)
+    }
+
     fn session(start_mono_ns: i64) -> Session {
         let item = |at_s: u64, there: bool| SessionItem {
             file: there.then_some(MediaHash([1; 32])),
@@ -146,7 +150,7 @@ mod tests {
             fade_out: false,
         };
         let items = vec![item(0, false), item(10, true)];
-        Session { occurrence: "a@1".parse().unwrap(), start_mono_ns, items, frames: 20 * SECOND, volume: 1.0 }
+        Session { occurrence: id(), start_mono_ns, items, frames: 20 * SECOND, volume: 1.0 }
     }
 
     fn heard_s(event: &PlayerEvent) -> (u64, bool) {
@@ -162,7 +166,7 @@ mod tests {
         assert!(silence.told(14 * SECOND_NS).is_empty());
         assert_eq!(silence.due_ns(), Some(15 * SECOND_NS));
         let first_mono_ns = 15 * SECOND_NS;
-        let sounding = PlayerEvent::Sounding { occurrence: "a@1".parse().unwrap(), first_mono_ns };
+        let sounding = PlayerEvent::Sounding { occurrence: id(), first_mono_ns };
         assert_eq!(silence.told(16 * SECOND_NS), [sounding]);
         let told = silence.told(25 * SECOND_NS);
         assert_eq!((heard_s(&told[0]), silence.is_idle()), ((10, false), true));
@@ -173,12 +177,11 @@ mod tests {
         let mut silence = Silence::default();
         silence.play(session(0), -1);
         silence.told(12 * SECOND_NS);
-        let id = "a@1".parse().unwrap();
-        assert_eq!(heard_s(&silence.stop(&id, 13 * SECOND_NS).unwrap()), (3, true));
+        assert_eq!(heard_s(&silence.stop(&id(), 13 * SECOND_NS).unwrap()), (3, true));
         silence.play(session(0), 15 * SECOND_NS);
         assert_eq!(heard_s(&silence.told(20 * SECOND_NS)[1]), (4, false), "15.2 s on");
         silence.play(session(0), -1);
-        silence.trim(&id, 12 * SECOND);
+        silence.trim(&id(), 12 * SECOND);
         let PlayerEvent::Finished { summary, .. } = &silence.told(12 * SECOND_NS)[1] else { panic!() };
         assert_eq!((summary.heard_frames, summary.wanted_frames), (2 * SECOND, 12 * SECOND));
     }

@@ -21,6 +21,7 @@ mod properties;
 mod redteam;
 mod roles;
 mod rules;
+mod simulate;
 mod store;
 mod strangers;
 mod tidy;
