@@ -61,8 +61,11 @@ pub struct Board {
     pub will: NextWill,
     counters: Arc<Counters>,
     content: Content,
-    /// When the board last came on line, by the machine's clock.
-    connected_ns: i64,
+    /// When the board first came on line, by the machine's clock.
+    connected_ns: Option<i64>,
+    /// From which instants on a plan, and content, were timed already: what comes later was not waited for from there.
+    plan_timed_from_ns: Option<i64>,
+    content_timed_from_ns: Option<i64>,
     /// Final records that were not acknowledged, and when they were made.
     open_records: BTreeMap<OccurrenceId, i64>,
 }
@@ -93,6 +96,9 @@ impl Board {
         // Its clock begins anew with each fleet, so what an earlier one knew of it is of another boot.
         let (store, contents) = Store::open_with(&member.dir, "", care).map_err(unusable)?;
         store.save_counters(&contents.counters).map_err(unusable)?;
+        if contents.plan.is_some() {
+            counters.know_plan(index, contents.counters.ratchet.highest_plan());
+        }
         let limits = Limits {
             max_clock_error_ns: MAX_CLOCK_ERROR_NS,
             volume_db: 0.0,
@@ -112,7 +118,9 @@ impl Board {
             will,
             counters,
             content: Content::default(),
-            connected_ns: machine_ns,
+            connected_ns: None,
+            plan_timed_from_ns: None,
+            content_timed_from_ns: None,
             open_records: BTreeMap::new(),
         };
         let mut out = board.perform(machine_ns, effects);
@@ -123,7 +131,9 @@ impl Board {
     /// Tells the engine, and does what it says; gives what is for the link, in order.
     pub fn on(&mut self, machine_ns: i64, event: Event) -> Vec<Effect> {
         match &event {
-            Event::Connected => self.connected_ns = machine_ns,
+            Event::Connected => {
+                self.connected_ns.get_or_insert(machine_ns);
+            }
             Event::Message { topic, payload } if topic.contains("/media/") => {
                 self.counters.chunk_bytes.fetch_add(payload.len() as u64, Relaxed);
             }
@@ -192,6 +202,11 @@ impl Board {
         out
     }
 
+    /// Since when plans and content have been awaited: the mark, or the first connection if that came later.
+    fn timed_from_ns(&self) -> Option<i64> {
+        self.connected_ns.map(|connected_ns| connected_ns.max(self.counters.mark_ns()))
+    }
+
     fn play_or_send(&mut self, machine_ns: i64, effect: Effect, out: &mut Vec<Effect>) -> Option<PlayerEvent> {
         let shown_ns = self.clock.at(machine_ns);
         match effect {
@@ -210,7 +225,11 @@ impl Board {
         match effect {
             Effect::SavePlan { counters: kept, .. } => {
                 counters.set_plan(self.index, kept.ratchet.highest_plan());
-                counters.note(Timed::Plan, self.connected_ns, machine_ns);
+                let from_ns = self.timed_from_ns();
+                if self.plan_timed_from_ns != from_ns {
+                    counters.note(Timed::Plan, from_ns.unwrap_or(machine_ns), machine_ns);
+                    self.plan_timed_from_ns = from_ns;
+                }
             }
             Effect::KeepMedia(media) => {
                 self.content.needed = media.iter().copied().collect();
@@ -276,7 +295,11 @@ impl Board {
         self.content.complete = complete;
         if complete {
             self.counters.whole_boards.fetch_add(1, Relaxed);
-            self.counters.note(Timed::Content, self.connected_ns, machine_ns);
+            let from_ns = self.timed_from_ns();
+            if self.content_timed_from_ns != from_ns {
+                self.counters.note(Timed::Content, from_ns.unwrap_or(machine_ns), machine_ns);
+                self.content_timed_from_ns = from_ns;
+            }
         } else {
             self.counters.whole_boards.fetch_sub(1, Relaxed);
         }

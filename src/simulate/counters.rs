@@ -12,9 +12,9 @@ pub enum Timed {
     Connect,
     /// The same after a loss, from when a connection was possible again.
     Reconnect,
-    /// From the connection, or from the mark if that came later, to an accepted plan.
+    /// From the first connection, or from the mark if that came later, to the first plan accepted after it.
     Plan,
-    /// From there to when all content of a plan is whole on the board.
+    /// From there to when all content is first whole on the board.
     Content,
     /// From a final record to its acknowledgement.
     Record,
@@ -69,7 +69,7 @@ pub struct Snapshot {
     pub ever_connected: u64,
     /// Connections that the modelled link took away.
     pub losses: u64,
-    /// Plans accepted by all, and boards that have accepted one since they were started.
+    /// Plans accepted by all, and boards that have one, from now or from their store.
     pub plans: u64,
     pub with_plan: u64,
     /// The lowest and the highest number of the newest accepted plan of each board.
@@ -163,8 +163,17 @@ impl Counters {
         self.list(kind).clone()
     }
 
+    pub(super) fn mark_ns(&self) -> i64 {
+        self.mark_ns.load(Relaxed)
+    }
+
     pub(super) fn set_plan(&self, board: usize, number: u64) {
         self.plans.fetch_add(1, Relaxed);
+        self.know_plan(board, number);
+    }
+
+    /// The plan that a board had in its store.
+    pub(super) fn know_plan(&self, board: usize, number: u64) {
         self.boards[board].plan.store(number, Relaxed);
     }
 
@@ -174,10 +183,6 @@ impl Counters {
 
     /// Notes how long something took that began at `since_ns` and is done at `now_ns`.
     pub(super) fn note(&self, kind: Timed, since_ns: i64, now_ns: i64) {
-        let since_ns = match kind {
-            Timed::Plan | Timed::Content => since_ns.max(self.mark_ns.load(Relaxed)),
-            _ => since_ns,
-        };
         let mut list = self.list(kind);
         if list.len() < MOST_SAMPLES {
             list.push(Sample { at_ms: ms(now_ns - self.began_ns), took_ms: ms((now_ns - since_ns).max(0)) });

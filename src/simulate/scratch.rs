@@ -64,13 +64,18 @@ impl Scratch {
         run(program, &data, ["area", "hours", TOP_AREA, "--allow", "00:00-24:00"])?;
         let log = std::fs::File::create(dir.path().join("center.log")).map_err(|e| e.to_string())?;
         let mut serve = command(program, &data);
-        serve.args(["serve", "--json", "--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0"]);
+        serve.args(["serve", "--until-stdin-ends", "--json", "--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0"]);
         if plain {
             serve.args(["--plain-mqtt", "--plain-http"]);
         }
         // In a group of its own: a Ctrl-C at the terminal is ours to answer, and the center ends after the boards.
-        let child =
-            serve.process_group(0).stdout(Stdio::piped()).stderr(log).spawn().map_err(|e| cannot_run(program, &e))?;
+        let child = serve
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .map_err(|e| cannot_run(program, &e))?;
         let mut this = Self { program: program.to_owned(), dir, child, http: String::new(), mqtt: String::new() };
         let running = this.first_words()?;
         let word = |key: &str| running[key].as_str().unwrap_or_default().to_owned();

@@ -1,7 +1,7 @@
 //! A simulated fleet at a real center: it goes the whole way over good and bad links, and says what it saw.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use loaxa::simulate::join::{Join, join};
 use loaxa::simulate::linkmodel::LinkModel;
 use serde_json::Value;
 
-use crate::harness::{Center, binary, run};
+use crate::harness::{Center, adopt, binary, run, wait_for};
 
 const BOARDS: usize = 20;
 const LONG: Duration = Duration::from_secs(60);
@@ -131,6 +131,24 @@ fn without_a_center_it_makes_its_own_and_reports() {
     assert!(report.pointer("/center/cpu_ms_per_speaker").is_some() && report.pointer("/fleet/cpu_s").is_some());
     let svg = std::fs::read_to_string(plot).unwrap();
     assert!(svg.contains("all content whole"));
+}
+
+#[test]
+fn a_scratch_center_ends_with_the_simulation_however_that_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = Command::new(binary("loaxa"));
+    let child = command.args(["simulate", "--speakers", "1", "--plain", "--bulletin-kb", "20", "--play"]);
+    let child = child.env("TMPDIR", dir.path()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut simulation = adopt(child);
+    let running = wait_for("the scratch center", 60, || {
+        let inside = std::fs::read_dir(dir.path()).unwrap().flatten().map(|entry| entry.path().join("data/run.json"));
+        inside.filter_map(|path| serde_json::from_slice::<Value>(&std::fs::read(path).ok()?).ok()).next()
+    });
+    let pid = running["pid"].as_u64().unwrap();
+    simulation.kill();
+    // Nobody may be there to bury it: a dead process has no words left.
+    let words = || std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    wait_for("its end", 30, || words().is_empty().then_some(()));
 }
 
 #[test]
