@@ -31,7 +31,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// until acknowledged, wants until satisfied.
 const QUEUE: usize = 200;
 /// Events that may wait for the event loop before the socket is no longer read.
-pub const EVENTS: usize = 64;
+const EVENTS: usize = 64;
 
 /// The next last will, set by the engine before each connection.
 pub type NextWill = Arc<Mutex<(String, Vec<u8>)>>;

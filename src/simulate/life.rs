@@ -19,7 +19,7 @@ use super::fleet::{Flap, Orders};
 use super::join::Member;
 use super::linkmodel::{LinkModel, Pipe, Random};
 use crate::controller::engine::{Effect, Event};
-use crate::controller::link::{EVENTS, Link, LinkEvent, NextTransport};
+use crate::controller::link::{Link, LinkEvent, NextTransport};
 use crate::controller::os;
 
 /// As in the controller's own loop, while anything is going on.
@@ -29,6 +29,9 @@ const IDLE_TICK_NS: i64 = 1_000_000_000;
 const IDLE_AFTER_NS: i64 = 3_000_000_000;
 /// Messages on the line one way; with more the socket is not read, or what the engine says is dropped as [`Link`] does.
 const ON_THE_WAY: usize = 256;
+/// Events that may wait for a board on a plain network. A controller has room for 64, which for ten thousand boards and the same
+/// 64 KiB chunk would be gigabytes; beyond it the socket holds them.
+const ROOM: usize = 8;
 /// A connection is made in so many round trips: TCP, TLS, MQTT.
 const ROUND_TRIPS: i64 = 3;
 /// How long a board may keep others from connecting for the first time.
@@ -288,7 +291,7 @@ impl Life {
         self.trying_since_ns = now_ns;
         (self.down, self.up) = (self.model.down(), self.model.up());
         let (member, will) = (&self.member, self.board.will.clone());
-        let room = if self.model.is_plain() { EVENTS } else { 1 };
+        let room = if self.model.is_plain() { ROOM } else { 1 };
         let (link, events) = Link::start_with(
             &member.broker,
             self.transport.clone(),
