@@ -43,6 +43,11 @@ impl MediaStore {
         }
     }
 
+    /// Whether a file is here, and still what it was.
+    pub fn check(&self, hash: &MediaHash) -> io::Result<()> {
+        self.read(hash).map(drop)
+    }
+
     /// How a file is cut for delivery.
     pub fn describe(&self, hash: &MediaHash) -> io::Result<MediaRef> {
         Ok(describe(*hash, &self.read(hash)?))

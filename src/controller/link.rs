@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rumqttc::{AsyncClient, Event as MqttEvent, EventLoop, LastWill, MqttOptions, Packet, QoS, Transport};
 use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 use tracing::{info, warn};
 
 use super::config::Broker;
@@ -29,15 +30,25 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// Requests that may wait for the socket. When it is full, messages are dropped here: state is sent again by heartbeat, records
 /// until acknowledged, wants until satisfied.
 const QUEUE: usize = 200;
+/// Events that may wait for the event loop before the socket is no longer read.
+const EVENTS: usize = 64;
 
 /// The next last will, set by the engine before each connection.
 pub type NextWill = Arc<Mutex<(String, Vec<u8>)>>;
 /// How the next connection is made; a renewed certificate changes it.
 pub type NextTransport = Arc<Mutex<Transport>>;
 
+/// Dropping it ends the connection as a torn cable does: without a goodbye.
 #[derive(Debug)]
 pub struct Link {
     client: AsyncClient,
+    task: AbortHandle,
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 impl Link {
@@ -49,13 +60,25 @@ impl Link {
         password: &str,
         will: NextWill,
     ) -> (Self, mpsc::Receiver<LinkEvent>) {
+        Self::start_with(broker, transport, speaker, password, will, EVENTS)
+    }
+
+    /// The same with room for fewer events, so that a slow reader slows its broker down sooner.
+    pub fn start_with(
+        broker: &Broker,
+        transport: NextTransport,
+        speaker: &SpeakerId,
+        password: &str,
+        will: NextWill,
+        events: usize,
+    ) -> (Self, mpsc::Receiver<LinkEvent>) {
         let mut options = MqttOptions::new(speaker.as_str(), broker.host.as_str(), broker.port);
         options.set_keep_alive(KEEP_ALIVE).set_clean_session(true).set_max_packet_size(PACKET_BYTES, PACKET_BYTES);
         options.set_credentials(speaker.as_str(), password);
         let (client, event_loop) = AsyncClient::new(options, QUEUE);
-        let (sender, receiver) = mpsc::channel(64);
-        tokio::spawn(run(event_loop, sender, will, transport));
-        (Self { client }, receiver)
+        let (sender, receiver) = mpsc::channel(events);
+        let task = tokio::spawn(run(event_loop, sender, will, transport)).abort_handle();
+        (Self { client, task }, receiver)
     }
 
     /// Does those effects that concern the network, and says whether this was one.

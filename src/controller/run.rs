@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rumqttc::{TlsConfiguration, Transport};
 use tokio::sync::mpsc;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use super::clock::Bound;
 use super::config::{Broker, Config, TrustSystem};
@@ -20,7 +20,7 @@ use super::player::{Command, PlayerEvent, Summary};
 use super::renewal::Renewal;
 use super::store::Store;
 use super::tls;
-use super::unsaved::{self, Unsaved};
+use super::unsaved::{Performed, Unsaved};
 use crate::audio::RATE_HZ;
 use crate::protocol::topics::{self, Down, Up};
 
@@ -78,7 +78,6 @@ struct Shell {
     player_events: mpsc::Receiver<PlayerEvent>,
     will: Arc<Mutex<(String, Vec<u8>)>>,
     trust_system: TrustSystem,
-    boot_id: String,
     transport: NextTransport,
     renewal: Option<RenewalLine>,
     unsaved: Unsaved,
@@ -136,7 +135,6 @@ impl Shell {
             player_events,
             will,
             trust_system,
-            boot_id,
             transport,
             renewal,
             unsaved: Unsaved::default(),
@@ -152,7 +150,7 @@ impl Shell {
         if self.is_certificate(&event) {
             return;
         }
-        if matches!(event, Event::Tick) && self.unsaved.retry(&self.store, &self.boot_id, os::mono_ns()) {
+        if matches!(event, Event::Tick) && self.unsaved.retry(&self.store, os::mono_ns()) {
             self.on(Event::StoreWorks);
         }
         let disconnected = matches!(event, Event::Disconnected);
@@ -201,39 +199,12 @@ impl Shell {
     }
 
     fn perform_here(&mut self, effect: Effect) -> Option<Event> {
-        let store = &self.store;
-        if let Some(result) = unsaved::save(store, &self.boot_id, &effect) {
-            let Err(error) = result else {
-                self.unsaved.saved(&effect);
-                return None;
-            };
-            self.unsaved.failed(effect, os::mono_ns());
-            return Some(store_failed(&error));
-        }
-        let result = match effect {
-            Effect::WriteChunk { media, offset, ref chunk } => {
-                let written = store.write_chunk(&media, offset, chunk);
-                if written.is_err() {
-                    self.unsaved.failed(effect, os::mono_ns());
-                }
-                written
-            }
-            Effect::KeepMedia(media) => store.remove_media_except(|hash| media.contains(hash)),
-            Effect::FindMedia(media) => {
-                let (whole, present) = (store.has_media(&media), store.chunks_present(&media));
-                return Some(Event::MediaFound { media: media.hash, whole, present });
-            }
-            Effect::FinishMedia(media) => {
-                let good = store.finish_media(&media).unwrap_or_else(|error| {
-                    warn!("media {} cannot be kept: {error}", media.hash);
-                    false
-                });
-                return Some(Event::MediaChecked { media: media.hash, good });
-            }
-            Effect::CheckMedia(media) => {
-                let good = store.check_media(&media);
-                return Some(Event::MediaChecked { media, good });
-            }
+        let effect = match self.unsaved.perform(&self.store, effect, os::mono_ns()) {
+            Performed::Done => return None,
+            Performed::Answer(event) => return Some(event),
+            Performed::NotMine(effect) => effect,
+        };
+        match effect {
             Effect::Play(session) => {
                 let occurrence = session.occurrence.clone();
                 if self.player.send(Command::Play(session)) {
@@ -246,17 +217,14 @@ impl Shell {
             Effect::Trim { occurrence, ms } => {
                 let frames = ms.max(0) as u64 * u64::from(RATE_HZ) / 1000;
                 self.player.send(Command::Trim { occurrence, frames });
-                Ok(())
             }
             Effect::Stop(occurrence) => {
                 self.player.send(Command::Stop(occurrence));
-                return None;
             }
-            Effect::SavePlan { .. } | Effect::SaveCounters(_) | Effect::SavePlay(_) => return None,
-            Effect::DropPlay(_) | Effect::SaveClock(_) => return None,
-            Effect::Publish { .. } | Effect::Subscribe(_) | Effect::Unsubscribe(_) => return None,
-        };
-        result.err().map(|error| store_failed(&error))
+            // The link's and the store's, done above.
+            _ => {}
+        }
+        None
     }
 
     /// Leaves in good order: the center hears that this was meant.
@@ -277,7 +245,7 @@ impl Shell {
 }
 
 /// How connections are made, and for an enrolled board what keeps its certificate fresh.
-fn transport(config: &Config, broker: &Broker) -> Result<(Transport, Option<Renewal>), String> {
+pub fn transport(config: &Config, broker: &Broker) -> Result<(Transport, Option<Renewal>), String> {
     let by_tls = |config| Transport::tls_with_config(TlsConfiguration::Rustls(config));
     let read = |path: &Path| std::fs::read(path).map_err(|e| format!("{} cannot be read: {e}", path.display()));
     let dir = identity::dir(config);
@@ -299,12 +267,6 @@ fn transport(config: &Config, broker: &Broker) -> Result<(Transport, Option<Rene
     let tls = tls::enrolled(&ca_pem, &credentials)?;
     let renewal = Renewal::new(dir, ca_pem, &credentials, config.center.renew_percent);
     Ok((by_tls(tls), Some(renewal)))
-}
-
-/// Without the name of the temporary file, which is another each time: the same trouble is told once.
-fn store_failed(error: &std::io::Error) -> Event {
-    let text = error.to_string();
-    Event::StoreFailed(text.split(" at path ").next().unwrap_or_default().to_owned())
 }
 
 fn media_path(dir: &Path, hash: &crate::domain::ids::MediaHash) -> std::path::PathBuf {

@@ -79,25 +79,43 @@ pub struct Contents {
     pub clock: Option<Bound>,
 }
 
+/// What a simulated fleet leaves out; a board on a pole leaves out nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Care {
+    /// Whether files are on the disk before they count as written. Thousands of boards on one disk would measure that disk.
+    pub durable: bool,
+    /// Whether the directory is locked, which takes an open file for each board.
+    pub locked: bool,
+}
+
+impl Default for Care {
+    fn default() -> Self {
+        Self { durable: true, locked: true }
+    }
+}
+
 #[derive(Debug)]
 pub struct Store {
     dir: PathBuf,
+    boot_id: String,
+    durable: bool,
     // Held for the life of the process: two controllers on one store would play twice.
-    _lock: File,
+    _lock: Option<File>,
 }
 
 impl Store {
     /// Opens the directory, making it if need be, and reads all of it.
     pub fn open(dir: &Path, boot_id: &str) -> io::Result<(Self, Contents)> {
+        Self::open_with(dir, boot_id, Care::default())
+    }
+
+    /// The same, with less care where that is asked for.
+    pub fn open_with(dir: &Path, boot_id: &str, care: Care) -> io::Result<(Self, Contents)> {
         for sub in ["media", "plays"] {
             fs::create_dir_all(dir.join(sub))?;
         }
-        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(dir.join("lock"));
-        // A card that has become read-only still holds what is to be played.
-        let lock = lock.or_else(|error| File::open(dir.join("lock")).map_err(|_| error))?;
-        rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive)
-            .map_err(|_| io::Error::other("another loaxa-controller is already running on this directory"))?;
-        let store = Self { dir: dir.to_owned(), _lock: lock };
+        let lock = if care.locked { Some(lock(dir)?) } else { None };
+        let store = Self { dir: dir.to_owned(), boot_id: boot_id.to_owned(), durable: care.durable, _lock: lock };
         store.remove_leftovers();
         let mut counters: Counters = store.read_json("state.json").unwrap_or_default();
         counters.starts += 1;
@@ -152,19 +170,19 @@ impl Store {
     /// Keeps an accepted plan and its number; the number first, so that a power cut between the two can only refuse, never go back.
     pub fn save_plan(&self, bytes: &[u8], counters: &Counters) -> io::Result<()> {
         self.save_counters(counters)?;
-        write_whole(&self.dir.join("plan.json"), bytes)
+        self.write_whole(&self.dir.join("plan.json"), bytes)
     }
 
     pub fn save_counters(&self, counters: &Counters) -> io::Result<()> {
-        write_json(&self.dir.join("state.json"), counters)
+        self.write_json(&self.dir.join("state.json"), counters)
     }
 
-    pub fn save_clock(&self, boot_id: &str, bound: Bound) -> io::Result<()> {
-        write_json(&self.dir.join("clock.json"), &StoredClock { boot_id: boot_id.to_owned(), bound })
+    pub fn save_clock(&self, bound: Bound) -> io::Result<()> {
+        self.write_json(&self.dir.join("clock.json"), &StoredClock { boot_id: self.boot_id.clone(), bound })
     }
 
     pub fn save_play(&self, play: &Play) -> io::Result<()> {
-        write_json(&self.play_path(&play.record.occurrence), play)
+        self.write_json(&self.play_path(&play.record.occurrence), play)
     }
 
     pub fn drop_play(&self, occurrence: &OccurrenceId) -> io::Result<()> {
@@ -232,10 +250,12 @@ impl Store {
             fs::remove_file(&part)?;
             return Ok(false);
         }
-        File::open(&part)?.sync_all()?;
+        if self.durable {
+            File::open(&part)?.sync_all()?;
+        }
         let path = self.media_path(&media.hash);
         fs::rename(&part, &path)?;
-        sync_parent(&path)?;
+        self.sync_parent(&path)?;
         Ok(true)
     }
 
@@ -260,6 +280,26 @@ impl Store {
         }
         Ok(())
     }
+
+    fn write_json<T: Serialize>(&self, path: &Path, value: &T) -> io::Result<()> {
+        self.write_whole(path, &serde_json::to_vec(value).map_err(io::Error::other)?)
+    }
+
+    /// Writes a file so that after a power cut it is there whole, or not at all.
+    fn write_whole(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let parent = path.parent().unwrap_or(Path::new("."));
+        let mut file = tempfile::Builder::new().prefix(".tmp").tempfile_in(parent)?;
+        file.write_all(bytes)?;
+        if self.durable {
+            file.as_file().sync_all()?;
+        }
+        file.persist(path).map_err(|e| e.error)?;
+        self.sync_parent(path)
+    }
+
+    fn sync_parent(&self, path: &Path) -> io::Result<()> {
+        if self.durable { File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all() } else { Ok(()) }
+    }
 }
 
 pub fn hash_file(path: &Path) -> io::Result<MediaHash> {
@@ -274,22 +314,13 @@ pub fn hash_file(path: &Path) -> io::Result<MediaHash> {
     }
 }
 
-fn write_json<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
-    write_whole(path, &serde_json::to_vec(value).map_err(io::Error::other)?)
-}
-
-/// Writes a file so that after a power cut it is there whole, or not at all.
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let parent = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".tmp").tempfile_in(parent)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|e| e.error)?;
-    sync_parent(path)
-}
-
-fn sync_parent(path: &Path) -> io::Result<()> {
-    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+fn lock(dir: &Path) -> io::Result<File> {
+    let lock = OpenOptions::new().create(true).truncate(false).write(true).open(dir.join("lock"));
+    // A card that has become read-only still holds what is to be played.
+    let lock = lock.or_else(|error| File::open(dir.join("lock")).map_err(|_| error))?;
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive)
+        .map_err(|_| io::Error::other("another loaxa-controller is already running on this directory"))?;
+    Ok(lock)
 }
 
 #[cfg(test)]
@@ -332,7 +363,7 @@ mod tests {
                 volume_db: None,
             })
             .unwrap();
-        store.save_clock("boot", Bound { low_ns: 1, high_ns: 2, at_mono_ns: 3 }).unwrap();
+        store.save_clock(Bound { low_ns: 1, high_ns: 2, at_mono_ns: 3 }).unwrap();
         drop(store);
         let (store, contents) = Store::open(dir.path(), "boot").unwrap();
         assert_eq!((contents.counters.ratchet.trust, contents.counters.starts, contents.clock.is_some()), (7, 4, true));

@@ -6,11 +6,23 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use super::engine::Effect;
+use tracing::warn;
+
+use super::engine::{Effect, Event};
 use super::store::Store;
 use crate::domain::ids::OccurrenceId;
 
 const RETRY_NS: i64 = 10_000_000_000;
+
+/// What came of an effect that was given to the store.
+#[derive(Debug)]
+pub enum Performed {
+    Done,
+    /// The engine is to hear of it.
+    Answer(Event),
+    /// It is not about what is kept.
+    NotMine(Effect),
+}
 
 /// In the order in which they are tried: counters of an older plan must not come after a newer one's.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,11 +52,11 @@ fn key(effect: &Effect) -> Option<Key> {
 }
 
 /// Writes what is to be kept; `None` if the effect is about something else.
-pub fn save(store: &Store, boot_id: &str, effect: &Effect) -> Option<io::Result<()>> {
+fn save(store: &Store, effect: &Effect) -> Option<io::Result<()>> {
     Some(match effect {
         Effect::SaveCounters(counters) => store.save_counters(counters),
         Effect::SavePlan { bytes, counters } => store.save_plan(bytes, counters),
-        Effect::SaveClock(bound) => store.save_clock(boot_id, *bound),
+        Effect::SaveClock(bound) => store.save_clock(*bound),
         Effect::SavePlay(play) => store.save_play(play),
         Effect::DropPlay(occurrence) => store.drop_play(occurrence),
         _ => return None,
@@ -52,6 +64,45 @@ pub fn save(store: &Store, boot_id: &str, effect: &Effect) -> Option<io::Result<
 }
 
 impl Unsaved {
+    /// Does those effects that concern what is kept; what cannot be written waits here.
+    pub fn perform(&mut self, store: &Store, effect: Effect, now_mono_ns: i64) -> Performed {
+        if let Some(result) = save(store, &effect) {
+            let Err(error) = result else {
+                self.saved(&effect);
+                return Performed::Done;
+            };
+            self.failed(effect, now_mono_ns);
+            return Performed::Answer(store_failed(&error));
+        }
+        let result = match effect {
+            Effect::WriteChunk { media, offset, ref chunk } => {
+                let written = store.write_chunk(&media, offset, chunk);
+                if written.is_err() {
+                    self.failed(effect, now_mono_ns);
+                }
+                written
+            }
+            Effect::KeepMedia(media) => store.remove_media_except(|hash| media.contains(hash)),
+            Effect::FindMedia(media) => {
+                let (whole, present) = (store.has_media(&media), store.chunks_present(&media));
+                return Performed::Answer(Event::MediaFound { media: media.hash, whole, present });
+            }
+            Effect::FinishMedia(media) => {
+                let good = store.finish_media(&media).unwrap_or_else(|error| {
+                    warn!("media {} cannot be kept: {error}", media.hash);
+                    false
+                });
+                return Performed::Answer(Event::MediaChecked { media: media.hash, good });
+            }
+            Effect::CheckMedia(media) => {
+                let good = store.check_media(&media);
+                return Performed::Answer(Event::MediaChecked { media, good });
+            }
+            other => return Performed::NotMine(other),
+        };
+        result.map_or_else(|error| Performed::Answer(store_failed(&error)), |()| Performed::Done)
+    }
+
     /// It is on the disk; what waited in its place is out of date.
     pub fn saved(&mut self, effect: &Effect) {
         let Some(key) = key(effect) else { return };
@@ -81,7 +132,7 @@ impl Unsaved {
     }
 
     /// Tries again if it is time; says whether all is well again now.
-    pub fn retry(&mut self, store: &Store, boot_id: &str, now_mono_ns: i64) -> bool {
+    pub fn retry(&mut self, store: &Store, now_mono_ns: i64) -> bool {
         if self.next_try_mono_ns.is_none_or(|next| now_mono_ns < next) {
             return false;
         }
@@ -90,7 +141,7 @@ impl Unsaved {
             return false;
         }
         while let Some((key, effect)) = self.waiting.pop_first() {
-            if let Some(Err(_)) = save(store, boot_id, &effect) {
+            if let Some(Err(_)) = save(store, &effect) {
                 self.waiting.insert(key, effect);
                 return false;
             }
@@ -98,6 +149,12 @@ impl Unsaved {
         self.next_try_mono_ns = None;
         true
     }
+}
+
+/// Without the name of the temporary file, which is another each time: the same trouble is told once.
+fn store_failed(error: &io::Error) -> Event {
+    let text = error.to_string();
+    Event::StoreFailed(text.split(" at path ").next().unwrap_or_default().to_owned())
 }
 
 #[cfg(test)]
@@ -115,20 +172,20 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (store, _) = Store::open(dir.path(), "boot").unwrap();
         let mut unsaved = Unsaved::default();
-        assert!(!unsaved.retry(&store, "boot", i64::MAX), "nothing has failed");
+        assert!(!unsaved.retry(&store, i64::MAX), "nothing has failed");
         unsaved.failed(Effect::SaveCounters(counters(5)), 0);
         unsaved.failed(Effect::SaveClock(Bound { low_ns: 1, high_ns: 2, at_mono_ns: 3 }), 1);
         unsaved.failed(Effect::SavePlan { bytes: b"old".into(), counters: counters(6) }, 2);
         unsaved.failed(Effect::SavePlan { bytes: b"new".into(), counters: counters(7) }, 3);
-        assert!(!unsaved.retry(&store, "boot", RETRY_NS - 1), "not yet");
-        assert!(unsaved.retry(&store, "boot", RETRY_NS) && !unsaved.retry(&store, "boot", i64::MAX));
+        assert!(!unsaved.retry(&store, RETRY_NS - 1), "not yet");
+        assert!(unsaved.retry(&store, RETRY_NS) && !unsaved.retry(&store, i64::MAX));
         assert_eq!(std::fs::read(dir.path().join("plan.json")).unwrap(), b"new");
         assert!(dir.path().join("clock.json").is_file());
         unsaved.failed(Effect::SaveCounters(counters(8)), 0);
         let plan = Effect::SavePlan { bytes: b"newest".into(), counters: counters(9) };
-        save(&store, "boot", &plan).unwrap().unwrap();
+        save(&store, &plan).unwrap().unwrap();
         unsaved.saved(&plan);
-        assert!(unsaved.retry(&store, "boot", RETRY_NS));
+        assert!(unsaved.retry(&store, RETRY_NS));
         drop(store);
         let (_store, contents) = Store::open(dir.path(), "boot").unwrap();
         assert_eq!(contents.counters.starts, 10, "nine of the newest plan, and this start");

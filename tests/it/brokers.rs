@@ -168,6 +168,9 @@ fn a_mosquitto_set_up_as_documented_serves_and_lets_nobody_do_more() {
     {
         b.client.subscribe(filter, QoS::AtLeastOnce).unwrap();
     }
+    // Whoever says that it is there is sent its plan, and every new one.
+    let own = r#"{"birth":1,"online":true}"#;
+    b.client.publish("loaxa/1/mau/speakers/b/state", QoS::AtLeastOnce, true, own).unwrap();
     b.hear(|topic, _| topic == "loaxa/1/mau/speakers/b/plan");
     // New content makes new plans for both, and chunks for a.
     world.center.approved("dengue", "sot-xuat-huyet.mp3");
@@ -199,7 +202,6 @@ fn a_mosquitto_set_up_as_documented_serves_and_lets_nobody_do_more() {
     ] {
         b.client.publish(topic, QoS::AtLeastOnce, true, "forged").unwrap();
     }
-    let own = r#"{"birth":1,"online":true}"#;
     b.client.publish("loaxa/1/mau/speakers/b/state", QoS::AtLeastOnce, true, own).unwrap();
     let pump = std::thread::spawn(move || {
         while !matches!(b.connection.recv_timeout(Duration::from_millis(500)), Ok(Err(_)) | Err(_)) {}

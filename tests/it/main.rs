@@ -26,6 +26,7 @@ mod readiness;
 mod redteam;
 mod roles;
 mod rules;
+mod simulate;
 mod store;
 mod strangers;
 mod tidy;

@@ -78,8 +78,21 @@ fn the_protocol_and_the_sound_do_no_business_of_others() {
 
 #[test]
 fn center_and_controller_never_see_each_other() {
-    assert_absent("center", &["crate::controller", "loaxa::controller"]);
-    assert_absent("controller", &["crate::center", "loaxa::center", "axum", "sqlx", "rmqtt::", "reqwest"]);
+    assert_absent("center", &["crate::controller", "loaxa::controller", "crate::simulate"]);
+    assert_absent(
+        "controller",
+        &["crate::simulate", "crate::center", "loaxa::center", "axum", "sqlx", "rmqtt::", "reqwest"],
+    );
+}
+
+#[test]
+fn only_simulated_boards_are_less_careful_with_their_stores() {
+    for part in ["bin", "center", "controller"] {
+        assert_absent(part, &["durable: false", "locked: false", "Store::open_with"]);
+    }
+    for part in ["domain", "protocol", "audio"] {
+        assert_absent(part, &["crate::simulate"]);
+    }
 }
 
 #[test]

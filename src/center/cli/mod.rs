@@ -40,13 +40,13 @@ pub struct Arguments {
 
 /// Which center, and how to answer.
 #[derive(Args, Clone)]
-struct Place {
+pub struct Place {
     /// The center's data directory
     #[arg(long, global = true, env = "LOAXA_DATA", value_name = "DIR")]
     data: Option<PathBuf>,
     /// A center on another machine, by URL
     #[arg(long, global = true, env = "LOAXA_CENTER", value_name = "URL")]
-    center: Option<String>,
+    pub center: Option<String>,
     /// Access token for --center
     #[arg(long, global = true, env = "LOAXA_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     token: Option<String>,
@@ -177,7 +177,7 @@ impl Place {
         self.data.clone().ok_or_else(|| "say which center: --data DIR, or LOAXA_DATA".to_owned())
     }
 
-    async fn client(&self) -> Result<Client, String> {
+    pub async fn client(&self) -> Result<Client, String> {
         match (&self.center, &self.data) {
             (Some(url), _) => {
                 let token = self.token.as_deref().ok_or("--center needs --token, or LOAXA_TOKEN")?;
@@ -189,7 +189,7 @@ impl Place {
     }
 
     /// Prints `value` as JSON, or what `text` makes of it.
-    fn answer<T: Serialize>(&self, value: &T, text: impl FnOnce(&T) -> String) -> Result<(), String> {
+    pub fn answer<T: Serialize>(&self, value: &T, text: impl FnOnce(&T) -> String) -> Result<(), String> {
         let shown =
             if self.json { serde_json::to_string_pretty(value).map_err(|e| e.to_string())? } else { text(value) };
         self.print(&format!("{shown}\n"));

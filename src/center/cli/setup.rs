@@ -101,6 +101,9 @@ pub struct Serve {
     /// Serve MQTT without TLS, with passwords (on loopback; elsewhere see mqtt.plain_anywhere)
     #[arg(long)]
     plain_mqtt: bool,
+    /// End when standard input does: for a program that runs a center for itself, however that program ends
+    #[arg(long, hide = true)]
+    until_stdin_ends: bool,
 }
 
 pub async fn serve(place: &Place, serve: Serve) -> Result<(), String> {
@@ -119,6 +122,12 @@ pub async fn serve(place: &Place, serve: Serve) -> Result<(), String> {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
     let data = DataDir::open(&place.data()?)?;
     let json = place.json;
+    if serve.until_stdin_ends {
+        std::thread::spawn(|| {
+            let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+            let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM);
+        });
+    }
     server::serve(data, config, |running, setup| {
         if json {
             let mut told = json!(running);

@@ -186,6 +186,8 @@ impl Open {
         let list = app.chunk_list(media).map_err(|e| e.to_string())?;
         let expected = list.chunks.get(index).ok_or("it has no such chunk")?;
         if self.0.as_ref().is_none_or(|(open, _)| open != media) {
+            // None of a damaged file is worth sending: nobody could finish it.
+            tokio::task::block_in_place(|| app.media.check(media)).map_err(|e| e.to_string())?;
             self.0 = Some((*media, std::fs::File::open(app.media.path(media)).map_err(|e| e.to_string())?));
         }
         let Some((_, file)) = &self.0 else { return Err("it is not open".into()) };

@@ -393,6 +393,11 @@ impl Engine {
         self.trusted(now).map(|estimate| unix_ms(estimate, now.mono_ns))
     }
 
+    /// How far the clock may be off, if it is good enough to start by.
+    pub fn clock_error_ns(&self, now: Now) -> Option<i64> {
+        self.trusted(now).map(|estimate| estimate.error_ns)
+    }
+
     pub fn is_connected(&self) -> bool {
         self.link.connected
     }

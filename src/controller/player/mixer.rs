@@ -263,7 +263,7 @@ impl SessionItem {
 
 impl Session {
     /// Ends at `frames` what would end later.
-    fn trim(&mut self, frames: u64) {
+    pub fn trim(&mut self, frames: u64) {
         self.frames = self.frames.min(frames);
         for item in &mut self.items {
             item.frames = item.frames.min(frames.saturating_sub(item.at_frame));
