@@ -323,6 +323,8 @@ async fn write_body(app: &App, body: Body, path: &std::path::Path) -> Result<(),
     let mut file = tokio::fs::File::create_new(path).await.map_err(Problem::unwritten)?;
     let mut stream = body.into_data_stream();
     let mut bytes = 0u64;
+    // What refuses it is told when all has come: who is cut off in the middle of sending does not hear why.
+    let mut refused = None;
     loop {
         let Ok(part) = tokio::time::timeout(LONGEST_STALL, stream.next()).await else {
             let detail = "nothing came for a minute, so the upload was broken off; send it again";
@@ -333,9 +335,16 @@ async fn write_body(app: &App, body: Body, path: &std::path::Path) -> Result<(),
         bytes += part.len() as u64;
         if bytes > most {
             let detail = format!("the file is larger than the {} MiB that are allowed here", app.config.http.upload_mb);
-            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
+            refused = Some(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
+        } else if refused.is_none() {
+            refused = file.write_all(&part).await.err().map(Problem::unwritten);
         }
-        file.write_all(&part).await.map_err(Problem::unwritten)?;
+        if bytes > most.saturating_mul(2) {
+            break;
+        }
+    }
+    if let Some(refused) = refused {
+        return Err(refused);
     }
     if bytes == 0 {
         return Err(Problem::bad_request("the file is empty"));
