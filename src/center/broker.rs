@@ -36,8 +36,8 @@ pub const CENTER_USER: &str = "center";
 /// The listener inside, and the one outside where there is no TLS.
 const INSIDE: ListenerId = 1;
 const OUTSIDE: ListenerId = 2;
-/// Files of media that a speaker may listen for at once; an honest one takes four.
-const MEDIA_FILTERS: usize = 64;
+/// Filters of media that a speaker may have at once; an honest one takes four files, by one filter or by 32.
+const MEDIA_FILTERS: usize = 160;
 
 #[derive(Clone)]
 struct Doorman {
@@ -91,7 +91,7 @@ impl Handler for Doorman {
                     self.deny(&user, &format!("may not read {filter:.200}"));
                     SubscribeAclResult::new_failure(SubscribeAckReason::NotAuthorized)
                 } else if user != CENTER_USER
-                    && filter.ends_with("/+")
+                    && is_media(&self.app.site.site, filter)
                     && !self.filters.lock().is_ok_and(|mut filters| filters.grant(&session.id.client_id, filter))
                 {
                     self.deny(&user, &format!("listens for more than {MEDIA_FILTERS} files"));
@@ -216,15 +216,21 @@ fn may_read(site: &SiteId, user: &str, filter: &str) -> bool {
         return true;
     }
     // Chunks of a file: one level may be open. Anything else must be named exactly.
-    if let Some(media) = filter.strip_suffix("/+") {
-        return matches!(topics::parse(site, &format!("{media}/0")), Some(Topic::Chunk(..)));
+    if filter.ends_with("/+") {
+        return is_media(site, filter);
     }
     match topics::parse(site, filter) {
         Some(Topic::Down(speaker, _)) => speaker.as_str() == user,
-        // Signed, and said to many: no secret. Which areas concern it, the board knows.
-        Some(Topic::Command(_)) => true,
+        // Meant for many: no secret. Which areas and files concern it, the board knows.
+        Some(Topic::Command(_) | Topic::Chunk(..)) => true,
         _ => false,
     }
+}
+
+/// All chunks of a file, or one of them.
+fn is_media(site: &SiteId, filter: &str) -> bool {
+    let one = filter.strip_suffix("/+").map_or_else(|| filter.to_owned(), |media| format!("{media}/0"));
+    matches!(topics::parse(site, &one), Some(Topic::Chunk(..)))
 }
 
 fn may_write(site: &SiteId, user: &str, topic: &str) -> bool {

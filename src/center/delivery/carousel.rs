@@ -10,9 +10,14 @@ use crate::domain::hours::second_of_day;
 use crate::domain::ids::{AreaCode, MediaHash, SpeakerId};
 use crate::protocol::chunks::Bitmap;
 
-/// Wants that come within this are answered together.
+/// A pass begins when nobody has joined it for so long, ...
 const GATHER_MS: i64 = 200;
 const GATHER_URGENT_MS: i64 = 20;
+/// ... or at the latest so long after the first want; sooner where it is needed within a minute.
+const GATHER_MOST_MS: i64 = 3_000;
+const SOON_MS: i64 = 60_000;
+/// What broker and network are taken to carry where the line has no limit: what went out counts as arrived after this.
+const DRAIN_KBYTES_PER_S: u64 = 400_000;
 /// Between two passes of a file: long enough for its last chunk to be written and unsubscribed from.
 const SETTLE_MS: i64 = 500;
 const SETTLE_URGENT_MS: i64 = 100;
@@ -116,14 +121,15 @@ struct File {
     /// What this pass still has to send, and what the next one will.
     pass: Bitmap,
     later: Bitmap,
-    /// When the pass may begin.
+    /// When the pass may begin, and the latest that joining puts that off to.
     from_ms: i64,
+    latest_ms: i64,
     due_ms: i64,
     urgent: bool,
     listeners: HashSet<SpeakerId>,
     /// Limited areas in which somebody listens.
     areas: BTreeSet<AreaCode>,
-    /// When each chunk went out last.
+    /// When each chunk that went out last has reached everybody, as far as can be told.
     sent_ms: BTreeMap<usize, i64>,
 }
 
@@ -133,12 +139,21 @@ pub struct Carousel {
     files: BTreeMap<MediaHash, File>,
     all_next_ms: f64,
     uplink_next_ms: f64,
+    /// By then everything that went out has arrived.
+    drained_ms: f64,
     area_next_ms: BTreeMap<AreaCode, f64>,
 }
 
 impl Carousel {
     pub fn new(limits: Limits) -> Self {
-        Self { limits, files: BTreeMap::new(), all_next_ms: 0.0, uplink_next_ms: 0.0, area_next_ms: BTreeMap::new() }
+        Self {
+            limits,
+            files: BTreeMap::new(),
+            all_next_ms: 0.0,
+            uplink_next_ms: 0.0,
+            drained_ms: 0.0,
+            area_next_ms: BTreeMap::new(),
+        }
     }
 
     pub fn want(&mut self, wanted: &Wanted<'_>, now: Moment) {
@@ -164,6 +179,10 @@ impl Carousel {
             let last_ms = file.sent_ms.values().max().copied();
             let settled_ms = last_ms.map_or(i64::MIN, |last_ms| last_ms + settle_ms(wanted.urgent));
             file.from_ms = (now.mono_ms + gather_ms(wanted.urgent)).max(settled_ms);
+            let soon = wanted.due_ms.saturating_sub(now.unix_ms) < SOON_MS;
+            file.latest_ms = if soon { file.from_ms } else { file.from_ms.max(now.mono_ms + GATHER_MOST_MS) };
+        } else if !running && !wanted.urgent && !file.urgent {
+            file.from_ms = file.from_ms.max((now.mono_ms + GATHER_MS).min(file.latest_ms));
         } else if wanted.urgent && !file.urgent {
             file.from_ms = file.from_ms.min(now.mono_ms + GATHER_URGENT_MS);
         }
@@ -185,7 +204,9 @@ impl Carousel {
                     continue;
                 }
                 std::mem::swap(&mut file.pass, &mut file.later);
-                file.from_ms = now.mono_ms + settle_ms(file.urgent);
+                let last_ms = file.sent_ms.values().max().copied().unwrap_or(now.mono_ms);
+                file.from_ms = last_ms.max(now.mono_ms) + settle_ms(file.urgent);
+                file.latest_ms = file.from_ms;
             }
             let free_ms = free_at(&self.limits, self.all_next_ms, self.uplink_next_ms, &self.area_next_ms, file, now);
             if free_ms > now.mono_ms {
@@ -207,7 +228,13 @@ impl Carousel {
     pub fn sent(&mut self, media: &MediaHash, index: usize, bytes: usize, now: Moment) {
         let Some(file) = self.files.get_mut(media) else { return };
         file.pass.remove(index);
-        file.sent_ms.insert(index, now.mono_ms);
+        let line = match self.limits.uplink_kbytes_per_s {
+            0 => DRAIN_KBYTES_PER_S,
+            limited => limited,
+        };
+        let drain_ms = (bytes * file.listeners.len()) as f64 / 1.024 / line as f64;
+        self.drained_ms = self.drained_ms.max(now.mono_ms as f64) + drain_ms;
+        file.sent_ms.insert(index, self.drained_ms as i64);
         let after = |next_ms: f64, bytes: usize, kbytes_per_s: u64| {
             let ms = if kbytes_per_s == 0 { 0.0 } else { bytes as f64 / 1.024 / kbytes_per_s as f64 };
             next_ms.max(now.mono_ms as f64) + ms
@@ -338,7 +365,39 @@ mod tests {
         want(&mut carousel, &Want { speaker: "b", missing: 2..6, ..WANT }, 100);
         let sent = run(&mut carousel, 0, 1);
         assert_eq!(chunks(&sent), [(1, 1), (1, 2), (1, 3), (1, 4), (1, 5)]);
-        assert_eq!(sent[0].0, GATHER_MS, "wants are gathered first");
+        assert_eq!(sent[0].0, 100 + GATHER_MS, "wants are gathered first");
+    }
+
+    #[test]
+    fn a_pass_waits_while_more_join_but_not_for_ever_and_not_if_it_is_needed_soon() {
+        let soon_ms = at(0).unix_ms + 30_000;
+        for (due_ms, first_ms) in [(i64::MAX, GATHER_MOST_MS), (soon_ms, GATHER_MS)] {
+            let mut carousel = Carousel::new(open());
+            for n in 0..100 {
+                let now_ms = n * (GATHER_MS / 2);
+                if !matches!(carousel.next(at(now_ms)), Next::Idle | Next::Wait(_)) {
+                    assert!((first_ms..first_ms + GATHER_MS).contains(&now_ms), "{now_ms}");
+                    break;
+                }
+                want(&mut carousel, &Want { due_ms, ..WANT }, now_ms);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_still_on_its_way_to_many_is_not_sent_again() {
+        // A thousand listeners of 4 chunks take 640 ms on a line of 400 MB/s.
+        let mut carousel = Carousel::new(open());
+        let names: Vec<String> = (0..1000).map(|n| format!("s{n}")).collect();
+        for name in &names {
+            want(&mut carousel, &Want { speaker: name.clone().leak(), ..WANT }, 0);
+        }
+        let sent = run(&mut carousel, 0, 0);
+        let last_ms = sent[3].0;
+        want(&mut carousel, &WANT, last_ms + 400);
+        assert_eq!(run(&mut carousel, last_ms + 400, 0), []);
+        want(&mut carousel, &WANT, last_ms + 1_500);
+        assert_eq!(run(&mut carousel, last_ms + 1_500, 0).len(), 4);
     }
 
     #[test]

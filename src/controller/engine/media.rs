@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tracing::{info, warn};
 
 use super::{Effect, SECOND_NS};
-use crate::domain::ids::{MediaHash, MediaPrefix};
+use crate::domain::ids::{MediaHash, MediaPrefix, SiteId};
 use crate::domain::plan::MediaRef;
 use crate::protocol::chunks::{Bitmap, chunk_hash};
 use crate::protocol::limits::MISSING_TOLD;
@@ -15,8 +15,10 @@ use crate::protocol::trust::Anchor;
 
 /// Files asked for at the same time; what plays next comes first.
 const AT_ONCE: usize = 4;
-/// A file is asked for again when none of its chunks has come for this long, doubling up to the last.
-const QUIET_NS: i64 = 2 * SECOND_NS;
+/// A file is asked for again when none of its chunks has come for this long, doubling up to the last. Longer than thousands of others
+/// who ask at the same moment keep a center busy.
+const QUIET_NS: i64 = 5 * SECOND_NS;
+const QUIET_URGENT_NS: i64 = 2 * SECOND_NS;
 const LONGEST_QUIET_NS: i64 = 60 * SECOND_NS;
 
 /// When a file is to sound next.
@@ -41,12 +43,51 @@ pub(super) struct Library {
 struct MediaFile {
     media: MediaRef,
     place: Place,
-    subscribed: bool,
+    listening: Listening,
     /// When the last chunk came or the last want went out, and how long to wait after it.
     stirred_mono_ns: i64,
     patience_ns: i64,
     /// Times that the whole turned out wrong or could not be kept; a full disk must not mean an endless download.
     failures: u32,
+}
+
+/// What of a file is listened for. Who lacks all of it, or much, hears every chunk; who lacks some, only those, since what goes out may
+/// be for others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Listening {
+    Not,
+    All,
+    Chunks(Vec<u32>),
+}
+
+/// Most chunks that are listened for one by one.
+const ONE_BY_ONE: usize = 32;
+
+impl Listening {
+    fn for_missing(missing: &Bitmap, chunks: usize) -> Self {
+        let count = missing.count();
+        if count == chunks || count > ONE_BY_ONE {
+            Self::All
+        } else {
+            Self::Chunks(missing.ones().map(|index| index as u32).collect())
+        }
+    }
+
+    /// Whether what it listens for is all that is missing; a file that turned out damaged is missing altogether again.
+    fn covers_the_rest_of(&self, present: &Bitmap, chunks: usize) -> bool {
+        match self {
+            Self::Not | Self::All => true,
+            Self::Chunks(listened) => (0..chunks).all(|index| present.get(index) || listened.contains(&(index as u32))),
+        }
+    }
+
+    fn filters(&self, site: &SiteId, media: &MediaHash) -> Vec<String> {
+        match self {
+            Self::Not => vec![],
+            Self::All => vec![topics::chunks(site, media)],
+            Self::Chunks(chunks) => chunks.iter().map(|index| topics::chunk(site, media, *index)).collect(),
+        }
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -70,7 +111,7 @@ impl Library {
                 MediaFile {
                     media,
                     place: Place::Unknown,
-                    subscribed: false,
+                    listening: Listening::Not,
                     stirred_mono_ns: i64::MIN,
                     patience_ns: QUIET_NS,
                     failures: 0,
@@ -84,8 +125,9 @@ impl Library {
         self.files.keys().copied().collect()
     }
 
-    pub fn subscribed(&self) -> impl Iterator<Item = MediaHash> + '_ {
-        self.files.values().filter(|file| file.subscribed).map(|file| file.media.hash)
+    /// The filters of what is listened for.
+    pub fn subscribed(&self, site: &SiteId) -> impl Iterator<Item = String> {
+        self.files.values().flat_map(|file| file.listening.filters(site, &file.media.hash))
     }
 
     pub fn is_whole(&self, media: &MediaHash) -> bool {
@@ -155,6 +197,8 @@ impl Library {
     /// Asks at once after a connection: what was under way is lost.
     pub fn reconnected(&mut self) {
         for file in self.files.values_mut() {
+            // The broker has forgotten what was listened for, and less may be missing now.
+            file.listening = Listening::Not;
             if file.failures < 2 {
                 file.stirred_mono_ns = i64::MIN;
                 file.patience_ns = QUIET_NS;
@@ -201,13 +245,17 @@ impl Library {
         now_mono_ns: i64,
         effects: &mut Vec<Effect>,
     ) {
-        if self.files.values().all(|file| file.place == Place::Whole && !file.subscribed) {
+        let is_done = |file: &&mut MediaFile| match &file.place {
+            Place::Arriving(present) => !file.listening.covers_the_rest_of(present, file.media.chunks.len()),
+            _ => file.listening != Listening::Not,
+        };
+        if self.files.values().all(|file| file.place == Place::Whole && file.listening == Listening::Not) {
             return;
         }
-        for file in self.files.values_mut().filter(|file| file.subscribed && !matches!(file.place, Place::Arriving(_)))
-        {
-            file.subscribed = false;
-            effects.push(Effect::Unsubscribe(topics::chunks(&anchor.site, &file.media.hash)));
+        for file in self.files.values_mut().filter(is_done) {
+            let filters =
+                std::mem::replace(&mut file.listening, Listening::Not).filters(&anchor.site, &file.media.hash);
+            effects.extend(filters.into_iter().map(Effect::Unsubscribe));
         }
         let mut budget = quota_bytes;
         let mut open = 0;
@@ -223,15 +271,19 @@ impl Library {
             if now_mono_ns.saturating_sub(file.stirred_mono_ns) < file.patience_ns {
                 continue;
             }
-            if !file.subscribed {
-                file.subscribed = true;
-                effects.push(Effect::Subscribe(topics::chunks(&anchor.site, hash)));
+            let mut missing = Bitmap::with_len(file.media.chunks.len());
+            (0..file.media.chunks.len()).filter(|index| !present.get(*index)).for_each(|index| missing.set(index));
+            if file.listening == Listening::Not {
+                file.listening = Listening::for_missing(&missing, file.media.chunks.len());
+                let filters = file.listening.filters(&anchor.site, hash);
+                effects.extend(filters.into_iter().map(Effect::Subscribe));
+                if *urgent {
+                    file.patience_ns = file.patience_ns.min(QUIET_URGENT_NS);
+                }
             } else {
                 file.patience_ns = (file.patience_ns * 2).min(LONGEST_QUIET_NS);
             }
             file.stirred_mono_ns = now_mono_ns;
-            let mut missing = Bitmap::with_len(file.media.chunks.len());
-            (0..file.media.chunks.len()).filter(|index| !present.get(*index)).for_each(|index| missing.set(index));
             let topic = topics::up(&anchor.site, &anchor.speaker, Up::Want);
             let payload = message::bytes(&Want { media: *hash, missing, due_ms: Some(*due_ms), urgent: *urgent });
             // A want that is lost is told again.

@@ -213,7 +213,7 @@ impl Engine {
         let down = |kind| topics::down(&self.anchor.site, &self.anchor.speaker, kind);
         let mut filters: Vec<_> = Down::ALL.map(down).into();
         filters.extend(self.anchor.areas.iter().map(|area| topics::command(&self.anchor.site, area)));
-        filters.extend(self.library.subscribed().map(|media| topics::chunks(&self.anchor.site, &media)));
+        filters.extend(self.library.subscribed(&self.anchor.site));
         filters
     }
 
