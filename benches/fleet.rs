@@ -1,110 +1,301 @@
-//! Many controllers in one process: the real engine and the real link, with a disk in memory and no sound.
+//! Thousands of simulated boards at a real center: delivery, commands, records, and coming back after a restart.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use loaxa::controller::config::Broker;
-use loaxa::controller::engine::{Effect, Engine, Event, Limits, Now};
-use loaxa::controller::link::{Link, LinkEvent};
-use loaxa::controller::os;
-use loaxa::controller::store::Contents;
-use loaxa::domain::approval::key_text;
-use loaxa::domain::ids::MediaHash;
-use loaxa::protocol::chunks::Bitmap;
-use loaxa::protocol::keys::media_hash;
-use loaxa::protocol::trust::Anchor;
-use serde_json::json;
+use loaxa::center::client::Client;
+use loaxa::domain::record::{Evidence, Outcome, PlaybackRecord};
+use loaxa::protocol::message::{self, Report};
+use loaxa::simulate::counters::Timed;
+use loaxa::simulate::fleet::{Flap, Fleet, Settings};
+use loaxa::simulate::join::{Join, Member, join};
+use loaxa::simulate::report::Percentiles;
+use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
+use tempfile::TempDir;
 
-use crate::harness::Center;
+use crate::harness::{Center, unix_ms};
 use crate::raw::{BYTES, Fanout, until};
 use crate::{cpu_s, rss_kb};
 
-/// What all the controllers have come to.
-#[derive(Debug, Default)]
-struct Fleet {
-    connected: AtomicU64,
-    plans: AtomicU64,
-    whole: AtomicU64,
-    chunk_bytes: AtomicU64,
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// A center with a fleet on line.
+struct World {
+    center: Center,
+    pid: u32,
+    /// Of the center before anybody was there.
+    alone_kb: u64,
+    runtime: tokio::runtime::Runtime,
+    members: Vec<Member>,
+    fleet: Option<Fleet>,
+    dir: TempDir,
 }
 
-/// Adds speakers over the API; gives their ids and broker passwords.
-fn add_speakers(center: &Center, speakers: usize) -> Vec<(String, String)> {
-    let (url, token) = (format!("{}/api/v1/speakers", center.http), center.token());
-    tokio::runtime::Runtime::new().unwrap().block_on(async {
-        let http = reqwest::Client::new();
-        let mut added = vec![];
-        for n in 0..speakers {
-            let body = json!({ "id": format!("s{n:05}"), "title": format!("Cụm loa {n}"), "area": "66" });
-            let answer = http.post(&url).bearer_auth(&token).json(&body).send().await.unwrap();
-            let answer: serde_json::Value = answer.json().await.unwrap();
-            added.push((format!("s{n:05}"), answer["password"].as_str().expect("a password").to_owned()));
-        }
-        added
-    })
-}
-
-pub fn deliver(speakers: usize) -> Fanout {
-    let mut center = Center::plain();
-    // The pace is not what is measured.
-    center.environment.push(("LOAXA_MQTT__MEDIA_KBYTES_PER_S".into(), "1000000".into()));
-    center.start();
-    center.furnish();
-    let pid = center.process.as_ref().unwrap().id();
-    let added = add_speakers(&center, speakers);
-    let idle_kb = rss_kb(pid);
-    let host_port = center.mqtt.trim_start_matches("mqtt://").to_owned();
-    let (host, port) = host_port.rsplit_once(':').unwrap();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let fleet = Arc::new(Fleet::default());
-    let site: serde_json::Value =
-        serde_json::from_str(&std::fs::read_to_string(center.data().join("site.json")).unwrap()).unwrap();
-    let authority = key_text::parse(site["authority"].as_str().unwrap()).unwrap();
-    for (id, password) in added {
-        let anchor = Anchor {
-            site: "mau".parse().unwrap(),
-            speaker: id.parse().unwrap(),
-            areas: vec!["66".parse().unwrap()],
-            authority,
-            hours: Default::default(),
-            trust: 0,
-        };
-        let broker = Broker { host: host.to_owned(), port: port.parse().unwrap(), tls: false };
-        runtime.spawn(controller(anchor, broker, password, fleet.clone()));
+impl World {
+    /// Without TLS, like the bare broker that it is held against.
+    fn new(speakers: usize, environment: &[(&str, &str)]) -> Self {
+        let mut center = Center::plain();
+        center.environment.extend(environment.iter().map(|(key, value)| ((*key).into(), (*value).into())));
+        center.start();
+        center.furnish();
+        let pid = center.process.as_ref().unwrap().id();
+        let alone_kb = rss_kb(pid);
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let client = Arc::new(Client::connect(&center.http, &center.token(), None).unwrap());
+        let mut joining = Join::new(dir.path().to_owned(), speakers, "24133");
+        joining.mqtt = Some(center.mqtt.clone());
+        let members = runtime.block_on(join(client, joining, |_| ())).unwrap();
+        let mut world = Self { center, pid, alone_kb, runtime, members, fleet: None, dir };
+        world.start_fleet();
+        world
     }
-    runtime.block_on(async {
-        until("all to connect", || fleet.connected.load(Ordering::Relaxed) as usize == speakers).await;
-        until("all plans", || fleet.plans.load(Ordering::Relaxed) as usize >= speakers).await;
-        // The burst of clock probes after connecting is not delivery.
-        tokio::time::sleep(Duration::from_secs(2)).await;
-    });
-    let kb_per_client = rss_kb(pid).saturating_sub(idle_kb) as f64 / speakers as f64;
-    // A bulletin of as many bytes: its length follows from the broadcast form's rate.
-    let bytes = add_bulletin(&center);
-    let plans_before = fleet.plans.load(Ordering::Relaxed) as usize;
-    let (cpu, begun) = (cpu_s(pid), Instant::now());
-    center.schedule_once("later", &["big"], 86_400_000, &["66"]);
-    let planned = runtime.block_on(async {
-        until("the plans", || fleet.plans.load(Ordering::Relaxed) as usize >= plans_before + speakers).await;
-        let planned = begun.elapsed();
-        until("the last byte", || fleet.whole.load(Ordering::Relaxed) as usize >= speakers).await;
-        planned
-    });
-    let total = begun.elapsed();
+
+    fn start_fleet(&mut self) {
+        let settings = Settings::new(self.dir.path().to_owned());
+        let members = self.members.clone();
+        self.fleet = Some(self.runtime.block_on(async { Fleet::start(members, settings) }).unwrap());
+        let speakers = self.members.len() as u64;
+        self.wait("all to connect and have a plan", |now| now.connected == speakers && now.with_plan == speakers);
+        // The burst of clock probes after connecting is not what is measured.
+        std::thread::sleep(Duration::from_secs(3));
+    }
+
+    fn fleet(&self) -> &Fleet {
+        self.fleet.as_ref().unwrap()
+    }
+
+    fn wait(&self, what: &str, done: impl Fn(&loaxa::simulate::counters::Snapshot) -> bool) {
+        self.runtime.block_on(self.fleet().wait(what, PATIENCE, done)).unwrap();
+    }
+
+    fn kb_per_speaker(&self) -> f64 {
+        rss_kb(self.pid).saturating_sub(self.alone_kb) as f64 / self.members.len() as f64
+    }
+
+    fn samples(&self, kind: Timed) -> Percentiles {
+        Percentiles::of(self.fleet().counters().samples(kind).iter().map(|sample| sample.took_ms).collect())
+    }
+
+    fn end(mut self) {
+        let fleet = self.fleet.take().unwrap();
+        self.center.kill();
+        self.runtime.block_on(fleet.stop());
+        self.runtime.shutdown_background();
+    }
+}
+
+/// The pace is not what is measured: as fast as the broker goes.
+const UNPACED: [(&str, &str); 2] =
+    [("LOAXA_MQTT__MEDIA_KBYTES_PER_S", "1000000"), ("LOAXA_MQTT__MEDIA_UPLINK_KBYTES_PER_S", "0")];
+
+/// A bulletin of about 1 MB for everybody. Time and CPU count from when the last board has its plan.
+pub fn deliver(speakers: usize) -> Fanout {
+    let world = World::new(speakers, &UNPACED);
+    let kb_per_client = world.kb_per_speaker();
+    let bytes = add_bulletin(&world.center);
+    let before = world.fleet().now();
+    let edited = Instant::now();
+    let (whole_cpu, at_edit) = (cpu_s(world.pid), Instant::now());
+    world.center.schedule_once("later", &["big"], 86_400_000, &["66"]);
+    let goal = before.plans + speakers as u64;
+    world.wait("the plans", |now| now.plans >= goal);
+    let (planned, cpu) = (edited.elapsed(), cpu_s(world.pid));
+    let files = before.whole_files + speakers as u64;
+    world.wait("the last byte", |now| now.whole_files >= files);
+    let (seconds, cpu_s) = ((at_edit.elapsed() - planned).as_secs_f64(), [cpu_s(world.pid) - cpu, cpu - whole_cpu]);
+    let now = world.fleet().now();
     println!(
-        "{speakers:>8} {:34} {:12.2}   ({} bytes; counted apart)",
+        "{speakers:>8} {:34} {:12.2} {:12.2}   (counted apart)",
         "loaxa: edit -> last plan in",
         planned.as_secs_f64(),
-        bytes
+        cpu_s[1]
     );
-    Fanout {
-        seconds: (total - planned).as_secs_f64().max(0.001) * BYTES as f64 / bytes as f64,
-        cpu_s: (cpu_s(pid) - cpu) * BYTES as f64 / bytes as f64,
-        bytes_per_needed: fleet.chunk_bytes.load(Ordering::Relaxed) as f64 / (bytes as f64 * speakers as f64),
+    let needed = now.needed_bytes - before.needed_bytes;
+    let scale = BYTES as f64 / bytes as f64;
+    let fanout = Fanout {
+        seconds: seconds.max(0.001) * scale,
+        cpu_s: cpu_s[0] * scale,
+        bytes_per_needed: (now.chunk_bytes - before.chunk_bytes) as f64 / needed.max(1) as f64,
         kb_per_client,
+    };
+    world.end();
+    fanout
+}
+
+/// The same, paced, while a tenth of the boards loses its connection every few seconds.
+pub fn flapping(speakers: usize) {
+    let world = World::new(speakers, &[("LOAXA_MQTT__MEDIA_KBYTES_PER_S", "100")]);
+    add_bulletin(&world.center);
+    world.fleet().flap(Some(Flap { fraction: 0.1, every_s: 4.0, outage_s: (0.5, 2.0) }));
+    let before = world.fleet().now();
+    world.center.schedule_once("later", &["big"], 86_400_000, &["66"]);
+    let files = before.whole_files + speakers as u64;
+    world.wait("the last byte", |now| now.whole_files >= files);
+    let now = world.fleet().now();
+    let ratio = (now.chunk_bytes - before.chunk_bytes) as f64 / (now.needed_bytes - before.needed_bytes).max(1) as f64;
+    println!(
+        "{speakers:>8} {:34} {:12} {:12} {ratio:14.3}   (target: 1.10; {} connections lost meanwhile)",
+        "loaxa: a tenth flapping, 100 kB/s",
+        "",
+        "",
+        now.losses - before.losses
+    );
+    world.end();
+}
+
+/// From the request to the first sample, everywhere: an emergency that every board has at hand.
+pub fn command(speakers: usize) {
+    let world = World::new(speakers, &[]);
+    let center = &world.center;
+    let key = center.dir.path().join("chief.key").to_str().unwrap().to_owned();
+    center.cli(["approver", "add", "chief", "--area", "66", "--highest", "emergency", "--key-out", &key]);
+    let audio = crate::harness::playlists().join("audio/nhac-hieu.wav");
+    let audio = audio.to_str().unwrap();
+    center.cli(["bulletin", "add", audio, "--id", "flood", "--title", "x", "--language", "vie", "--area", "66"]);
+    center.cli(["bulletin", "submit", "flood"]);
+    center.cli(["bulletin", "approve", "flood", "--key", &key, "--highest", "emergency"]);
+    world.wait("the sound at hand", |now| now.whole_boards == speakers as u64);
+    center.cli(["bulletin", "ticket", "flood", "--key", &key, "--longest-min", "5"]);
+    let (url, token) = (format!("{}/api/v1/areas/66/command", center.http), center.token());
+    let cpu = cpu_s(world.pid);
+    world.runtime.block_on(async {
+        let http = reqwest::Client::new();
+        let wish = serde_json::json!({ "emergency": { "bulletin": "flood" } });
+        world.fleet().counters().mark();
+        let answer = http.post(&url).bearer_auth(&token).json(&wish).send().await.unwrap();
+        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
+    });
+    world.wait("the last record", |now| now.records_acknowledged == speakers as u64);
+    let sound = world.samples(Timed::Sound);
+    println!(
+        "{speakers:>8} {:12.0} {:12.0} {:12.0} {:12} {:12.2}",
+        sound.p50_ms,
+        sound.p99_ms,
+        sound.max_ms,
+        sound.count,
+        cpu_s(world.pid) - cpu
+    );
+    world.end();
+}
+
+/// Everybody comes back after the center, and its broker with it, was killed and started again.
+pub fn come_back(speakers: usize) {
+    let mut world = World::new(speakers, &[]);
+    let kb = world.kb_per_speaker();
+    let plans = world.fleet().now().plans;
+    world.center.kill();
+    let speakers = speakers as u64;
+    world.wait("all to notice", |now| now.connected == 0);
+    world.center.start();
+    world.pid = world.center.process.as_ref().unwrap().id();
+    let begun = Instant::now();
+    world.wait("all to come back", |now| now.connected == speakers);
+    let connected = begun.elapsed();
+    let online = || world.center.look(async |store| store.speaker_links().await).iter().filter(|(_, on)| *on).count();
+    while (online() as u64) < speakers {
+        assert!(begun.elapsed() < PATIENCE, "{} are known to be on line", online());
+        std::thread::sleep(Duration::from_millis(100));
     }
+    let known = begun.elapsed();
+    println!(
+        "{speakers:>8} {kb:14.1} {:14.1} {:14.1} {:14}",
+        connected.as_secs_f64(),
+        known.as_secs_f64(),
+        world.fleet().now().plans - plans
+    );
+    world.end();
+}
+
+/// Records as fast as they can be sent, until the last one is acknowledged: stored, in SQLite, durable.
+pub fn records() {
+    const SPEAKERS: usize = 200;
+    const REPORTS: usize = 40;
+    const IN_REPORT: usize = 50;
+    let mut center = Center::plain();
+    center.start();
+    center.furnish();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let client = Arc::new(Client::connect(&center.http, &center.token(), None).unwrap());
+    let mut joining = Join::new(dir.path().to_owned(), SPEAKERS, "24133");
+    joining.mqtt = Some(center.mqtt.clone());
+    let members = runtime.block_on(join(client, joining, |_| ())).unwrap();
+    let pid = center.process.as_ref().unwrap().id();
+    let (seconds, cpu) = runtime.block_on(async {
+        let acknowledged = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let mut clients = vec![];
+        for member in &members {
+            clients.push(reporter(member, acknowledged.clone()).await);
+        }
+        let (begun, cpu) = (Instant::now(), cpu_s(pid));
+        for n in 0..REPORTS {
+            for (member, client) in members.iter().zip(&clients) {
+                let records = (0..IN_REPORT).map(|m| record(member, n * IN_REPORT + m)).collect();
+                let topic = format!("loaxa/1/mau/speakers/{}/report", member.anchor.speaker);
+                client.publish(topic, QoS::AtLeastOnce, false, message::bytes(&Report { records })).await.unwrap();
+            }
+        }
+        let all = SPEAKERS * REPORTS * IN_REPORT;
+        until("the last acknowledgement", || acknowledged.load(std::sync::atomic::Ordering::Relaxed) >= all).await;
+        (begun.elapsed().as_secs_f64(), cpu_s(pid) - cpu)
+    });
+    let stored = stored(&center.data());
+    println!(
+        "{:>8} records in {seconds:.1} s: {:.0} a second (target: 20000); {cpu:.1} s CPU; {stored} in the store",
+        SPEAKERS * REPORTS * IN_REPORT,
+        (SPEAKERS * REPORTS * IN_REPORT) as f64 / seconds
+    );
+    center.kill();
+    runtime.shutdown_background();
+}
+
+async fn reporter(member: &Member, acknowledged: Arc<std::sync::atomic::AtomicUsize>) -> AsyncClient {
+    let speaker = member.anchor.speaker.to_string();
+    let mut options = MqttOptions::new(&speaker, &member.broker.host, member.broker.port);
+    options.set_credentials(&speaker, &member.password).set_max_packet_size(1 << 20, 1 << 20);
+    let (client, mut events) = AsyncClient::new(options, 100);
+    client.subscribe(format!("loaxa/1/mau/speakers/{speaker}/ack"), QoS::AtLeastOnce).await.unwrap();
+    tokio::spawn(async move {
+        while let Ok(event) = events.poll().await {
+            if let Event::Incoming(Packet::Publish(publish)) = event {
+                let ack: message::Ack = message::parse(&publish.payload).unwrap();
+                acknowledged.fetch_add(ack.occurrences.len(), std::sync::atomic::Ordering::Relaxed);
+            }
+        }
+    });
+    client
+}
+
+fn record(member: &Member, n: usize) -> PlaybackRecord {
+    let start_ms = unix_ms() - 86_400_000 + n as i64 * 1_000;
+    PlaybackRecord {
+        speaker: member.anchor.speaker.clone(),
+        occurrence: loaxa::domain::ids::OccurrenceId::new(&"buoi-sang".parse().unwrap(), start_ms),
+        plan_number: 7,
+        start_ms,
+        end_ms: start_ms + 900,
+        outcome: Outcome::Played,
+        reason: None,
+        evidence: Evidence::Sounded,
+        started_ms: Some(start_ms),
+        start_error_us: Some(120),
+        clock_error_us: Some(450),
+        heard_ms: 900,
+        level_dbfs: Some(-16.0),
+        peak_dbfs: Some(-3.0),
+        underruns: 0,
+    }
+}
+
+fn stored(data: &Path) -> i64 {
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let store = loaxa::center::store::Store::look_at(data, "").await.unwrap();
+        let rows = store.records(None, 0, i64::MAX).await.unwrap().len();
+        store.close().await;
+        rows as i64
+    })
 }
 
 /// Adds and approves three minutes of noise, about 1 MB in the broadcast form; gives its size in bytes.
@@ -120,80 +311,8 @@ fn add_bulletin(center: &Center) -> u64 {
         .collect();
     wav.write(&noise).unwrap();
     wav.flush().unwrap();
-    center.cli([
-        "bulletin",
-        "add",
-        path.to_str().unwrap(),
-        "--id",
-        "big",
-        "--title",
-        "Dài",
-        "--language",
-        "zxx",
-        "--area",
-        "66",
-    ]);
+    let path = path.to_str().unwrap();
+    center.cli(["bulletin", "add", path, "--id", "big", "--title", "Dài", "--language", "zxx", "--area", "66"]);
     center.approve("big");
     center.json(["bulletin", "show", "big"])["revisions"][0]["sound"]["bytes"].as_u64().unwrap()
-}
-
-/// One simulated board: real engine, real link, media in memory.
-async fn controller(anchor: Anchor, broker: Broker, password: String, fleet: Arc<Fleet>) {
-    let limits = Limits { max_clock_error_ns: i64::MAX, volume_db: 0.0, quota_bytes: 1 << 30, version: "bench".into() };
-    let (mut engine, _) = Engine::new(anchor.clone(), limits, Contents::default(), now());
-    let will = Arc::new(Mutex::new(engine.last_will()));
-    let transport = Arc::new(Mutex::new(rumqttc::Transport::Tcp));
-    let (link, mut events) = Link::start(&broker, transport, &anchor.speaker, &password, will);
-    let mut media: BTreeMap<MediaHash, Vec<u8>> = BTreeMap::new();
-    let mut tick = tokio::time::interval(Duration::from_millis(100));
-    loop {
-        let event = tokio::select! {
-            Some(event) = events.recv() => match event {
-                LinkEvent::Connected => {
-                    fleet.connected.fetch_add(1, Ordering::Relaxed);
-                    Event::Connected
-                }
-                LinkEvent::Disconnected => Event::Disconnected,
-                LinkEvent::Message { topic, payload } => Event::Message { topic, payload },
-            },
-            _ = tick.tick() => Event::Tick,
-        };
-        let mut queue = std::collections::VecDeque::from(engine.on(now(), event));
-        while let Some(effect) = queue.pop_front() {
-            if link.take(&effect) {
-                continue;
-            }
-            let answer = match effect {
-                Effect::SavePlan { .. } => {
-                    fleet.plans.fetch_add(1, Ordering::Relaxed);
-                    None
-                }
-                Effect::FindMedia(file) => {
-                    let present = Bitmap::with_len(file.chunks.len());
-                    Some(Event::MediaFound { media: file.hash, whole: false, present })
-                }
-                Effect::WriteChunk { media: hash, offset, chunk } => {
-                    fleet.chunk_bytes.fetch_add(chunk.len() as u64, Ordering::Relaxed);
-                    let file = media.entry(hash).or_default();
-                    let end = offset as usize + chunk.len();
-                    file.resize(file.len().max(end), 0);
-                    file[offset as usize..end].copy_from_slice(&chunk);
-                    None
-                }
-                Effect::FinishMedia(file) => {
-                    let good = media.get(&file.hash).is_some_and(|bytes| media_hash(bytes) == file.hash);
-                    fleet.whole.fetch_add(u64::from(good), Ordering::Relaxed);
-                    Some(Event::MediaChecked { media: file.hash, good })
-                }
-                _ => None,
-            };
-            if let Some(event) = answer {
-                queue.extend(engine.on(now(), event));
-            }
-        }
-    }
-}
-
-fn now() -> Now {
-    Now { mono_ns: os::mono_ns(), system: None }
 }

@@ -43,6 +43,19 @@ fn main() {
     if wants("delivery") {
         delivery();
     }
+    if wants("fleet") {
+        println!("\nan emergency by command: ms from the request to the first sample (target: p99 < 500 at 2672)");
+        println!("{:>8} {:>12} {:>12} {:>12} {:>12} {:>12}", "speakers", "p50", "p99", "last", "sounded", "CPU s");
+        [668, 1336, 2672, 10_000].into_iter().for_each(fleet::command);
+        println!("\nafter the center, its broker with it, was killed: s from its start (target: 60 at 10000)");
+        println!(
+            "{:>8} {:>14} {:>14} {:>14} {:>14}",
+            "speakers", "KB/speaker", "all connected", "all known", "plans sent"
+        );
+        [2500, 5000, 10_000].into_iter().for_each(fleet::come_back);
+        println!("\nrecords into SQLite, acknowledged when durable");
+        fleet::records();
+    }
     println!("\nall in {:.0} s", begun.elapsed().as_secs_f64());
 }
 
@@ -179,7 +192,7 @@ fn delivery() {
         "{:>8} {:34} {:>12} {:>12} {:>14} {:>12}",
         "speakers", "how", "last byte s", "CPU s", "bytes/needed", "KB/speaker"
     );
-    for speakers in [125, 250, 500] {
+    for speakers in [668, 1336, 2672] {
         let row = |how: &str, result: &raw::Fanout| {
             println!(
                 "{speakers:>8} {how:34} {:12.2} {:12.2} {:14.3} {:12.1}",
@@ -199,4 +212,5 @@ fn delivery() {
             fleet.cpu_s / embedded.cpu_s
         );
     }
+    fleet::flapping(1336);
 }

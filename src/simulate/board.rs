@@ -213,7 +213,11 @@ impl Board {
     fn play_or_send(&mut self, machine_ns: i64, effect: Effect, out: &mut Vec<Effect>) -> Option<PlayerEvent> {
         let shown_ns = self.clock.at(machine_ns);
         match effect {
-            Effect::Play(session) => self.output.play(session, shown_ns),
+            Effect::Play(session) => {
+                let first_ns = self.clock.machine_ns(session.start_mono_ns).max(machine_ns);
+                self.counters.note(Timed::Sound, self.counters.mark_ns(), first_ns);
+                self.output.play(session, shown_ns);
+            }
             Effect::Stop(occurrence) => return self.output.stop(&occurrence, shown_ns),
             Effect::Trim { occurrence, ms } => {
                 self.output.trim(&occurrence, ms.max(0) as u64 * u64::from(RATE_HZ) / 1000);

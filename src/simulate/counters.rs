@@ -18,6 +18,8 @@ pub enum Timed {
     Content,
     /// From a final record to its acknowledgement.
     Record,
+    /// From the mark to the first sample of a play.
+    Sound,
 }
 
 /// One measurement: when it was made, since the fleet began, and what it says.
@@ -48,7 +50,7 @@ pub struct Counters {
     pub(super) records_acknowledged: AtomicU64,
     pub(super) store_failures: AtomicU64,
     boards: Box<[OfBoard]>,
-    samples: [Mutex<Vec<Sample>>; 5],
+    samples: [Mutex<Vec<Sample>>; 6],
 }
 
 #[derive(Debug)]
