@@ -1,6 +1,6 @@
 //! Everything a center's parts share, made once and passed down.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
@@ -65,6 +65,8 @@ pub struct App {
     /// What was looked up about who has what.
     pub looked_up: LookedUp,
     pub publish_bell: Notify,
+    /// Sounds that are approved as emergencies.
+    pub standby: RwLock<HashSet<MediaHash>>,
     /// What was told to whole areas.
     pub commands: Commands,
     /// Who has which plan.
@@ -120,6 +122,7 @@ impl App {
             planning: tokio::sync::Mutex::default(),
             looked_up: LookedUp::default(),
             publish_bell: Notify::new(),
+            standby: RwLock::default(),
             commands: Commands::default(),
             plan_book: Mutex::default(),
             ingest_bell: Notify::new(),

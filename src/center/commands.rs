@@ -9,15 +9,16 @@ use std::time::Duration;
 use rumqttc::{AsyncClient, QoS};
 use thiserror::Error;
 use tokio::sync::Notify;
-use tracing::warn;
+use tracing::{error, warn};
 
-use super::app::{App, now_ms};
+use super::app::{self, App, now_ms};
 use super::store::{Intake, StoreError};
 use crate::domain::DAY_MS;
-use crate::domain::approval::{Approval, Ticket};
+use crate::domain::approval::{Approval, Certificate, Role, Ticket, Use};
+use crate::domain::area::AreaTree;
 use crate::domain::bulletin::RevisionState;
 use crate::domain::command::{Command, LIFE_MS, Order};
-use crate::domain::ids::{AreaCode, BulletinId, KeyId, MediaHash, OccurrenceId};
+use crate::domain::ids::{AreaCode, BulletinId, KeyId, OccurrenceId, TicketId};
 use crate::domain::plan::{PlannedItem, PlannedOccurrence};
 use crate::domain::priority::Priority;
 use crate::protocol::envelope::{Envelope, EnvelopeError};
@@ -32,6 +33,13 @@ const LEAD_MS: i64 = 400;
 const PAUSE_MS: i64 = 1_000;
 /// How often an emergency is told again at most.
 const AGAIN_EVERY: Duration = Duration::from_secs(1);
+/// And without anybody coming on line, for those who could not hear it the first time.
+const AGAIN_ANYWAY: Duration = Duration::from_secs(10);
+/// Boards take a command from a clock that is a minute ahead of theirs; this much is left to their own error.
+const CLOCK_BACK_MS: i64 = 30_000;
+const PLAN_AGAIN: Duration = Duration::from_secs(2);
+/// Tickets that are sent along; boards read no more than so many statements.
+const TICKETS: usize = 16;
 
 #[derive(Debug, Error)]
 pub enum CommandError {
@@ -54,6 +62,9 @@ pub struct Commands {
     pub client: OnceLock<AsyncClient>,
     last_ms: Mutex<i64>,
     active: Mutex<Vec<Active>>,
+    planned_again: Mutex<Option<std::time::Instant>>,
+    /// Tickets that a command has used up, since this server was started. Boards know for themselves.
+    spent: Mutex<Vec<TicketId>>,
     /// Rung when a speaker has come on line.
     pub bell: Notify,
 }
@@ -66,11 +77,37 @@ struct Active {
 }
 
 impl Commands {
-    /// Rises with each command, also over a clock that was set back a little.
-    fn number(&self, now_ms: i64) -> i64 {
+    /// When a command is given, which is its number too: it rises, also over a clock that was set back a little.
+    fn number(&self, now_ms: i64) -> Result<i64, CommandError> {
         let mut last_ms = self.last_ms.lock().unwrap_or_else(PoisonError::into_inner);
-        *last_ms = now_ms.max(*last_ms + 1);
-        *last_ms
+        let made_ms = now_ms.max(*last_ms + 1);
+        if made_ms > now_ms + CLOCK_BACK_MS {
+            let s = (made_ms - now_ms) / 1000;
+            return Err(CommandError::Conflict(format!(
+                "this machine's clock was set back: a command was given {s} s after what it shows now, and speakers obey no older one; \
+                 set the clock right, or wait so long"
+            )));
+        }
+        *last_ms = made_ms;
+        Ok(made_ms)
+    }
+
+    /// Whether plans may be made again because a speaker says that it has a higher one: not for every word of one that makes them up.
+    pub fn may_plan_again(&self) -> bool {
+        let mut last = self.planned_again.lock().unwrap_or_else(PoisonError::into_inner);
+        let may = last.is_none_or(|last| last.elapsed() >= PLAN_AGAIN);
+        if may {
+            *last = Some(std::time::Instant::now());
+        }
+        may
+    }
+
+    fn is_spent(&self, ticket: &TicketId) -> bool {
+        self.spent.lock().unwrap_or_else(PoisonError::into_inner).contains(ticket)
+    }
+
+    fn spend(&self, ticket: &TicketId) {
+        self.spent.lock().unwrap_or_else(PoisonError::into_inner).push(ticket.clone());
     }
 
     fn active(&self, now_ms: i64) -> Vec<Active> {
@@ -80,10 +117,13 @@ impl Commands {
     }
 
     /// Stops telling emergencies of these areas to late comers.
-    fn forget(&self, area: &AreaCode, tree: &crate::domain::area::AreaTree) {
-        let below = |one: &Active| tree.path(&one.area).is_ok_and(|path| path.contains(area));
-        self.active.lock().unwrap_or_else(PoisonError::into_inner).retain(|one| !below(one));
+    fn forget(&self, area: &AreaCode, tree: &AreaTree) {
+        drop_below(&mut self.active.lock().unwrap_or_else(PoisonError::into_inner), area, tree);
     }
+}
+
+fn drop_below(active: &mut Vec<Active>, area: &AreaCode, tree: &AreaTree) {
+    active.retain(|one| !tree.path(&one.area).is_ok_and(|path| path.contains(area)));
 }
 
 /// What is left of the commands of earlier runs.
@@ -91,9 +131,15 @@ pub async fn load(app: &App, now_ms: i64) -> Result<(), StoreError> {
     let last_ms = app.store.newest_command_ms().await?.unwrap_or(0);
     *app.commands.last_ms.lock().unwrap_or_else(PoisonError::into_inner) = last_ms;
     let mut active = vec![];
-    for (area, signed) in app.store.emergencies(now_ms - DAY_MS, i64::MAX).await? {
-        let until_ms = signed.command.peek::<Command>().map_or(0, |command| command.valid_until_ms);
-        active.push(Active { area, until_ms, payload: message::bytes(&signed) });
+    let tree = app.store.areas().await?;
+    for (area, signed) in app.store.commands_since(now_ms - DAY_MS).await? {
+        match signed.command.peek::<Command>() {
+            Ok(Command { order: Order::Emergency { .. }, valid_until_ms, .. }) => {
+                active.push(Active { area, until_ms: valid_until_ms, payload: message::bytes(&signed) });
+            }
+            Ok(Command { order: Order::Stop { emergencies: true }, .. }) => drop_below(&mut active, &area, &tree),
+            _ => {}
+        }
     }
     *app.commands.active.lock().unwrap_or_else(PoisonError::into_inner) = active;
     app.commands.active(now_ms);
@@ -106,7 +152,8 @@ pub async fn give(app: &App, area: &AreaCode, order: Order, now_ms: i64) -> Resu
     if let Order::Stop { emergencies: true } = order {
         app.commands.forget(area, &app.store.areas().await?);
     }
-    publish(app, area, order, now_ms + LIFE_MS, statements, now_ms).await
+    let made_ms = app.commands.number(now_ms)?;
+    publish(app, area, order, (made_ms, made_ms + LIFE_MS), statements).await
 }
 
 type Statements = (Vec<Envelope>, Vec<Envelope>, Vec<Envelope>);
@@ -115,12 +162,10 @@ async fn publish(
     app: &App,
     area: &AreaCode,
     order: Order,
-    valid_until_ms: i64,
+    (made_ms, valid_until_ms): (i64, i64),
     (certificates, approvals, tickets): Statements,
-    now_ms: i64,
 ) -> Result<Command, CommandError> {
     let client = app.commands.client.get().ok_or(CommandError::NotServing)?;
-    let made_ms = app.commands.number(now_ms);
     let command = Command { site: app.site.site.clone(), area: area.clone(), made_ms, valid_until_ms, order };
     let signed =
         SignedCommand { command: Envelope::sign(&command, &app.trust().dispatcher)?, certificates, approvals, tickets };
@@ -138,7 +183,10 @@ async fn publish(
         let mut active = app.commands.active.lock().unwrap_or_else(PoisonError::into_inner);
         active.push(Active { area: area.clone(), until_ms: valid_until_ms, payload });
     }
-    app.store.add_command(&command, &signed).await?;
+    if let Err(problem) = app.store.add_command(&command, &signed).await {
+        // It is done all the same: who gave it must not give it again.
+        error!("a command to area {area} was sent but cannot be kept for reports: {problem}");
+    }
     Ok(command)
 }
 
@@ -157,7 +205,9 @@ pub async fn emergency(
     let Intake::Ready(sound) = &row.intake else {
         return Err(conflict(format!("bulletin {bulletin} is not converted")));
     };
-    let start_ms = now_ms + LEAD_MS;
+    let title = app.store.bulletin(bulletin).await?.title;
+    let missing = |e: std::io::Error| conflict(format!("bulletin {bulletin}: its sound is not there: {e}"));
+    let list = tokio::task::block_in_place(|| app.chunk_list(&sound.media)).map_err(missing)?;
     let item = |n: u32| PlannedItem {
         bulletin: bulletin.clone(),
         revision: row.revision,
@@ -170,33 +220,23 @@ pub async fn emergency(
         fade_out: false,
     };
     let items: Vec<PlannedItem> = (0..times.max(1)).map(item).collect();
-    let end_ms = start_ms + items.last().map_or(0, |last| last.at_ms + last.duration_ms);
-    let approvals: Vec<Envelope> = app
-        .store
-        .approvals_of(bulletin)
-        .await?
-        .into_iter()
-        .filter(|(_, revision, _)| *revision == row.revision)
-        .map(|(.., envelope)| envelope)
-        .collect();
-    let tickets = tickets(app, area, &sound.media, start_ms, end_ms, now_ms).await?;
-    if tickets.is_empty() {
-        return Err(conflict(format!(
-            "no ticket lets bulletin {bulletin} sound for {} s in area {area} now: an approver signs one with loaxa bulletin ticket",
-            (end_ms - start_ms + 999) / 1000
-        )));
-    }
-    let signers = approvals.iter().filter_map(|one| one.peek::<Approval>().ok().map(|approval| approval.approver));
-    let signers: Vec<KeyId> = signers.chain(tickets.iter().map(|(ticket, _)| ticket.approver.clone())).collect();
-    let certificates = app.store.certificates().await?;
-    let certificates =
-        certificates.into_iter().filter(|one| signers.contains(&one.key)).map(|one| one.envelope).collect();
-    let list = app
-        .chunk_list(&sound.media)
-        .map_err(|e| conflict(format!("bulletin {bulletin}: its sound is not there: {e}")))?;
-    let name = format!("khan-cap-{}", now_ms / 1000);
+    let length_ms = items.last().map_or(0, |last| last.at_ms + last.duration_ms);
+    let path = app.store.areas().await?.path(area).unwrap_or_default();
+    let wanted = Use {
+        bulletin,
+        revision: row.revision,
+        media: &sound.media,
+        priority: Priority::Emergency,
+        start_ms: now_ms + LEAD_MS,
+        end_ms: now_ms + LEAD_MS + length_ms,
+        areas: &path,
+    };
+    let statements = statements(app, &wanted).await?;
+    // As late as can be: what was read until now took its time.
+    let made_ms = app.commands.number(app::now_ms())?;
+    let (start_ms, end_ms) = (made_ms + LEAD_MS, made_ms + LEAD_MS + length_ms);
+    let name = format!("khan-cap-{}", made_ms / 1000);
     let schedule = name.parse().map_err(|_| conflict(format!("{name:?} is no name")))?;
-    let title = app.store.bulletin(bulletin).await?.title;
     let occurrence = PlannedOccurrence {
         id: OccurrenceId::new(&schedule, start_ms),
         title,
@@ -207,37 +247,66 @@ pub async fn emergency(
         items,
     };
     let order = Order::Emergency { occurrence, media: vec![list.as_ref().clone()] };
-    let tickets = tickets.into_iter().map(|(_, envelope)| envelope).collect();
-    publish(app, area, order, end_ms, (certificates, approvals, tickets), now_ms).await
+    publish(app, area, order, (made_ms, end_ms), statements).await
 }
 
-/// Tickets that are in force here for so long a play.
-async fn tickets(
-    app: &App,
-    area: &AreaCode,
-    media: &MediaHash,
-    start_ms: i64,
-    end_ms: i64,
-    now_ms: i64,
-) -> Result<Vec<(Ticket, Envelope)>, StoreError> {
-    let path = app.store.areas().await?.path(area).unwrap_or_default();
-    let good = |ticket: &Ticket| {
-        ticket.media.contains(media)
-            && ticket.areas.iter().any(|area| path.contains(area))
-            && ticket.valid_from_ms <= start_ms
-            && ticket.valid_until_ms >= end_ms
-            && ticket.longest_ms >= end_ms - start_ms
-            && !app.trust().list.is_revoked(&ticket.approver)
+/// What speakers there will judge by; refused here where they would refuse it.
+async fn statements(app: &App, wanted: &Use<'_>) -> Result<Statements, CommandError> {
+    let trust = app.trust();
+    let rows = app.store.certificates().await?;
+    let approver = |key: &KeyId| -> Option<&Certificate> {
+        let row = rows.iter().find(|row| row.key == *key && row.certificate.role == Role::Approver)?;
+        row.envelope.open::<Certificate>(&trust.authority).ok().map(|_| &row.certificate)
     };
-    let tickets = app.store.tickets(now_ms).await?;
-    let read = tickets.into_iter().filter_map(|one| Some((one.peek::<Ticket>().ok()?, one)));
-    Ok(read.filter(|(ticket, _)| good(ticket)).collect())
+    let mut approvals = vec![];
+    for (_, revision, envelope) in app.store.approvals_of(wanted.bulletin).await? {
+        let signed = envelope.peek::<Approval>().ok().and_then(|named| {
+            let by = approver(&named.approver)?;
+            Some((envelope.open::<Approval>(&by.key).ok()?, by.clone()))
+        });
+        approvals.extend(signed.filter(|_| revision == wanted.revision).map(|signed| (signed, envelope)));
+    }
+    let judged = trust.list.judge(approvals.iter().map(|((approval, by), _)| (approval, by)), wanted);
+    judged.map_err(|denial| {
+        CommandError::Conflict(format!("bulletin {} may not sound there as an emergency: {denial}", wanted.bulletin))
+    })?;
+    let mut tickets = vec![];
+    for envelope in app.store.tickets(wanted.start_ms).await?.into_iter().rev() {
+        let signed = envelope.peek::<Ticket>().ok().and_then(|named| {
+            let by = approver(&named.approver)?;
+            Some((envelope.open::<Ticket>(&by.key).ok()?, by.clone()))
+        });
+        tickets.extend(signed.map(|signed| (signed, envelope)));
+    }
+    let length_ms = wanted.end_ms - wanted.start_ms;
+    let good: Vec<TicketId> = trust
+        .list
+        .tickets_for(tickets.iter().map(|((ticket, by), _)| (ticket, by)), wanted)
+        .filter(|ticket| ticket.longest_ms >= length_ms && !app.commands.is_spent(&ticket.ticket))
+        .map(|ticket| ticket.ticket.clone())
+        .take(TICKETS)
+        .collect();
+    let Some(first) = good.first() else {
+        return Err(CommandError::Conflict(format!(
+            "no unused ticket lets bulletin {} sound for {} s there now: an approver signs one with loaxa bulletin ticket",
+            wanted.bulletin,
+            (length_ms + 999) / 1000
+        )));
+    };
+    app.commands.spend(first);
+    // One of them: else a board that comes late might use up another.
+    tickets.retain(|((ticket, _), _)| ticket.ticket == *first);
+    let mut signers: Vec<&KeyId> = approvals.iter().map(|((approval, _), _)| &approval.approver).collect();
+    signers.extend(tickets.iter().map(|((ticket, _), _)| &ticket.approver));
+    let certificates = rows.iter().filter(|row| signers.contains(&&row.key)).map(|row| row.envelope.clone()).collect();
+    let approvals = approvals.iter().map(|(_, envelope)| envelope.clone()).collect();
+    Ok((certificates, approvals, tickets.iter().map(|(_, envelope)| envelope.clone()).collect()))
 }
 
 /// Tells what is on the air to those who have come meanwhile, until the server stops.
 pub async fn repeat(app: Arc<App>, client: AsyncClient) {
     loop {
-        app.commands.bell.notified().await;
+        let _ = tokio::time::timeout(AGAIN_ANYWAY, app.commands.bell.notified()).await;
         tokio::time::sleep(AGAIN_EVERY).await;
         for active in app.commands.active(now_ms()) {
             let topic = topics::command(&app.site.site, &active.area);

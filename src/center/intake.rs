@@ -111,7 +111,7 @@ async fn store_states(app: &App, states: BTreeMap<SpeakerId, State>) {
     if is_new {
         app.commands.bell.notify_one();
     }
-    if is_ahead {
+    if is_ahead && app.commands.may_plan_again() {
         // It knows a plan that this store does not: the store is an older copy, and has to go beyond it.
         app.plan_bell.notify_one();
     }

@@ -129,6 +129,9 @@ struct File {
     listeners: HashSet<SpeakerId>,
     /// Limited areas in which somebody listens.
     areas: BTreeSet<AreaCode>,
+    /// The same of the next pass.
+    later_listeners: HashSet<SpeakerId>,
+    later_areas: BTreeSet<AreaCode>,
     /// When each chunk that went out last has reached everybody, as far as can be told.
     sent_ms: BTreeMap<usize, i64>,
 }
@@ -163,13 +166,18 @@ impl Carousel {
             |file: &File, index: usize| file.sent_ms.get(&index).is_none_or(|sent_ms| now.mono_ms - sent_ms >= ECHO_MS);
         let opens = file.pass.is_empty() && file.later.is_empty();
         let running = !file.pass.is_empty() && file.from_ms <= now.mono_ms;
-        let mut any = false;
+        let (mut any, mut any_later) = (false, false);
         for index in wanted.missing.ones().filter(|index| fresh(file, *index)).collect::<Vec<_>>() {
             any = true;
             if file.pass.get(index) {
                 continue;
             }
-            if running { file.later.insert(index) } else { file.pass.insert(index) }
+            if running {
+                file.later.insert(index);
+                any_later = true;
+            } else {
+                file.pass.insert(index);
+            }
         }
         if !any {
             return;
@@ -188,8 +196,13 @@ impl Carousel {
         }
         file.due_ms = file.due_ms.min(wanted.due_ms);
         file.urgent |= wanted.urgent;
+        let limited = || wanted.areas.iter().filter(|area| limits.areas.contains_key(*area)).cloned();
         file.listeners.insert(wanted.speaker.clone());
-        file.areas.extend(wanted.areas.iter().filter(|area| limits.areas.contains_key(*area)).cloned());
+        file.areas.extend(limited());
+        if any_later {
+            file.later_listeners.insert(wanted.speaker.clone());
+            file.later_areas.extend(limited());
+        }
     }
 
     /// What goes out next; the caller sends it and says so with [`Self::sent`], or that it cannot with [`Self::forget`].
@@ -246,8 +259,8 @@ impl Carousel {
             *next_ms = after(*next_ms, bytes, self.limits.areas.get(area).map_or(0, |pace| pace.kbytes_per_s));
         }
         if file.pass.is_empty() {
-            // Who wants the rest has said so, or will.
-            (file.listeners, file.areas) = Default::default();
+            file.listeners = std::mem::take(&mut file.later_listeners);
+            file.areas = std::mem::take(&mut file.later_areas);
             (file.due_ms, file.urgent) =
                 if file.later.is_empty() { (i64::MAX, false) } else { (file.due_ms, file.urgent) };
         }

@@ -95,9 +95,10 @@ pub fn limits(config: &super::config::Mqtt) -> Result<Limits, String> {
 pub async fn run_carousel(app: Arc<App>, limits: Limits, client: AsyncClient, mut asked: mpsc::Receiver<Asked>) {
     let mut places = Places { known: HashMap::new(), wanted: !limits.areas.is_empty(), read: None };
     let mut carousel = Carousel::new(limits);
+    let mut allowance = Allowance::default();
     let clock = Clock::new(&app);
     let mut batch = vec![];
-    let mut open = Open(None);
+    let mut open = Open::default();
     loop {
         let next = carousel.next(clock.now());
         match next {
@@ -125,24 +126,34 @@ pub async fn run_carousel(app: Arc<App>, limits: Limits, client: AsyncClient, mu
                 let _ = tokio::time::timeout(Duration::from_millis(wait_ms), asked.recv_many(&mut batch, 1000)).await;
             }
             Next::Idle => {
-                open.0 = None;
+                open.0.clear();
                 if asked.recv_many(&mut batch, 1000).await == 0 {
                     return;
                 }
             }
         }
         for one in batch.drain(..) {
-            take(&app, &mut carousel, &mut places, &one, clock.now()).await;
+            take(&app, &mut carousel, (&mut places, &mut allowance), &one, clock.now()).await;
         }
     }
 }
 
-async fn take(app: &App, carousel: &mut Carousel, places: &mut Places, asked: &Asked, now: Moment) {
+async fn take(
+    app: &App,
+    carousel: &mut Carousel,
+    (places, allowance): (&mut Places, &mut Allowance),
+    asked: &Asked,
+    now: Moment,
+) {
     let want = &asked.want;
     // A board may ask for what was withdrawn meanwhile, and a stranger for anything.
     let Ok(list) = app.chunk_list(&want.media) else { return };
     if want.missing.ones().any(|index| index >= list.chunks.len()) {
         return warn!("{} wants more of media {} than there is", asked.speaker, want.media);
+    }
+    let wanted_bytes = want.missing.ones().map(|index| list.chunk_len(index) as u64).sum();
+    if !allowance.spend(&asked.speaker, wanted_bytes, now.mono_ms) {
+        return app.gate.denials.note(asked.speaker.as_str(), "asks for more media than it can need");
     }
     let areas = places.of(app, &asked.speaker).await;
     let wanted = Wanted {
@@ -150,8 +161,9 @@ async fn take(app: &App, carousel: &mut Carousel, places: &mut Places, asked: &A
         areas,
         media: want.media,
         missing: &want.missing,
-        due_ms: want.due_ms.unwrap_or(i64::MAX),
-        urgent: want.urgent,
+        due_ms: want.due_ms.unwrap_or(i64::MAX).max(now.unix_ms),
+        // A board's word alone does not put it before all others.
+        urgent: want.urgent && app.standby.read().is_ok_and(|standby| standby.contains(&want.media)),
     };
     carousel.want(&wanted, now);
 }
@@ -177,20 +189,47 @@ impl Places {
     }
 }
 
-/// The file that is being sent.
-struct Open(Option<(MediaHash, std::fs::File)>);
+/// Bytes of media that one speaker may ask for within an hour: days of sound, and far less than would keep others waiting.
+const ASKED_BYTES: u64 = 512 * 1024 * 1024;
+
+/// What each speaker has asked for in this hour.
+#[derive(Default)]
+struct Allowance {
+    hour: i64,
+    asked_bytes: HashMap<SpeakerId, u64>,
+}
+
+impl Allowance {
+    fn spend(&mut self, speaker: &SpeakerId, bytes: u64, mono_ms: i64) -> bool {
+        if mono_ms / 3_600_000 != self.hour {
+            (self.hour, self.asked_bytes) = (mono_ms / 3_600_000, HashMap::new());
+        }
+        let asked = self.asked_bytes.entry(speaker.clone()).or_default();
+        *asked = asked.saturating_add(bytes);
+        *asked <= ASKED_BYTES
+    }
+}
+
+/// Files that are being sent, each found to be whole when it was opened.
+#[derive(Default)]
+struct Open(HashMap<MediaHash, std::fs::File>);
+
+const OPEN_FILES: usize = 16;
 
 impl Open {
     /// A chunk, if the disk still holds what was approved.
     fn chunk(&mut self, app: &App, media: &MediaHash, index: usize) -> Result<Vec<u8>, String> {
         let list = app.chunk_list(media).map_err(|e| e.to_string())?;
         let expected = list.chunks.get(index).ok_or("it has no such chunk")?;
-        if self.0.as_ref().is_none_or(|(open, _)| open != media) {
+        if !self.0.contains_key(media) {
             // None of a damaged file is worth sending: nobody could finish it.
             tokio::task::block_in_place(|| app.media.check(media)).map_err(|e| e.to_string())?;
-            self.0 = Some((*media, std::fs::File::open(app.media.path(media)).map_err(|e| e.to_string())?));
+            if self.0.len() >= OPEN_FILES {
+                self.0.clear();
+            }
+            self.0.insert(*media, std::fs::File::open(app.media.path(media)).map_err(|e| e.to_string())?);
         }
-        let Some((_, file)) = &self.0 else { return Err("it is not open".into()) };
+        let Some(file) = self.0.get(media) else { return Err("it is not open".into()) };
         let mut chunk = vec![0; list.chunk_len(index)];
         file.read_exact_at(&mut chunk, index as u64 * u64::from(list.chunk_bytes)).map_err(|e| e.to_string())?;
         if chunk_hash(&chunk) != *expected {

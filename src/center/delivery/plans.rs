@@ -9,6 +9,8 @@ use crate::domain::ids::SpeakerId;
 
 /// A plan that is not accepted goes out again after this, doubling up to the last: it was lost, or is refused.
 const PATIENCE_MS: i64 = 20_000;
+/// After a new connection it goes out again, but no sooner than this after the last time.
+const RECONNECT_MS: i64 = 3_000;
 const LONGEST_PATIENCE_MS: i64 = 3_600_000;
 
 #[derive(Debug, Default, Clone)]
@@ -54,8 +56,8 @@ impl PlanBook {
         let known = self.speakers.entry(speaker.clone()).or_default();
         let is_new = online && birth != known.birth;
         if birth != known.birth {
-            // What was under way to its last connection is lost.
-            known.sent = None;
+            // What was under way to its last connection is lost; but whoever connects all the time is not sent to all the time.
+            known.sent = known.sent.map(|(number, at_ms, _)| (number, at_ms - PATIENCE_MS + RECONNECT_MS, 1));
         }
         (known.birth, known.online) = (birth, online);
         if online {
@@ -123,7 +125,8 @@ mod tests {
         assert_eq!(book.due(at_ms), [(a.clone(), 4)]);
         book.sent(&a, 4, at_ms);
         book.heard(&a, 2, true, Some(2));
-        assert_eq!(book.due(at_ms).len(), 1);
+        assert!(book.due(at_ms + RECONNECT_MS - 1).is_empty());
+        assert_eq!(book.due(at_ms + RECONNECT_MS).len(), 1);
         book.sent(&a, 4, at_ms);
         book.broker_came_back();
         assert_eq!(book.due(at_ms).len(), 1);

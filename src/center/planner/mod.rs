@@ -134,6 +134,9 @@ struct Due<'a> {
 /// Makes and stores the plans that have changed. Gives how many.
 pub async fn plan_all(app: &App, now_ms: i64) -> Result<usize, PlanError> {
     let material = Material::load(app).await?;
+    if let Ok(mut standby) = app.standby.write() {
+        *standby = material.standby.iter().map(|(media, _)| *media).collect();
+    }
     // Held only while the timetables are brought up to date: whoever asks what an edit would do does not wait for the plans.
     let mut guard = app.planning.lock().await;
     let planning = tokio::task::block_in_place(|| refresh(&mut guard, &material, now_ms));

@@ -29,6 +29,15 @@ impl Store {
         Ok(row.try_get(0)?)
     }
 
+    /// Everything that was told since then, oldest first.
+    pub async fn commands_since(&self, from_ms: i64) -> Result<Vec<(AreaCode, SignedCommand)>, StoreError> {
+        let rows = sqlx::query("select area, body from commands where made_ms >= $1 order by made_ms")
+            .bind(from_ms)
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(|row| Ok((parsed(row.try_get(0)?)?, from_json(&row.try_get::<String, _>(1)?)?))).collect()
+    }
+
     /// Emergencies that begin in `from_ms..until_ms`, each with the area that it was told to.
     pub async fn emergencies(&self, from_ms: i64, until_ms: i64) -> Result<Vec<(AreaCode, SignedCommand)>, StoreError> {
         let rows =

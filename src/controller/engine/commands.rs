@@ -1,7 +1,5 @@
 //! What a center tells all speakers of an area at once.
 
-use std::sync::Arc;
-
 use tracing::{info, warn};
 
 use super::{Effect, Engine, Now, unix_ms};
@@ -12,18 +10,18 @@ use crate::protocol::trust::{Accepted, CommandRefusal};
 
 impl Engine {
     pub(super) fn commanded(&mut self, now: Now, payload: &[u8], effects: &mut Vec<Effect>) {
-        let Some(plan) = &self.plan else {
+        let Some(in_force) = self.plan.clone() else {
             return warn!("a command came before the first plan; nobody is known who could give one");
         };
         let now_ms = self.trusted(now).map(|estimate| unix_ms(estimate, now.mono_ns));
-        let Accepted { command, plan } =
-            match plan.accept(payload, &self.anchor, self.counters.ratchet.command_ms, now_ms) {
-                Ok(accepted) => accepted,
-                // It is said again for those who come late.
-                Err(CommandRefusal::Replayed) => return,
-                Err(refusal) => return warn!("not obeyed: {refusal}"),
-            };
-        self.counters.ratchet.command_ms = command.made_ms;
+        let Accepted { command, plan } = match in_force.accept(payload, &self.anchor, &self.counters.ratchet, now_ms) {
+            Ok(accepted) => accepted,
+            // It is said again for those who come late.
+            Err(CommandRefusal::Replayed) => return,
+            Err(refusal) => return warn!("not obeyed: {refusal}"),
+        };
+        let known = self.counters.clone();
+        in_force.obeyed(&command, &mut self.counters.ratchet);
         match (command.order, plan) {
             (Order::Refresh { spread_ms }, _) => {
                 // Each speaker at a time of its own, always the same.
@@ -41,19 +39,19 @@ impl Engine {
                 self.counters.volume_db = Some(db).filter(|db| *db != 0.0);
             }
             (Order::Emergency { occurrence, .. }, Some(plan)) => {
-                if self.plays.contains_key(&occurrence.id) {
+                // It is told again for late comers; its account and its ticket say that it was heard.
+                if self.plays.contains_key(&occurrence.id) || !self.agenda.command(&occurrence, plan) {
                     return;
                 }
                 info!("told to sound {} now", occurrence.id);
-                effects.extend(self.agenda.command(occurrence, Arc::new(plan)));
                 let media = self.agenda.media();
                 self.library.need(media, effects);
-                // What plays is kept by its own account and its ticket; the command's number can wait until it has begun.
-                self.run_agenda(now, effects);
             }
             (Order::Emergency { .. }, None) => {}
         }
-        effects.push(Effect::SaveCounters(self.counters.clone()));
+        if self.counters != known {
+            effects.push(Effect::SaveCounters(self.counters.clone()));
+        }
     }
 
     /// By how much an operator has moved the volume of this, in dB.

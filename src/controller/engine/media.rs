@@ -261,10 +261,11 @@ impl Library {
         let mut open = 0;
         for NextUse { media: hash, due_ms, urgent } in next_uses {
             let Some(file) = self.files.get_mut(hash) else { continue };
-            let Some(rest) = budget.checked_sub(file.media.bytes) else { break };
+            let Some(rest) = budget.checked_sub(file.media.bytes) else { continue };
             budget = rest;
             let Place::Arriving(present) = &file.place else { continue };
-            open += 1;
+            // What has long been asked for in vain does not keep the others from being asked for.
+            open += usize::from(file.patience_ns < LONGEST_QUIET_NS);
             if open > AT_ONCE {
                 break;
             }

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{Anchor, VerifiedPlan, opened, succeed};
+use super::{Anchor, Ratchet, VerifiedPlan, opened, succeed};
 use crate::domain::approval::{Approval, Certificate, Ticket};
 use crate::domain::command::{Command, Order};
 use crate::domain::plan::Plan;
@@ -48,7 +48,7 @@ pub enum CommandRefusal {
     UnknownDispatcher,
     #[error("the command is for another site or area")]
     WrongTarget,
-    #[error("the command is no newer than one that was obeyed")]
+    #[error("the command is older than one that was obeyed")]
     Replayed,
     #[error("the command is not for now, or the time is not known here")]
     NotNow,
@@ -65,13 +65,12 @@ pub struct Accepted {
 }
 
 impl VerifiedPlan {
-    /// Checks a command as it arrived. `obeyed_ms` is when the newest one was given that was obeyed; `now_ms` is absent while the
-    /// clock is untrusted, and then only a refresh is obeyed.
+    /// Checks a command as it arrived. `now_ms` is absent while the clock is untrusted, and then only a refresh is obeyed.
     pub fn accept(
         &self,
         bytes: &[u8],
         anchor: &Anchor,
-        obeyed_ms: i64,
+        known: &Ratchet,
         now_ms: Option<i64>,
     ) -> Result<Accepted, CommandRefusal> {
         if bytes.len() > MESSAGE_BYTES {
@@ -91,7 +90,13 @@ impl VerifiedPlan {
         if !self.dispatcher.is_valid_at(command.made_ms) || !command.is_sound() {
             return Err(CommandRefusal::Unsound);
         }
-        if command.made_ms <= obeyed_ms {
+        let told = known.told.get(&key_id(&self.dispatcher.key)).copied().unwrap_or_default();
+        let over_ms = match command.order {
+            Order::Refresh { .. } => i64::MIN,
+            Order::Stop { .. } | Order::Volume { .. } => told.command_ms,
+            Order::Emergency { .. } => told.stop_ms,
+        };
+        if command.made_ms <= over_ms {
             return Err(CommandRefusal::Replayed);
         }
         let timely = |now_ms: i64| (command.made_ms - AHEAD_MS..command.valid_until_ms).contains(&now_ms);
@@ -115,6 +120,28 @@ impl VerifiedPlan {
             _ => None,
         };
         Ok(Accepted { command, plan })
+    }
+
+    /// Notes what was obeyed.
+    pub fn obeyed(&self, command: &Command, known: &mut Ratchet) {
+        let told = known.told.entry(key_id(&self.dispatcher.key)).or_default();
+        match command.order {
+            Order::Refresh { .. } | Order::Emergency { .. } => {}
+            Order::Stop { emergencies } => {
+                told.command_ms = command.made_ms;
+                told.stop_ms = if emergencies { command.made_ms } else { told.stop_ms };
+            }
+            Order::Volume { .. } => told.command_ms = command.made_ms,
+        }
+    }
+
+    /// What a command's plan is worth once a newer plan is in force: the authority may have revoked who stands behind it.
+    pub fn under(&self, newer: &Self) -> Self {
+        let mut this = Self { trust: newer.trust.clone(), ..self.clone() };
+        if newer.trust.is_revoked(&key_id(&self.dispatcher.key)) {
+            this.approvals.clear();
+        }
+        this
     }
 
     /// The same trust, with one play of its own and what was said for it.

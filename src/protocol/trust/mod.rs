@@ -48,13 +48,18 @@ pub struct Ratchet {
     pub trust: u64,
     /// From the pinned authority to the one of now.
     pub successions: Vec<Envelope>,
-    /// When the newest command was given that was obeyed, Unix ms.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub command_ms: i64,
+    /// What each dispatcher has told last, as with plans.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub told: BTreeMap<KeyId, Told>,
 }
 
-fn is_zero(number: &i64) -> bool {
-    *number == 0
+/// When the newest commands were given that were obeyed, Unix ms. An emergency counts by its own play and ticket.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Told {
+    pub command_ms: i64,
+    /// Of those that ended emergencies: no older emergency is sounded any more.
+    pub stop_ms: i64,
 }
 
 impl Ratchet {
@@ -400,6 +405,7 @@ impl VerifiedPlan {
         }
         ratchet.successions.clone_from(&self.successions);
         ratchet.plans.retain(|key, _| !self.trust.is_revoked(key));
+        ratchet.told.retain(|key, _| !self.trust.is_revoked(key));
         let number = ratchet.plans.entry(key_id(&self.dispatcher.key)).or_default();
         *number = self.plan.number.max(*number);
         ratchet.hours.extend(self.hours.iter().map(|(area, statement)| (area.clone(), statement.version)));

@@ -188,3 +188,77 @@ fn a_refresh_is_answered_once_at_a_time_of_its_own() {
     let states: Vec<message::State> = board.sent(Up::State);
     assert_eq!(states.len(), 1);
 }
+
+#[test]
+fn what_may_not_sound_does_not_take_the_air_either() {
+    let (mut board, chief) = board(vec![occurrence("s", T0_MS + 60_000)]);
+    board.pass(62_000, 100);
+    let start_ms = board.now_ms + 400;
+    let urgent = command(&board, emergency(start_ms));
+    let without = Chief { ticket: chief.approval.clone(), ..chief };
+    give(&mut board, &urgent, Some(&without), 2);
+    board.pass(30_000, 100);
+    assert_eq!(board.outcome("khan-cap", start_ms), (Outcome::Missed, Some(Reason::NoTicket)));
+    assert_eq!(board.outcome("s", T0_MS + 60_000), (Outcome::Played, None));
+}
+
+#[test]
+fn an_emergency_is_heard_after_the_power_went_and_after_other_commands() {
+    let (mut board, chief) = board(vec![]);
+    board.whole = false;
+    board.restart();
+    board.pass(1_000, 100);
+    // Its sound is not there yet when the power goes.
+    let start_ms = board.now_ms + 400;
+    let urgent = command(&board, emergency(start_ms));
+    give(&mut board, &urgent, Some(&chief), 2);
+    board.pass(1_000, 100);
+    let volume = command(&board, Order::Volume { db: -3.0 });
+    give(&mut board, &volume, None, 2);
+    board.whole = true;
+    board.restart();
+    board.pass(1_000, 100);
+    give(&mut board, &urgent, Some(&chief), 2);
+    board.pass(20_000, 100);
+    assert_eq!(board.outcome("khan-cap", start_ms), (Outcome::Late, None));
+    // But not one that was stopped before this board came.
+    let start_ms = board.now_ms + 400;
+    let stopped = command(&board, emergency(start_ms));
+    board.pass(200, 100);
+    let stop = command(&board, Order::Stop { emergencies: true });
+    give(&mut board, &stop, None, 2);
+    let before = board.plays.len();
+    give(&mut board, &stopped, Some(&chief), 2);
+    board.pass(20_000, 100);
+    assert_eq!(board.plays.len(), before);
+}
+
+#[test]
+fn the_newest_emergency_wins_and_a_revocation_reaches_it() {
+    let (mut board, first) = board(vec![]);
+    board.pass(1_000, 100);
+    let ticket = Ticket { ticket: "t2".parse().unwrap(), ..first.ticket.peek().unwrap() };
+    let second = Chief {
+        certificate: first.certificate.clone(),
+        approval: first.approval.clone(),
+        ticket: Envelope::sign(&ticket, &key(3)).unwrap(),
+    };
+    let starts = [board.now_ms + 400, board.now_ms + 5_400];
+    let urgent = command(&board, emergency(starts[0]));
+    give(&mut board, &urgent, Some(&first), 2);
+    board.pass(5_000, 100);
+    let newer = command(&board, emergency(starts[1]));
+    give(&mut board, &newer, Some(&second), 2);
+    board.pass(3_000, 100);
+    assert_eq!(board.outcome("khan-cap", starts[0]), (Outcome::Partial, Some(Reason::PreEmpted)));
+    // The key of the approver turns out to be stolen.
+    let list = TrustList {
+        version: 5,
+        revoked: [key_id(&key(3).public())].into(),
+        ..TrustList::unless_said("mau".parse().unwrap())
+    };
+    let payload = raised(&plan(3, board.now_ms, vec![]));
+    board.offer(altered(&payload, |signed| signed.trust = Some(Envelope::sign(&list, &key(1)).unwrap())));
+    board.pass(3_000, 100);
+    assert_eq!(board.outcome("khan-cap", starts[1]), (Outcome::Partial, Some(Reason::Revoked)));
+}
