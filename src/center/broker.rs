@@ -7,6 +7,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU16;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -33,9 +34,10 @@ use crate::protocol::topics::{self, Topic, Up};
 /// The user name under which the center itself signs in.
 pub const CENTER_USER: &str = "center";
 
-/// The listener inside, and the one outside where there is no TLS.
+/// The listener inside, the one outside where there is no TLS, and the center's own.
 const INSIDE: ListenerId = 1;
 const OUTSIDE: ListenerId = 2;
+const CENTER: ListenerId = 3;
 /// Filters of media that a speaker may have at once; an honest one takes four files, by one filter or by 32.
 const MEDIA_FILTERS: usize = 160;
 
@@ -137,18 +139,21 @@ impl Doorman {
     fn may_enter(&self, id: &Id, user: &str, client_id: &str, password: &[u8]) -> Result<(), String> {
         let known = |good: bool, why: &str| if good { Ok(()) } else { Err(why.to_owned()) };
         let gate = &self.app.gate;
+        if id.lid == CENTER {
+            return known(
+                user == CENTER_USER
+                    && client_id.starts_with(CENTER_USER)
+                    && same(&Sha256::digest(password), &Sha256::digest(&self.center_password)),
+                "only the center comes in this way",
+            );
+        }
         if id.lid == INSIDE {
             return match id.remote_addr.and_then(|from| gate.who_is(&from)) {
                 Some(speaker) => known(
                     speaker.as_str() == user && client_id == user,
                     &format!("its certificate is {speaker}'s, its client id {client_id:.80}"),
                 ),
-                None => known(
-                    user == CENTER_USER
-                        && client_id.starts_with(CENTER_USER)
-                        && same(&Sha256::digest(password), &Sha256::digest(&self.center_password)),
-                    "only the center comes in this way",
-                ),
+                None => known(false, "only who came through the door comes in this way"),
             };
         }
         let refused = Err("no such name and password".to_owned());
@@ -240,7 +245,7 @@ fn may_write(site: &SiteId, user: &str, topic: &str) -> bool {
 /// A broker that runs.
 pub struct Broker {
     /// Where the center itself connects.
-    pub inside: SocketAddr,
+    pub center: SocketAddr,
     /// Where speakers do.
     pub outside: SocketAddr,
     pub tasks: Vec<tokio::task::JoinHandle<()>>,
@@ -273,13 +278,15 @@ pub async fn start(app: Arc<App>, center_password: String) -> Result<Broker, Str
         register.add_priority(hook, 100, Box::new(doorman.clone())).await;
     }
     register.start().await;
-    let (inner, inside) = listen((Ipv4Addr::LOCALHOST, 0).into())?;
-    let mut server = MqttServer::new(context.clone()).listener_by_id(inner, INSIDE);
+    let loopback = (Ipv4Addr::LOCALHOST, 0).into();
+    let (inner, inside) = listen(loopback, OF_A_SPEAKER)?;
+    let (own, center) = listen(loopback, OF_THE_CENTER)?;
+    let mut server = MqttServer::new(context.clone()).listener_by_id(inner, INSIDE).listener_by_id(own, CENTER);
     let (outside, door) = if mqtt.tls {
         let door = TcpListener::bind(wanted).await.map_err(|e| format!("mqtt.address {wanted}: {e}"))?;
         (door.local_addr().map_err(|e| e.to_string())?, Some(door))
     } else {
-        let (outer, outside) = listen(wanted)?;
+        let (outer, outside) = listen(wanted, OF_A_SPEAKER)?;
         server = server.listener_by_id(outer, OUTSIDE);
         (outside, None)
     };
@@ -299,17 +306,24 @@ pub async fn start(app: Arc<App>, center_password: String) -> Result<Broker, Str
     }
     tasks.push(tokio::spawn(kick(context, app.gate.kicks())));
     // The broker's own word is not taken for its listeners: somebody must answer. The TLS door is ours, and bound.
-    let listeners = if mqtt.tls { vec![inside] } else { vec![inside, outside] };
+    let listeners = if mqtt.tls { vec![inside, center] } else { vec![inside, center, outside] };
     for bound in listeners {
         let probe = tokio::time::timeout(Duration::from_secs(5), TcpStream::connect(reachable(bound))).await;
         if !matches!(probe, Ok(Ok(_))) {
             return Err(format!("the broker does not answer on {bound}"));
         }
     }
-    Ok(Broker { inside, outside, tasks })
+    Ok(Broker { center, outside, tasks })
 }
 
-fn listen(wanted: SocketAddr) -> Result<(Listener, SocketAddr), String> {
+/// Messages that wait for one client, and those that are under way to it unconfirmed.
+type Room = (usize, NonZeroU16);
+/// A slow speaker loses what does not fit, and asks again.
+const OF_A_SPEAKER: Room = (200, NonZeroU16::new(16).unwrap());
+/// To the center everybody speaks at once: after a play that all of them have sounded, or when the mains come back.
+const OF_THE_CENTER: Room = (50_000, NonZeroU16::new(2_000).unwrap());
+
+fn listen(wanted: SocketAddr, (waiting, unconfirmed): Room) -> Result<(Listener, SocketAddr), String> {
     let listener = Builder::new()
         .name("loaxa")
         .laddr(wanted)
@@ -321,7 +335,8 @@ fn listen(wanted: SocketAddr) -> Result<(Listener, SocketAddr), String> {
         .max_connections(20_000)
         .max_clientid_len(64)
         .handshake_timeout(PATIENCE)
-        .max_mqueue_len(200)
+        .max_mqueue_len(waiting)
+        .max_inflight(unconfirmed)
         // Of retained messages too; zero would mean at once.
         .message_expiry_interval(Duration::from_secs(365 * 24 * 3600))
         .session_expiry_interval(Duration::from_secs(60))

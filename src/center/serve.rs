@@ -104,8 +104,8 @@ async fn start_broker(app: &Arc<App>) -> Result<(BrokerAddress, Option<Broker>),
     let password = random_text(24)?;
     let broker = broker::start(app.clone(), password.clone()).await?;
     let address = BrokerAddress {
-        host: broker.inside.ip().to_string(),
-        port: broker.inside.port(),
+        host: broker.center.ip().to_string(),
+        port: broker.center.port(),
         tls: false,
         user: CENTER_USER.into(),
         password,
