@@ -215,7 +215,10 @@ impl Board {
         match effect {
             Effect::Play(session) => {
                 let first_ns = self.clock.machine_ns(session.start_mono_ns).max(machine_ns);
-                self.counters.note(Timed::Sound, self.counters.mark_ns(), first_ns);
+                // Only where something is awaited: from the mark on.
+                if self.counters.mark_ns() != i64::MIN {
+                    self.counters.note(Timed::Sound, self.counters.mark_ns(), first_ns);
+                }
                 self.output.play(session, shown_ns);
             }
             Effect::Stop(occurrence) => return self.output.stop(&occurrence, shown_ns),

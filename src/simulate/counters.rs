@@ -187,7 +187,10 @@ impl Counters {
     pub(super) fn note(&self, kind: Timed, since_ns: i64, now_ns: i64) {
         let mut list = self.list(kind);
         if list.len() < MOST_SAMPLES {
-            list.push(Sample { at_ms: ms(now_ns - self.began_ns), took_ms: ms((now_ns - since_ns).max(0)) });
+            list.push(Sample {
+                at_ms: ms(now_ns - self.began_ns),
+                took_ms: ms(now_ns.saturating_sub(since_ns).max(0)),
+            });
         }
     }
 
