@@ -248,8 +248,9 @@ test.describe('refusing, in plain words', () => {
   test('a session that has ended meanwhile leads to the form', async ({ page, center, expected }) => {
     expected.failedRequests = true;
     await open(page, center);
-    center.sessionLost = true;
     await page.getByLabel('Lý do').fill('x');
+    // Not before: whatever the page still asks for would lead there too.
+    center.sessionLost = true;
     await page.getByRole('button', { name: 'Trả lại biên tập viên' }).click();
     await expect(page.getByText('Phiên làm việc đã hết hạn')).toBeVisible();
   });
