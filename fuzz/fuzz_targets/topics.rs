@@ -12,6 +12,7 @@ fuzz_target!(|text: &str| {
             Topic::Down(speaker, kind) => topics::down(&site, speaker, *kind),
             Topic::Up(speaker, kind) => topics::up(&site, speaker, *kind),
             Topic::Chunk(media, index) => topics::chunk(&site, media, *index),
+            Topic::Command(area) => topics::command(&site, area),
         };
         assert_eq!(written, text);
         let other: SiteId = "ma".parse().expect("a site");
