@@ -1,8 +1,12 @@
 //! What is to be played next, what is being played, and the account of what was not.
 
+mod air;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
+
+use air::Commanded;
 
 use super::media::NextUse;
 use super::{Effect, Engine, Now, rounded_up, unix_ms};
@@ -47,17 +51,6 @@ pub(super) struct Agenda {
     /// Rises whenever `uses` is worked out anew.
     uses_changes: u64,
 }
-
-/// An emergency by command.
-#[derive(Debug)]
-struct Commanded {
-    occurrence: PlannedOccurrence,
-    /// It was found to be allowed and ready, and what was on has given way.
-    has_the_air: bool,
-}
-
-/// Emergencies by command that are kept at once.
-const COMMANDED: usize = 16;
 
 #[derive(Debug, Clone)]
 struct Entry {
@@ -146,20 +139,9 @@ impl Agenda {
         // The newest plan has the word about all that is to come, also about what lies beyond its end.
         let is_past =
             |one: &PlannedOccurrence| one.start_ms < new.until_ms && !new.speaks_for(one.start_ms, one.end_ms);
+        let mut effects = self.under_new_trust(plan);
         let commanded = &self.commanded;
-        let is_commanded = |id: &OccurrenceId| commanded.iter().any(|one| one.occurrence.id == *id);
-        // They stand in no plan, but the authority may have taken back by now what they rest on.
-        for entry in self.entries.iter_mut().filter(|entry| is_commanded(&entry.occurrence.id)) {
-            entry.plan = Arc::new(entry.plan.under(plan));
-        }
-        let mut ended = vec![];
-        for current in self.on.iter_mut().filter(|current| is_commanded(&current.entry.occurrence.id)) {
-            let (occurrence, now) = (&current.entry.occurrence, current.entry.plan.under(plan));
-            if occurrence.items.iter().all(|item| now.permits(occurrence, item, |_| false).is_err()) {
-                current.fault = Some(Reason::Revoked);
-                ended.push(Effect::Stop(occurrence.id.clone()));
-            }
-        }
+        let is_commanded = |id: &OccurrenceId| commanded.iter().any(|one| one.is(id));
         self.entries.retain(|entry| is_past(&entry.occurrence) || is_commanded(&entry.occurrence.id));
         self.named.clone_from(&new.media);
         self.entries.extend(new.occurrences.iter().map(|occurrence| Entry {
@@ -173,8 +155,8 @@ impl Agenda {
             let on_air = &current.entry.occurrence;
             !is_commanded(&on_air.id) && new.speaks_for(on_air.start_ms, on_air.end_ms)
         };
-        ended.extend(self.on.iter_mut().filter(spoken_for).filter_map(|current| current.follow(&new.occurrences)));
-        ended
+        effects.extend(self.on.iter_mut().filter(spoken_for).filter_map(|current| current.follow(&new.occurrences)));
+        effects
     }
 
     fn find(&mut self, id: &OccurrenceId) -> Option<&mut Current> {
@@ -188,67 +170,6 @@ impl Agenda {
 
     fn is_taken_back(&self, id: &OccurrenceId) -> bool {
         self.on.iter().any(|current| current.taken_back && current.entry.occurrence.id == *id)
-    }
-
-    /// Takes an emergency in that is to sound as soon as it can; says whether it is new here.
-    pub fn command(&mut self, occurrence: &PlannedOccurrence, plan: VerifiedPlan) -> bool {
-        let is_known = self.commanded.iter().any(|one| one.occurrence.id == occurrence.id);
-        if is_known || self.commanded.len() >= COMMANDED {
-            return false;
-        }
-        self.commanded.push(Commanded { occurrence: occurrence.clone(), has_the_air: false });
-        self.entries.push(Entry { occurrence: occurrence.clone(), plan: Arc::new(plan), checked: false });
-        self.entries.sort_by_key(|entry| entry.occurrence.start_ms);
-        self.uses_of = usize::MAX;
-        true
-    }
-
-    fn awaits_the_air(&self, id: &OccurrenceId) -> bool {
-        self.commanded.iter().any(|one| one.occurrence.id == *id && !one.has_the_air)
-    }
-
-    /// Gives the air to an emergency by command: what is on gives way at its start, and what was to begin waits. The newest wins.
-    fn give_the_air(&mut self, id: &OccurrenceId) -> Vec<Effect> {
-        let Some(one) = self.commanded.iter_mut().find(|one| one.occurrence.id == *id) else { return vec![] };
-        one.has_the_air = true;
-        let start_ms = one.occurrence.start_ms;
-        let mut effects = vec![];
-        for current in self.on.iter_mut().filter(|current| !current.taken_back) {
-            let (on_air, from_ms) = (current.entry.occurrence.id.clone(), current.entry.occurrence.start_ms);
-            if current.first_mono_ns.is_none() && from_ms >= start_ms {
-                // Not begun: it may still come, if there is something left of it afterwards.
-                current.taken_back = true;
-                self.entries.push(Entry { checked: true, ..current.entry.clone() });
-                effects.push(Effect::Stop(on_air));
-            } else {
-                current.fault = Some(Reason::PreEmpted);
-                effects.push(Effect::Trim { occurrence: on_air, ms: start_ms - from_ms });
-            }
-        }
-        self.entries.sort_by_key(|entry| entry.occurrence.start_ms);
-        self.uses_of = usize::MAX;
-        effects
-    }
-
-    /// Ends what is on the air, and forgets what a command was about to begin.
-    pub fn stop(&mut self, emergencies: bool) -> Vec<Effect> {
-        let ends = |occurrence: &PlannedOccurrence| emergencies || occurrence.priority < Priority::Emergency;
-        let mut effects = vec![];
-        for current in self.on.iter_mut().filter(|current| ends(&current.entry.occurrence)) {
-            current.fault = Some(Reason::Withdrawn);
-            effects.push(Effect::Stop(current.entry.occurrence.id.clone()));
-        }
-        if emergencies {
-            let commanded = std::mem::take(&mut self.commanded);
-            self.entries.retain(|entry| commanded.iter().all(|one| one.occurrence.id != entry.occurrence.id));
-        }
-        effects
-    }
-
-    fn is_pre_empted(&self, occurrence: &PlannedOccurrence, now_ms: i64) -> bool {
-        let (from_ms, until_ms) = (occurrence.start_ms, occurrence.end_ms);
-        let mut on_the_air = self.commanded.iter().filter(|one| one.has_the_air).map(|one| &one.occurrence);
-        on_the_air.any(|one| one.start_ms < until_ms && one.end_ms > from_ms.max(now_ms))
     }
 
     pub fn playing(&self) -> Option<&OccurrenceId> {
@@ -344,7 +265,7 @@ impl Engine {
                 Decision::Play => self.prepare(index, clock, now_ms, effects),
                 Decision::Miss(reason) => {
                     let entry = self.agenda.entries.remove(index);
-                    self.agenda.commanded.retain(|one| one.occurrence.id != entry.occurrence.id);
+                    self.agenda.commanded.retain(|one| !one.is(&entry.occurrence.id));
                     let evidence = self.readiness(&entry.occurrence);
                     let mut record =
                         self.blank(&entry.occurrence, entry.plan.plan().number, Outcome::Missed, Some(reason));
@@ -352,23 +273,6 @@ impl Engine {
                     self.record(record, effects);
                 }
             }
-        }
-    }
-
-    /// Emergencies by command take the air only once they are allowed to sound and can: else there would be silence in their place.
-    fn give_the_air(&mut self, now_ms: i64, effects: &mut Vec<Effect>) {
-        let sounds = |entry: &&Entry| {
-            let Entry { occurrence, plan, .. } = entry;
-            let permits = |item: &PlannedItem| plan.permits(occurrence, item, |t| self.is_used(t, occurrence)).is_ok();
-            self.agenda.awaits_the_air(&occurrence.id)
-                && self.output_working
-                && now_ms < occurrence.content_end_ms() - WORTH_JOINING_MS
-                && occurrence.items.iter().any(|item| self.library.is_whole(&item.media) && permits(item))
-        };
-        let ready: Vec<_> =
-            self.agenda.entries.iter().filter(sounds).map(|entry| entry.occurrence.id.clone()).collect();
-        for id in ready {
-            effects.extend(self.agenda.give_the_air(&id));
         }
     }
 
@@ -394,10 +298,9 @@ impl Engine {
         if over {
             return Decision::Miss(self.why_missed(occurrence, ready > 0));
         }
-        // What gives way is as good as gone.
-        let gives_way = |current: &&Current| current.taken_back || current.fault == Some(Reason::PreEmpted);
-        let on = self.agenda.on.iter().filter(|current| !gives_way(current)).count();
-        if on >= ON_AT_ONCE || now_ms < occurrence.start_ms - LEAD_MS {
+        // For an emergency by command all others have given way.
+        let is_full = self.agenda.on.len() >= ON_AT_ONCE && !self.agenda.has_the_air(&occurrence.id);
+        if is_full || now_ms < occurrence.start_ms - LEAD_MS {
             return Decision::Wait;
         }
         let all = ready == permitted.len();
