@@ -101,9 +101,10 @@ pub fn deliver(speakers: usize) -> Fanout {
     world.center.schedule_once("later", &["big"], 86_400_000, &["66"]);
     let goal = before.plans + speakers as u64;
     world.wait("the plans", |now| now.plans >= goal);
-    let (planned, cpu) = (edited.elapsed(), cpu_s(world.pid));
+    let (planned, cpu, own_cpu) = (edited.elapsed(), cpu_s(world.pid), cpu_s(std::process::id()));
     let files = before.whole_files + speakers as u64;
     world.wait("the last byte", |now| now.whole_files >= files);
+    let cpu_s_own = cpu_s(std::process::id());
     let (seconds, cpu_s) = ((at_edit.elapsed() - planned).as_secs_f64(), [cpu_s(world.pid) - cpu, cpu - whole_cpu]);
     let now = world.fleet().now();
     println!(
@@ -117,8 +118,10 @@ pub fn deliver(speakers: usize) -> Fanout {
     let fanout = Fanout {
         seconds: seconds.max(0.001) * scale,
         cpu_s: cpu_s[0] * scale,
+        own_cpu_s: (cpu_s_own - own_cpu) * scale,
         bytes_per_needed: (now.chunk_bytes - before.chunk_bytes) as f64 / needed.max(1) as f64,
         kb_per_client,
+        kb_after: world.kb_per_speaker(),
     };
     world.end();
     fanout

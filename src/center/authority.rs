@@ -3,16 +3,17 @@
 //! The authority's own key is never here. Everything is read from what it signed and checked again on the way in; the server can pass it
 //! on or keep it back, not make it up.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::app::{App, now_ms};
 use super::datadir::{DataDir, Site};
-use super::store::{self, Said, Store, StoreError};
-use crate::domain::approval::{Certificate, PublicKey, Role};
+use super::store::{self, CertificateRow, Said, Store, StoreError};
+use crate::domain::approval::{Approval, Certificate, PublicKey, Role, Ticket};
 use crate::domain::hours::{Hours, HoursStatement};
 use crate::domain::ids::KeyId;
 use crate::domain::trust::{MAX_ENTRIES, TrustList};
-use crate::protocol::envelope::Envelope;
+use crate::protocol::envelope::{Envelope, Statement};
 use crate::protocol::keys::{SigningKey, key_id};
 use crate::protocol::limits::{SUCCESSIONS, TRUST_BYTES};
 use crate::protocol::trust::succeed;
@@ -47,6 +48,42 @@ impl Trust {
     pub fn dispatcher_id(&self) -> KeyId {
         key_id(&self.dispatcher.public())
     }
+}
+
+/// The certificates that the authority of now has signed, by key.
+pub async fn certificates(app: &App) -> Result<BTreeMap<KeyId, CertificateRow>, StoreError> {
+    let trust = app.trust();
+    let by_authority = |row: &CertificateRow| row.envelope.open::<Certificate>(&trust.authority).is_ok();
+    let rows = app.store.certificates().await?.into_iter().filter(by_authority);
+    Ok(rows.map(|row| (row.key.clone(), row)).collect())
+}
+
+/// A statement of an approver with the certificate by which it holds.
+pub trait ByApprover: Statement {
+    fn approver(&self) -> &KeyId;
+}
+
+impl ByApprover for Approval {
+    fn approver(&self) -> &KeyId {
+        &self.approver
+    }
+}
+
+impl ByApprover for Ticket {
+    fn approver(&self) -> &KeyId {
+        &self.approver
+    }
+}
+
+/// Checks a signature as a speaker would: a row that somebody edited by hand is worth nothing.
+pub fn by_approver<S: ByApprover>(
+    envelope: &Envelope,
+    certificates: &BTreeMap<KeyId, CertificateRow>,
+) -> Option<(S, Certificate)> {
+    let named: S = envelope.peek().ok()?;
+    let approver: &Certificate = &certificates.get(named.approver())?.certificate;
+    let statement: S = envelope.open(&approver.key).ok()?;
+    (approver.role == Role::Approver).then(|| (statement, approver.clone()))
 }
 
 /// Why something that was signed was not taken; the words are the user's.

@@ -3,6 +3,7 @@
 //! An emergency is told again while it lasts whenever a speaker of the site comes on line, so that late comers join it; boards that
 //! have obeyed take no notice.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -12,9 +13,9 @@ use tokio::sync::Notify;
 use tracing::{error, warn};
 
 use super::app::{self, App, now_ms};
+use super::authority::{by_approver, certificates};
 use super::store::{Intake, StoreError};
-use crate::domain::DAY_MS;
-use crate::domain::approval::{Approval, Certificate, Role, Ticket, Use};
+use crate::domain::approval::{Approval, Certificate, TICKET_LIFE_MS, Ticket, Use};
 use crate::domain::area::AreaTree;
 use crate::domain::bulletin::RevisionState;
 use crate::domain::command::{Command, LIFE_MS, Order};
@@ -37,9 +38,6 @@ const AGAIN_EVERY: Duration = Duration::from_secs(1);
 const AGAIN_ANYWAY: Duration = Duration::from_secs(10);
 /// Boards take a command from a clock that is a minute ahead of theirs; this much is left to their own error.
 const CLOCK_BACK_MS: i64 = 30_000;
-const PLAN_AGAIN: Duration = Duration::from_secs(2);
-/// Tickets that are sent along; boards read no more than so many statements.
-const TICKETS: usize = 16;
 
 #[derive(Debug, Error)]
 pub enum CommandError {
@@ -62,9 +60,10 @@ pub struct Commands {
     pub client: OnceLock<AsyncClient>,
     last_ms: Mutex<i64>,
     active: Mutex<Vec<Active>>,
-    planned_again: Mutex<Option<std::time::Instant>>,
-    /// Tickets that a command has used up, since this server was started. Boards know for themselves.
+    /// Tickets that commands have used up. Boards know for themselves.
     spent: Mutex<Vec<TicketId>>,
+    /// Emergencies are given one after the other, so that no two take the same ticket.
+    giving: tokio::sync::Mutex<()>,
     /// Rung when a speaker has come on line.
     pub bell: Notify,
 }
@@ -92,22 +91,13 @@ impl Commands {
         Ok(made_ms)
     }
 
-    /// Whether plans may be made again because a speaker says that it has a higher one: not for every word of one that makes them up.
-    pub fn may_plan_again(&self) -> bool {
-        let mut last = self.planned_again.lock().unwrap_or_else(PoisonError::into_inner);
-        let may = last.is_none_or(|last| last.elapsed() >= PLAN_AGAIN);
-        if may {
-            *last = Some(std::time::Instant::now());
-        }
-        may
-    }
-
     fn is_spent(&self, ticket: &TicketId) -> bool {
         self.spent.lock().unwrap_or_else(PoisonError::into_inner).contains(ticket)
     }
 
-    fn spend(&self, ticket: &TicketId) {
-        self.spent.lock().unwrap_or_else(PoisonError::into_inner).push(ticket.clone());
+    fn spend<'a>(&self, tickets: impl Iterator<Item = &'a Envelope>) {
+        let named = tickets.filter_map(|envelope| envelope.peek::<Ticket>().ok());
+        self.spent.lock().unwrap_or_else(PoisonError::into_inner).extend(named.map(|ticket| ticket.ticket));
     }
 
     fn active(&self, now_ms: i64) -> Vec<Active> {
@@ -132,7 +122,9 @@ pub async fn load(app: &App, now_ms: i64) -> Result<(), StoreError> {
     *app.commands.last_ms.lock().unwrap_or_else(PoisonError::into_inner) = last_ms;
     let mut active = vec![];
     let tree = app.store.areas().await?;
-    for (area, signed) in app.store.commands_since(now_ms - DAY_MS).await? {
+    // A ticket that is not over was not used before.
+    for (area, signed) in app.store.commands_since(now_ms - TICKET_LIFE_MS).await? {
+        app.commands.spend(signed.tickets.iter());
         match signed.command.peek::<Command>() {
             Ok(Command { order: Order::Emergency { .. }, valid_until_ms, .. }) => {
                 active.push(Active { area, until_ms: valid_until_ms, payload: message::bytes(&signed) });
@@ -148,22 +140,28 @@ pub async fn load(app: &App, now_ms: i64) -> Result<(), StoreError> {
 
 /// Signs, keeps and publishes a command to an area.
 pub async fn give(app: &App, area: &AreaCode, order: Order, now_ms: i64) -> Result<Command, CommandError> {
-    let statements = (vec![], vec![], vec![]);
-    if let Order::Stop { emergencies: true } = order {
-        app.commands.forget(area, &app.store.areas().await?);
-    }
+    let tree = app.store.areas().await?;
     let made_ms = app.commands.number(now_ms)?;
-    publish(app, area, order, (made_ms, made_ms + LIFE_MS), statements).await
+    if let Order::Stop { emergencies: true } = order {
+        app.commands.forget(area, &tree);
+    }
+    publish(app, area, order, (made_ms, made_ms + LIFE_MS), Statements::default()).await
 }
 
-type Statements = (Vec<Envelope>, Vec<Envelope>, Vec<Envelope>);
+/// By what speakers judge an emergency.
+#[derive(Debug, Default)]
+struct Statements {
+    certificates: Vec<Envelope>,
+    approvals: Vec<Envelope>,
+    tickets: Vec<Envelope>,
+}
 
 async fn publish(
     app: &App,
     area: &AreaCode,
     order: Order,
     (made_ms, valid_until_ms): (i64, i64),
-    (certificates, approvals, tickets): Statements,
+    Statements { certificates, approvals, tickets }: Statements,
 ) -> Result<Command, CommandError> {
     let client = app.commands.client.get().ok_or(CommandError::NotServing)?;
     let command = Command { site: app.site.site.clone(), area: area.clone(), made_ms, valid_until_ms, order };
@@ -180,6 +178,7 @@ async fn publish(
         .await
         .map_err(|_| CommandError::Conflict("the broker cannot be reached; the command was not sent".into()))?;
     if let Order::Emergency { .. } = command.order {
+        app.commands.spend(signed.tickets.iter());
         let mut active = app.commands.active.lock().unwrap_or_else(PoisonError::into_inner);
         active.push(Active { area: area.clone(), until_ms: valid_until_ms, payload });
     }
@@ -198,6 +197,7 @@ pub async fn emergency(
     times: u32,
     now_ms: i64,
 ) -> Result<Command, CommandError> {
+    let _giving = app.commands.giving.lock().await;
     let conflict = |why: String| CommandError::Conflict(why);
     let revisions = app.store.revisions(bulletin).await?;
     let approved = revisions.iter().rev().find(|row| row.state == RevisionState::Approved);
@@ -253,54 +253,41 @@ pub async fn emergency(
 /// What speakers there will judge by; refused here where they would refuse it.
 async fn statements(app: &App, wanted: &Use<'_>) -> Result<Statements, CommandError> {
     let trust = app.trust();
-    let rows = app.store.certificates().await?;
-    let approver = |key: &KeyId| -> Option<&Certificate> {
-        let row = rows.iter().find(|row| row.key == *key && row.certificate.role == Role::Approver)?;
-        row.envelope.open::<Certificate>(&trust.authority).ok().map(|_| &row.certificate)
-    };
-    let mut approvals = vec![];
-    for (_, revision, envelope) in app.store.approvals_of(wanted.bulletin).await? {
-        let signed = envelope.peek::<Approval>().ok().and_then(|named| {
-            let by = approver(&named.approver)?;
-            Some((envelope.open::<Approval>(&by.key).ok()?, by.clone()))
-        });
-        approvals.extend(signed.filter(|_| revision == wanted.revision).map(|signed| (signed, envelope)));
-    }
+    let certificates = certificates(app).await?;
+    let approvals: Vec<((Approval, Certificate), Envelope)> =
+        (app.store.approvals_of(wanted.bulletin).await?.into_iter())
+            .filter(|(_, revision, _)| *revision == wanted.revision)
+            .filter_map(|(.., envelope)| Some((by_approver(&envelope, &certificates)?, envelope)))
+            .collect();
     let judged = trust.list.judge(approvals.iter().map(|((approval, by), _)| (approval, by)), wanted);
     judged.map_err(|denial| {
         CommandError::Conflict(format!("bulletin {} may not sound there as an emergency: {denial}", wanted.bulletin))
     })?;
-    let mut tickets = vec![];
-    for envelope in app.store.tickets(wanted.start_ms).await?.into_iter().rev() {
-        let signed = envelope.peek::<Ticket>().ok().and_then(|named| {
-            let by = approver(&named.approver)?;
-            Some((envelope.open::<Ticket>(&by.key).ok()?, by.clone()))
-        });
-        tickets.extend(signed.map(|signed| (signed, envelope)));
-    }
+    let mut tickets: Vec<((Ticket, Certificate), Envelope)> =
+        (app.store.tickets(wanted.start_ms).await?.into_iter().rev())
+            .filter_map(|envelope| Some((by_approver(&envelope, &certificates)?, envelope)))
+            .collect();
     let length_ms = wanted.end_ms - wanted.start_ms;
-    let good: Vec<TicketId> = trust
+    let unused = trust
         .list
         .tickets_for(tickets.iter().map(|((ticket, by), _)| (ticket, by)), wanted)
-        .filter(|ticket| ticket.longest_ms >= length_ms && !app.commands.is_spent(&ticket.ticket))
-        .map(|ticket| ticket.ticket.clone())
-        .take(TICKETS)
-        .collect();
-    let Some(first) = good.first() else {
+        .find(|ticket| ticket.longest_ms >= length_ms && !app.commands.is_spent(&ticket.ticket));
+    let Some(unused) = unused.map(|ticket| ticket.ticket.clone()) else {
         return Err(CommandError::Conflict(format!(
             "no unused ticket lets bulletin {} sound for {} s there now: an approver signs one with loaxa bulletin ticket",
             wanted.bulletin,
             (length_ms + 999) / 1000
         )));
     };
-    app.commands.spend(first);
     // One of them: else a board that comes late might use up another.
-    tickets.retain(|((ticket, _), _)| ticket.ticket == *first);
-    let mut signers: Vec<&KeyId> = approvals.iter().map(|((approval, _), _)| &approval.approver).collect();
-    signers.extend(tickets.iter().map(|((ticket, _), _)| &ticket.approver));
-    let certificates = rows.iter().filter(|row| signers.contains(&&row.key)).map(|row| row.envelope.clone()).collect();
-    let approvals = approvals.iter().map(|(_, envelope)| envelope.clone()).collect();
-    Ok((certificates, approvals, tickets.iter().map(|(_, envelope)| envelope.clone()).collect()))
+    tickets.retain(|((ticket, _), _)| ticket.ticket == unused);
+    let signers = approvals.iter().map(|((approval, _), _)| &approval.approver);
+    let signers: BTreeSet<&KeyId> = signers.chain(tickets.iter().map(|((ticket, _), _)| &ticket.approver)).collect();
+    Ok(Statements {
+        certificates: signers.iter().filter_map(|key| Some(certificates.get(*key)?.envelope.clone())).collect(),
+        approvals: approvals.iter().map(|(_, envelope)| envelope.clone()).collect(),
+        tickets: tickets.iter().map(|(_, envelope)| envelope.clone()).collect(),
+    })
 }
 
 /// Tells what is on the air to those who have come meanwhile, until the server stops.

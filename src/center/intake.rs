@@ -111,7 +111,7 @@ async fn store_states(app: &App, states: BTreeMap<SpeakerId, State>) {
     if is_new {
         app.commands.bell.notify_one();
     }
-    if is_ahead && app.commands.may_plan_again() {
+    if is_ahead && with_book(app, |book| book.may_overtake(now_ms())) {
         // It knows a plan that this store does not: the store is an older copy, and has to go beyond it.
         app.plan_bell.notify_one();
     }

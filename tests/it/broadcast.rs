@@ -82,8 +82,7 @@ fn what_is_withdrawn_on_the_air_falls_silent_and_is_accounted_for() {
     assert_eq!((&play["outcome"], &play["reason"]), (&"partial".into(), &"withdrawn".into()), "{play}\n{}", pole.log());
     assert!(play["heard_ms"].as_i64().unwrap() < 8_000, "{play}");
     pole.stop();
-    let sounding: usize =
-        pole.heard().runs.iter().map(|run| run.samples.iter().filter(|s| s.abs() > 1e-4).count()).sum();
+    let sounding = pole.heard().sounding();
     assert!(sounding < 8 * 48_000, "it went on after it was withdrawn: {sounding} frames");
 }
 

@@ -99,8 +99,7 @@ fn a_board_whose_disk_is_full_plays_on_tells_it_and_recovers() {
     assert!(one.len() == 1 && one[0] == play, "{one:?}");
     pole.stop();
     let source = decoded(&playlists().join("audio/sot-xuat-huyet.mp3"));
-    let sounding: usize =
-        pole.heard().runs.iter().map(|run| run.samples.iter().filter(|s| s.abs() > 1e-4).count()).sum();
+    let sounding = pole.heard().sounding();
     assert!(sounding < source.len() + 24_000, "it was heard once: {sounding} frames");
 }
 
@@ -283,8 +282,7 @@ fn a_board_with_a_damaged_store_says_so_fetches_again_and_plays_nothing_wrong() 
     assert_eq!((one.len(), &one[0]["outcome"]), (1, &"played".into()), "{one:?}");
     pole.stop();
     let source = decoded(&playlists().join("audio/cat-nuoc.opus"));
-    let sounding: usize =
-        pole.heard().runs.iter().map(|run| run.samples.iter().filter(|s| s.abs() > 1e-4).count()).sum();
+    let sounding = pole.heard().sounding();
     assert!(sounding < source.len() + 24_000, "it was heard once: {sounding} frames");
 }
 

@@ -21,7 +21,7 @@ const DRAIN_KBYTES_PER_S: u64 = 400_000;
 /// Between two passes of a file: long enough for its last chunk to be written and unsubscribed from.
 const SETTLE_MS: i64 = 500;
 const SETTLE_URGENT_MS: i64 = 100;
-/// A chunk that went out so shortly before is on its way to whoever asks for it; those who missed it ask again after two seconds.
+/// A chunk that went out so shortly before is on its way to whoever asks for it; those who missed it ask again after five seconds.
 const ECHO_MS: i64 = 300;
 /// What is needed within this does not wait for a quieter hour.
 const WINDOW_MARGIN_MS: i64 = 2 * 3_600_000;

@@ -12,6 +12,8 @@ const PATIENCE_MS: i64 = 20_000;
 /// After a new connection it goes out again, but no sooner than this after the last time.
 const RECONNECT_MS: i64 = 3_000;
 const LONGEST_PATIENCE_MS: i64 = 3_600_000;
+/// Between two times that all plans are made because speakers say they have higher ones.
+const OVERTAKE_MS: i64 = 2_000;
 
 #[derive(Debug, Default, Clone)]
 struct Known {
@@ -42,6 +44,7 @@ impl Known {
 #[derive(Debug, Default)]
 pub struct PlanBook {
     speakers: HashMap<SpeakerId, Known>,
+    overtaken_ms: Option<i64>,
 }
 
 impl PlanBook {
@@ -64,6 +67,15 @@ impl PlanBook {
             known.accepted = accepted;
         }
         Heard { lacks: known.lacks().is_some(), is_ahead: accepted > known.newest, is_new }
+    }
+
+    /// Whether plans may be made again because a speaker is ahead: not for every word of one that makes them up.
+    pub fn may_overtake(&mut self, now_ms: i64) -> bool {
+        let may = self.overtaken_ms.is_none_or(|last| !(last..last + OVERTAKE_MS).contains(&now_ms));
+        if may {
+            self.overtaken_ms = Some(now_ms);
+        }
+        may
     }
 
     /// The broker was away: what was sent may never have arrived.
@@ -136,5 +148,7 @@ mod tests {
         assert!(book.heard(&a, 3, true, None).lacks);
         assert!(book.heard(&a, 3, true, Some(9)).is_ahead);
         assert!(!book.heard(&a, 4, false, None).lacks);
+        assert!(book.may_overtake(0) && !book.may_overtake(OVERTAKE_MS - 1) && book.may_overtake(OVERTAKE_MS));
+        assert!(book.may_overtake(-1), "the clock was set back");
     }
 }

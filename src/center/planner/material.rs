@@ -8,9 +8,9 @@ use tracing::warn;
 
 use super::PlanError;
 use crate::center::app::{App, now_ms};
-use crate::center::authority::Trust;
+use crate::center::authority::{Trust, by_approver, certificates};
 use crate::center::store::{CertificateRow, Histories, Intake, RevisionRow, SpeakerRow, VersionRow};
-use crate::domain::approval::{Approval, Certificate, Role, Ticket};
+use crate::domain::approval::{Approval, Certificate, Ticket};
 use crate::domain::area::AreaTree;
 use crate::domain::bulletin::Language;
 use crate::domain::calendar::Calendars;
@@ -24,7 +24,7 @@ use crate::domain::schedule::{Schedule, ScheduleText};
 use crate::domain::script::{Approved, Cue, Script, Voice};
 use crate::domain::series::{History, Series, Version};
 use crate::domain::timetable::{Place, Profile, World};
-use crate::protocol::envelope::{Envelope, Statement};
+use crate::protocol::envelope::Envelope;
 
 /// The newest approved revisions of a bulletin that are looked at; older ones have long been replaced.
 const REVISIONS: usize = 4;
@@ -75,11 +75,9 @@ impl Voices {
 impl Material {
     pub async fn load(app: &App) -> Result<Self, PlanError> {
         let trust = app.trust();
-        let by_authority = |row: &CertificateRow| row.envelope.open::<Certificate>(&trust.authority).is_ok();
-        let rows = app.store.certificates().await?.into_iter().filter(by_authority);
-        let certificates: BTreeMap<_, _> = rows.map(|row| (row.key.clone(), row)).collect();
+        let certificates = certificates(app).await?;
         let tickets: Vec<_> = app.store.tickets(now_ms()).await?;
-        let tickets: Vec<_> = tickets.iter().filter_map(|one| Some((signed(one, &certificates)?, one))).collect();
+        let tickets: Vec<_> = tickets.iter().filter_map(|one| Some((by_approver(one, &certificates)?, one))).collect();
         let mut approvals: BTreeMap<(BulletinId, u32), Vec<Envelope>> = BTreeMap::new();
         for (bulletin, revision, envelope) in app.store.approvals().await? {
             approvals.entry((bulletin, revision)).or_default().push(envelope);
@@ -259,34 +257,6 @@ fn programmes(
     rows.into_iter().map(one).collect()
 }
 
-/// A statement of an approver with the certificate by which it holds.
-trait ByApprover: Statement {
-    fn approver(&self) -> &KeyId;
-}
-
-impl ByApprover for Approval {
-    fn approver(&self) -> &KeyId {
-        &self.approver
-    }
-}
-
-impl ByApprover for Ticket {
-    fn approver(&self) -> &KeyId {
-        &self.approver
-    }
-}
-
-/// Checks a signature as a speaker would: a row that somebody edited by hand is worth nothing.
-fn signed<S: ByApprover>(
-    envelope: &Envelope,
-    certificates: &BTreeMap<KeyId, CertificateRow>,
-) -> Option<(S, Certificate)> {
-    let named: S = envelope.peek().ok()?;
-    let approver: &Certificate = &certificates.get(named.approver())?.certificate;
-    let statement: S = envelope.open(&approver.key).ok()?;
-    (approver.role == Role::Approver).then(|| (statement, approver.clone()))
-}
-
 /// What may be wanted at any moment: the newest approved revision of each bulletin, if it may sound as an emergency.
 fn standby<'a>(approved: impl Iterator<Item = &'a Arc<Approved>>, now_ms: i64) -> Vec<(MediaHash, Vec<AreaCode>)> {
     let mut newest: BTreeMap<&BulletinId, &Arc<Approved>> = BTreeMap::new();
@@ -317,7 +287,7 @@ fn read_approved(
     let same = |(approval, _): &(Approval, Certificate)| {
         (&approval.bulletin, approval.revision, approval.media) == (&row.bulletin, row.revision, sound.media)
     };
-    let approvals: Vec<_> = envelopes.iter().filter_map(|one| signed(one, certificates)).filter(same).collect();
+    let approvals: Vec<_> = envelopes.iter().filter_map(|one| by_approver(one, certificates)).filter(same).collect();
     let names = |((ticket, _), _): &&((Ticket, Certificate), &Envelope)| ticket.media.contains(&sound.media);
     Some(Approved {
         bulletin: row.bulletin.clone(),

@@ -69,6 +69,11 @@ impl Capture {
         self.runs.iter().all(|run| run.samples.iter().all(|sample| *sample == 0.0))
     }
 
+    /// How many frames were not silent.
+    pub fn sounding(&self) -> usize {
+        self.runs.iter().map(|run| run.samples.iter().filter(|sample| sample.abs() > 1e-4).count()).sum()
+    }
+
     /// Where `source` (48 kHz mono) is heard: the instant of its first sample in CLOCK_MONOTONIC ns and the correlation
     /// coefficient there, found by cross-correlation. The best match over all runs.
     pub fn find(&self, source: &[f32]) -> Option<(i64, f64)> {

@@ -1,41 +1,8 @@
 //! Commands to a whole area: what is obeyed, and what is not.
 
-use super::lawful::altered;
 use super::*;
 use crate::domain::command::{Command, Order};
 use crate::protocol::trust::SignedCommand;
-
-/// What the chief (key 3) has signed: that the media may sound as an emergency, and a ticket for it.
-struct Chief {
-    certificate: Envelope,
-    approval: Envelope,
-    ticket: Envelope,
-}
-
-fn chief(signed: &SignedPlan) -> Chief {
-    let raise = |envelope: &Envelope| {
-        let certificate = Certificate { highest: Priority::Emergency, ..envelope.peek().unwrap() };
-        Envelope::sign(&certificate, &key(1)).unwrap()
-    };
-    let approval = Approval { highest: Priority::Emergency, ..signed.approvals[0].peek().unwrap() };
-    let ticket = Ticket {
-        site: "mau".parse().unwrap(),
-        ticket: "t1".parse().unwrap(),
-        title: "x".into(),
-        media: vec![media_hash(MEDIA)],
-        areas: vec!["66".parse().unwrap()],
-        valid_from_ms: T0_MS,
-        valid_until_ms: T0_MS + 3_600_000,
-        longest_ms: 60_000,
-        made_ms: T0_MS,
-        approver: key_id(&key(3).public()),
-    };
-    Chief {
-        certificate: raise(&signed.certificates[1]),
-        approval: Envelope::sign(&approval, &key(3)).unwrap(),
-        ticket: Envelope::sign(&ticket, &key(3)).unwrap(),
-    }
-}
 
 /// A board with a plan whose dispatcher may dispatch emergencies.
 fn board(occurrences: Vec<PlannedOccurrence>) -> (Board, Chief) {
@@ -48,10 +15,7 @@ fn board(occurrences: Vec<PlannedOccurrence>) -> (Board, Chief) {
 }
 
 fn raised(payload: &[u8]) -> Vec<u8> {
-    altered(payload, |signed| {
-        let dispatcher = Certificate { highest: Priority::Emergency, ..signed.certificates[0].peek().unwrap() };
-        signed.certificates[0] = Envelope::sign(&dispatcher, &key(1)).unwrap();
-    })
+    altered(payload, |signed| signed.certificates[0] = for_emergencies(&signed.certificates[0]))
 }
 
 fn command(board: &Board, order: Order) -> Command {

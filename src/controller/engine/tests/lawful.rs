@@ -95,47 +95,23 @@ fn a_shorter_plan_plays_too_and_its_end_is_the_end() {
     assert_eq!(board.plays.len(), 1, "what the newest plan does not hold is not played");
 }
 
-/// What a plan of the test's own kind becomes with other statements.
-pub(super) fn altered(payload: &[u8], alter: impl FnOnce(&mut SignedPlan)) -> Vec<u8> {
-    let mut signed: SignedPlan = serde_json::from_slice(payload).unwrap();
-    alter(&mut signed);
-    serde_json::to_vec(&signed).unwrap()
-}
-
 #[test]
 fn a_ticket_is_used_up_by_its_play_also_over_a_restart() {
     let mut board = Board::new();
     board.whole = true;
     let starts = [T0_MS + 60_000, T0_MS + 120_000];
     let urgent = |start_ms| PlannedOccurrence { priority: Priority::Emergency, ..occurrence("urgent", start_ms) };
-    let ticket = Ticket {
-        site: "mau".parse().unwrap(),
-        ticket: "t1".parse().unwrap(),
-        title: "x".into(),
-        media: vec![media_hash(MEDIA)],
-        areas: vec!["66".parse().unwrap()],
-        valid_from_ms: T0_MS,
-        valid_until_ms: T0_MS + 3_600_000,
-        longest_ms: 60_000,
-        made_ms: T0_MS,
-        approver: key_id(&key(3).public()),
-    };
-    let payload = |number, tickets: &[&Ticket]| {
+    let payload = |number| {
         altered(&plan(number, T0_MS, starts.map(urgent).into()), |signed| {
-            let raise = |envelope: &Envelope| {
-                let certificate = Certificate { highest: Priority::Emergency, ..envelope.peek().unwrap() };
-                Envelope::sign(&certificate, &key(1)).unwrap()
-            };
-            signed.certificates = signed.certificates.iter().map(raise).collect();
-            let approval = Approval { highest: Priority::Emergency, ..signed.approvals[0].peek().unwrap() };
-            signed.approvals = vec![Envelope::sign(&approval, &key(3)).unwrap()];
-            signed.tickets = tickets.iter().map(|ticket| Envelope::sign(*ticket, &key(3)).unwrap()).collect();
+            let chief = chief(signed);
+            signed.certificates = signed.certificates.iter().map(for_emergencies).collect();
+            (signed.approvals, signed.tickets) = (vec![chief.approval], vec![chief.ticket]);
         })
     };
-    board.offer(payload(1, &[&ticket]));
+    board.offer(payload(1));
     board.pass(90_000, 100);
     board.restart();
-    board.offer(payload(2, &[&ticket]));
+    board.offer(payload(2));
     board.pass(90_000, 100);
     assert_eq!(board.outcome("urgent", starts[0]), (Outcome::Played, None));
     assert_eq!(board.outcome("urgent", starts[1]), (Outcome::Missed, Some(Reason::NoTicket)));
@@ -145,7 +121,7 @@ fn a_ticket_is_used_up_by_its_play_also_over_a_restart() {
         PlannedOccurrence { id: OccurrenceId::part(&"urgent".parse().unwrap(), starts[0], part), ..urgent(start_ms) }
     });
     let parts: Vec<_> = parts.collect();
-    let again = altered(&payload(3, &[&ticket]), |signed| {
+    let again = altered(&payload(3), |signed| {
         let plan = Plan { occurrences: parts.clone(), ..signed.plan.peek().unwrap() };
         signed.plan = Envelope::sign(&plan, &key(2)).unwrap();
     });
