@@ -269,16 +269,30 @@ impl Store {
         good
     }
 
-    /// Removes media whose hash `keep` does not want.
-    pub fn remove_media_except(&self, keep: impl Fn(&MediaHash) -> bool) -> io::Result<()> {
+    /// Removes media that is not `needed`, what came first first, until the rest of it takes up no more than `spare_bytes`. Says how
+    /// many files went.
+    pub fn drop_media(&self, needed: &[MediaHash], spare_bytes: u64) -> io::Result<usize> {
+        let (mut others, mut bytes) = (vec![], 0);
         for entry in fs::read_dir(self.dir.join("media"))? {
-            let path = entry?.path();
-            let hash = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
-            if hash.is_some_and(|hash| !keep(&hash)) {
-                fs::remove_file(path)?;
+            let entry = entry?;
+            let hash = entry.path().file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
+            if hash.is_some_and(|hash| !needed.contains(&hash)) {
+                let meta = entry.metadata()?;
+                bytes += meta.len();
+                others.push((meta.modified()?, entry.path(), meta.len()));
             }
         }
-        Ok(())
+        others.sort();
+        let mut dropped = 0;
+        for (_, path, len) in others {
+            if bytes <= spare_bytes {
+                break;
+            }
+            fs::remove_file(path)?;
+            bytes -= len;
+            dropped += 1;
+        }
+        Ok(dropped)
     }
 
     fn write_json<T: Serialize>(&self, path: &Path, value: &T) -> io::Result<()> {
@@ -349,6 +363,31 @@ mod tests {
         damaged[70_000] ^= 1;
         fs::write(store.media_path(&media.hash), damaged).unwrap();
         assert!(!store.check_media(&media.hash) && !store.has_media(&media));
+    }
+
+    #[test]
+    fn what_no_plan_needs_stays_while_there_is_room_and_the_oldest_goes_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, _) = Store::open(dir.path(), "boot").unwrap();
+        let files: Vec<MediaRef> = (0..4u8).map(|n| describe(media_hash(&[n; 1000]), &[n; 1000])).collect();
+        for (n, media) in files.iter().enumerate() {
+            store.write_chunk(&media.hash, 0, &[n as u8; 1000]).unwrap();
+            assert!(n == 3 || store.finish_media(media).unwrap());
+            let path = if n == 3 { store.part_path(&media.hash) } else { store.media_path(&media.hash) };
+            let came = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000 + n as u64);
+            File::options().write(true).open(path).unwrap().set_modified(came).unwrap();
+        }
+        let needed = [files[1].hash];
+        let here = || files.iter().map(|media| store.has_media(media)).collect::<Vec<_>>();
+        assert_eq!(store.drop_media(&needed, 3000).unwrap(), 0);
+        assert_eq!(here(), [true, true, true, false]);
+        assert_eq!(store.drop_media(&needed, 2999).unwrap(), 1);
+        assert_eq!(here(), [false, true, true, false]);
+        // Nothing to spare: neither what is whole nor what had begun to come.
+        assert_eq!(store.drop_media(&needed, 0).unwrap(), 2);
+        assert_eq!(here(), [false, true, false, false]);
+        assert!(!store.part_path(&files[3].hash).exists());
+        assert_eq!(store.drop_media(&needed, 0).unwrap(), 0);
     }
 
     #[test]

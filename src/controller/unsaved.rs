@@ -10,7 +10,7 @@ use tracing::warn;
 
 use super::engine::{Effect, Event};
 use super::store::Store;
-use crate::domain::ids::OccurrenceId;
+use crate::domain::ids::{MediaHash, OccurrenceId};
 
 const RETRY_NS: i64 = 10_000_000_000;
 
@@ -36,6 +36,8 @@ enum Key {
 #[derive(Debug, Default)]
 pub struct Unsaved {
     waiting: BTreeMap<Key, Effect>,
+    /// What the plan in force needs; other media are there while nothing else wants their room.
+    needed: Vec<MediaHash>,
     /// When to try again; absent while all is well.
     next_try_mono_ns: Option<i64>,
 }
@@ -66,7 +68,10 @@ fn save(store: &Store, effect: &Effect) -> Option<io::Result<()>> {
 impl Unsaved {
     /// Does those effects that concern what is kept; what cannot be written waits here.
     pub fn perform(&mut self, store: &Store, effect: Effect, now_mono_ns: i64) -> Performed {
-        if let Some(result) = save(store, &effect) {
+        if let Some(mut result) = save(store, &effect) {
+            if self.made_room(store, result.as_ref().err()) {
+                result = save(store, &effect).unwrap_or(result);
+            }
             let Err(error) = result else {
                 self.saved(&effect);
                 return Performed::Done;
@@ -76,13 +81,19 @@ impl Unsaved {
         }
         let result = match effect {
             Effect::WriteChunk { media, offset, ref chunk } => {
-                let written = store.write_chunk(&media, offset, chunk);
+                let mut written = store.write_chunk(&media, offset, chunk);
+                if self.made_room(store, written.as_ref().err()) {
+                    written = store.write_chunk(&media, offset, chunk);
+                }
                 if written.is_err() {
                     self.failed(effect, now_mono_ns);
                 }
                 written
             }
-            Effect::KeepMedia(media) => store.remove_media_except(|hash| media.contains(hash)),
+            Effect::KeepMedia { needed, spare_bytes } => {
+                self.needed = needed;
+                store.drop_media(&self.needed, spare_bytes).map(drop)
+            }
             Effect::FindMedia(media) => {
                 let (whole, present) = (store.has_media(&media), store.chunks_present(&media));
                 return Performed::Answer(Event::MediaFound { media: media.hash, whole, present });
@@ -101,6 +112,13 @@ impl Unsaved {
             other => return Performed::NotMine(other),
         };
         result.map_or_else(|error| Performed::Answer(store_failed(&error)), |()| Performed::Done)
+    }
+
+    /// Whether a full disk has more room now, without what no plan needs.
+    fn made_room(&self, store: &Store, failure: Option<&io::Error>) -> bool {
+        let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+        failure.is_some_and(|error| full.contains(&error.kind()))
+            && store.drop_media(&self.needed, 0).is_ok_and(|dropped| dropped > 0)
     }
 
     /// It is on the disk; what waited in its place is out of date.

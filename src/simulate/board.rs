@@ -241,9 +241,8 @@ impl Board {
                     self.plan_timed_from_ns = from_ns;
                 }
             }
-            Effect::KeepMedia(media) => {
-                self.content.needed = media.iter().copied().collect();
-                self.content.whole.retain(|hash| media.contains(hash));
+            Effect::KeepMedia { needed, .. } => {
+                self.content.needed = needed.iter().copied().collect();
                 self.look_complete(machine_ns);
             }
             Effect::FindMedia(media) => self.content.asked = Some((media.bytes, u64::from(media.chunk_bytes))),

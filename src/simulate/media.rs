@@ -103,11 +103,8 @@ impl Shelf {
                 }
                 Performed::Answer(Event::MediaChecked { media: hash, good })
             }
-            Effect::KeepMedia(keep) => {
-                self.whole.retain(|hash| keep.contains(hash));
-                self.arrived.retain(|hash, _| keep.contains(hash));
-                Performed::Done
-            }
+            // What is not needed stays while there is room, and there is.
+            Effect::KeepMedia { .. } => Performed::Done,
             other => Performed::NotMine(other),
         }
     }

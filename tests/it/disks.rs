@@ -104,6 +104,37 @@ fn a_board_whose_disk_is_full_plays_on_tells_it_and_recovers() {
 }
 
 #[test]
+fn old_media_stays_until_its_room_is_wanted() {
+    let Some(disk) = small_disk("old_media_stays_until_its_room_is_wanted") else { return };
+    let mut center = Center::plain();
+    center.start();
+    center.furnish();
+    center.approved("dengue", "sot-xuat-huyet.mp3");
+    center.approved("water", "cat-nuoc.opus");
+    let mut pole = Pole::add(&center, "a", "A", "24133", DAC);
+    let store = disk.join("store");
+    pole.environment.push(("LOAXA_STORE__DIR".into(), store.display().to_string()));
+    pole.start();
+    center.schedule_once("one", &["dengue"], 3_600_000, &["66"]);
+    center.wait_ready("a");
+    let hash =
+        center.json(["bulletin", "show", "dengue"])["revisions"][0]["sound"]["media"].as_str().unwrap().to_owned();
+    let dengue = store.join("media").join(format!("{hash}.opus"));
+    center.cli(["schedule", "remove", "one"]);
+    center.wait_ready("a");
+    assert!(dengue.is_file(), "it may be wanted again");
+    std::fs::rename(fill(&disk), store.join("media").join(format!("{}.opus", "0".repeat(64)))).unwrap();
+    center.schedule_once("two", &["water"], 3_600_000, &["66"]);
+    wait_for("what is needed now", 40, || {
+        let content = &center.speaker("a")["content"];
+        (content["ready"] == 1 && content["wanted"] == 1).then_some(())
+    });
+    assert!(!dengue.exists() && center.speaker("a")["store_problem"].is_null());
+    assert!(!pole.log().contains("cannot be written"), "{}", pole.log());
+    pole.stop();
+}
+
+#[test]
 fn a_board_whose_card_became_read_only_starts_and_plays_on() {
     let Some(disk) = small_disk("a_board_whose_card_became_read_only_starts_and_plays_on") else { return };
     let mut center = Center::plain();

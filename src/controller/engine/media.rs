@@ -125,6 +125,10 @@ impl Library {
         self.files.keys().copied().collect()
     }
 
+    pub fn needed_bytes(&self) -> u64 {
+        self.files.values().map(|file| file.media.bytes).sum()
+    }
+
     /// The filters of what is listened for.
     pub fn subscribed(&self, site: &SiteId) -> impl Iterator<Item = String> {
         self.files.values().flat_map(|file| file.listening.filters(site, &file.media.hash))

@@ -92,7 +92,11 @@ pub enum Effect {
     },
     FinishMedia(MediaRef),
     CheckMedia(MediaHash),
-    KeepMedia(Vec<MediaHash>),
+    /// Other media stay while they take up no more than so many bytes, and there is room.
+    KeepMedia {
+        needed: Vec<MediaHash>,
+        spare_bytes: u64,
+    },
     Play(Session),
     Stop(OccurrenceId),
     /// Ends what is on so many ms after its start.
@@ -345,7 +349,8 @@ impl Engine {
         effects.extend(self.agenda.replace(&plan));
         let media = self.agenda.media();
         self.library.need(media, effects);
-        effects.push(Effect::KeepMedia(self.library.needed()));
+        let spare_bytes = self.limits.quota_bytes.saturating_sub(self.library.needed_bytes());
+        effects.push(Effect::KeepMedia { needed: self.library.needed(), spare_bytes });
         self.plan = Some(plan);
     }
 
