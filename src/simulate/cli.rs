@@ -188,7 +188,8 @@ impl Simulate {
         let temporary = tempfile::Builder::new().prefix("loaxa-boards").tempdir().map_err(|e| e.to_string())?;
         let dir = self.store.clone().unwrap_or_else(|| temporary.path().to_owned());
         let own_media = matches!(self.media, MediaPlace::Each);
-        let settings = Settings { dir: dir.clone(), link: model, ppm: self.ppm, own_media, seed: self.seed };
+        let settings =
+            Settings { link: model, ppm: self.ppm, own_media, seed: self.seed, ..Settings::new(dir.clone()) };
         let progress = Progress::new(self.speakers);
         let ended = match &place.center {
             None => self.whole_way()?.go(settings, link, &progress, signal()).await,

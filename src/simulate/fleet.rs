@@ -16,7 +16,7 @@ use super::linkmodel::{LinkModel, Random};
 use super::media::Pool;
 use crate::controller::os;
 
-/// Boards that connect for the first time at once: the center lets 256 from one address stand at its door.
+/// Boards that connect for the first time at once, unless told otherwise: the center lets 256 from one address stand at its door.
 const CONNECTING: usize = 128;
 /// How often a condition is looked at.
 const LOOK: Duration = Duration::from_millis(20);
@@ -35,13 +35,15 @@ pub struct Settings {
     pub ppm: f64,
     /// Whether each board keeps its own media files.
     pub own_media: bool,
+    /// How many may be connecting for the first time; after a power cut all do at once.
+    pub connecting: usize,
     pub seed: u64,
 }
 
 impl Settings {
     /// On a plain network, with clocks up to 50 ppm off and shared media.
     pub fn new(dir: PathBuf) -> Self {
-        Self { dir, link: LinkModel::LAN, ppm: 50.0, own_media: false, seed: 1 }
+        Self { dir, link: LinkModel::LAN, ppm: 50.0, own_media: false, connecting: CONNECTING, seed: 1 }
     }
 }
 
@@ -84,7 +86,7 @@ impl Fleet {
         };
         let counters = Arc::new(Counters::new(members.len()));
         let (orders, told) = watch::channel(Orders::default());
-        let turns = Arc::new(Semaphore::new(CONNECTING));
+        let turns = Arc::new(Semaphore::new(settings.connecting));
         let mut boards = JoinSet::new();
         for (index, member) in members.into_iter().enumerate() {
             let mut random = Random::of_board(settings.seed, index);

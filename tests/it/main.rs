@@ -9,6 +9,7 @@ mod brokers;
 mod browser;
 mod cli;
 mod commands;
+mod crowds;
 mod delivery;
 mod disks;
 mod enrolment;

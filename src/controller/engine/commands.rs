@@ -2,7 +2,7 @@
 
 use tracing::{info, warn};
 
-use super::{Effect, Engine, Now, unix_ms};
+use super::{Effect, Engine, Now, RETICENT_NS, RETICENT_SPREAD_MS, unix_ms};
 use crate::domain::command::Order;
 use crate::domain::plan::PlannedOccurrence;
 use crate::domain::priority::Priority;
@@ -24,11 +24,7 @@ impl Engine {
         in_force.obeyed(&command, &mut self.counters.ratchet);
         match (command.order, plan) {
             (Order::Refresh { spread_ms }, _) => {
-                // Each speaker at a time of its own, always the same.
-                let name =
-                    self.anchor.speaker.as_str().bytes().fold(7u64, |sum, byte| sum * 31 % 65_521 + u64::from(byte));
-                let wait_ms = name * u64::from(spread_ms) / 65_521;
-                self.refresh_mono_ns = Some(now.mono_ns + wait_ms.min(u64::from(spread_ms)) as i64 * 1_000_000);
+                self.refresh_mono_ns = Some(now.mono_ns + self.own_moment_ns(spread_ms));
             }
             (Order::Stop { emergencies }, _) => {
                 info!("told to stop what is on the air");
@@ -44,6 +40,7 @@ impl Engine {
                     return;
                 }
                 info!("told to sound {} now", occurrence.id);
+                self.link.reticent_until_mono_ns = now.mono_ns + RETICENT_NS + self.own_moment_ns(RETICENT_SPREAD_MS);
                 let media = self.agenda.media();
                 self.library.need(media, effects);
             }

@@ -123,6 +123,14 @@ const PROBE_GAP_NS: i64 = 16 * SECOND_NS;
 const PROBES_OPEN: usize = 16;
 const REPORT_RETRY_NS: i64 = 10 * SECOND_NS;
 const STATE_GAP_NS: i64 = SECOND_NS / 2;
+/// Thousands hear an emergency in the same moment. For so long none of them says anything, then within so many ms more each.
+const RETICENT_NS: i64 = SECOND_NS;
+const RETICENT_SPREAD_MS: u32 = 2_000;
+/// Subscriptions are made again so long after a connection, within so many ms more, and then at this interval: a broker that was still
+/// clearing away the connection before may have cleared away the new one's too, and a board that hears nothing does not notice.
+const RENEW_NS: i64 = 5 * SECOND_NS;
+const RENEW_SPREAD_MS: u32 = 5_000;
+const RENEW_GAP_NS: i64 = 600 * SECOND_NS;
 const STATE_HEARTBEAT_NS: i64 = 60 * SECOND_NS;
 /// A plan may come from a clock that is so much ahead of what this board takes for the time.
 const PLAN_AHEAD_MS: i64 = 3_600_000;
@@ -164,6 +172,10 @@ struct Link {
     probes: Vec<ClockProbe>,
     next_probe_mono_ns: i64,
     next_report_mono_ns: i64,
+    /// Until then nothing is told that can wait: others are still to hear what this board has heard.
+    reticent_until_mono_ns: i64,
+    /// When to subscribe to everything once more.
+    renew_mono_ns: i64,
 }
 
 impl Engine {
@@ -275,6 +287,7 @@ impl Engine {
         self.note_trust(now);
         self.run_agenda(now, effects);
         if self.link.connected {
+            self.renew_subscriptions(now, effects);
             self.probe_clock(now, effects);
             // What cannot be kept is not asked for: it would come over and over.
             if self.store_problem.is_none() {
@@ -293,7 +306,15 @@ impl Engine {
         self.link.next_report_mono_ns = now.mono_ns;
         self.last_state = None;
         self.library.reconnected();
+        self.link.renew_mono_ns = now.mono_ns + RENEW_NS + self.own_moment_ns(RENEW_SPREAD_MS);
         effects.extend(self.subscriptions().into_iter().map(Effect::Subscribe));
+    }
+
+    fn renew_subscriptions(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        if now.mono_ns >= self.link.renew_mono_ns {
+            self.link.renew_mono_ns = now.mono_ns + RENEW_GAP_NS;
+            effects.extend(self.subscriptions().into_iter().map(Effect::Subscribe));
+        }
     }
 
     fn message(&mut self, now: Now, topic: &str, payload: Vec<u8>, effects: &mut Vec<Effect>) {
@@ -446,12 +467,19 @@ impl Engine {
         Effect::Publish { topic, payload, retain, at_least_once }
     }
 
+    /// A moment within a span that is this speaker's own, always the same, so that not all speak at once.
+    fn own_moment_ns(&self, span_ms: u32) -> i64 {
+        const PRIME: u64 = 65_521;
+        let name = self.anchor.speaker.as_str().bytes().fold(7, |sum, byte| (sum * 31 + u64::from(byte)) % PRIME);
+        (name * u64::from(span_ms) / PRIME) as i64 * 1_000_000
+    }
+
     fn outbox(&self) -> impl Iterator<Item = &PlaybackRecord> {
         self.plays.values().filter(|play| !play.begun && !play.acknowledged).map(|play| &play.record)
     }
 
     fn send_report(&mut self, now: Now, effects: &mut Vec<Effect>) {
-        if now.mono_ns < self.link.next_report_mono_ns {
+        if now.mono_ns < self.link.next_report_mono_ns.max(self.link.reticent_until_mono_ns) {
             return;
         }
         let records: Vec<_> = self.outbox().take(RECORDS_PER_REPORT).cloned().collect();
@@ -468,7 +496,7 @@ impl Engine {
             (self.refresh_mono_ns, self.last_state) = (None, None);
         }
         let age_ns = self.last_state.as_ref().map_or(i64::MAX, |(_, sent_mono_ns)| now.mono_ns - sent_mono_ns);
-        if age_ns < STATE_GAP_NS {
+        if age_ns < STATE_GAP_NS || now.mono_ns < self.link.reticent_until_mono_ns {
             return;
         }
         let (uses, uses_changes) = self.agenda.counted_uses();

@@ -3,6 +3,8 @@
 //! The same chain as for plans: the dispatcher of the plan signs the command, approvers sign what an emergency sounds and that it
 //! may sound now. A command can do nothing that a plan could not do.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -112,7 +114,9 @@ impl VerifiedPlan {
                     made_ms: command.made_ms,
                     from_ms: command.made_ms,
                     until_ms: occurrence.end_ms.saturating_add(1),
-                    ..self.plan.clone()
+                    site: self.plan.site.clone(),
+                    speaker: self.plan.speaker.clone(),
+                    number: self.plan.number,
                 };
                 plan.check().map_err(|_| CommandRefusal::Unsound)?;
                 Some(self.with(plan, &signed, anchor))
@@ -155,6 +159,17 @@ impl VerifiedPlan {
         let approvals =
             opened(&signed.approvals, &certificates, |approval: &Approval| (&approval.approver, &approval.site));
         let tickets = opened(&signed.tickets, &certificates, |ticket: &Ticket| (&ticket.approver, &ticket.site));
-        Self { plan, approvals, tickets, ..self.clone() }
+        Self {
+            plan,
+            approvals,
+            tickets,
+            areas: self.areas.clone(),
+            dispatcher: self.dispatcher.clone(),
+            hours: self.hours.clone(),
+            trust: self.trust.clone(),
+            successions: self.successions.clone(),
+            openings: self.openings.clone(),
+            over_the_day: BTreeSet::new(),
+        }
     }
 }

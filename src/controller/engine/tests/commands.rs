@@ -66,6 +66,25 @@ fn an_emergency_takes_the_air_at_once_and_its_ticket_serves_once() {
 }
 
 #[test]
+fn thousands_that_hear_an_emergency_do_not_all_answer_in_the_same_moment() {
+    let (mut board, chief) = board(vec![]);
+    board.on(Event::Connected);
+    board.pass(5_000, 100);
+    let (told, given_ms) = (board.sent::<message::State>(Up::State).len(), board.now_ms);
+    assert!(told > 0);
+    let now = command(&board, emergency(given_ms + 400));
+    give(&mut board, &now, Some(&chief), 2);
+    board.pass(1_000, 100);
+    assert_eq!(board.begun.len(), 1, "it sounds");
+    assert_eq!(board.sent::<message::State>(Up::State).len(), told);
+    board.pass(2_500, 100);
+    let states = board.sent::<message::State>(Up::State);
+    assert!(states.len() > told && states.last().unwrap().detail.as_ref().unwrap().playing.is_some());
+    let moment_ns = board.engine.own_moment_ns(2_000);
+    assert!((0..2_000_000_000).contains(&moment_ns) && moment_ns == board.engine.own_moment_ns(2_000));
+}
+
+#[test]
 fn no_command_sounds_what_a_plan_could_not() {
     let (mut board, chief) = board(vec![]);
     board.pass(1_000, 100);

@@ -52,3 +52,19 @@ fn the_first_of_many_missing_files_are_named_in_the_order_of_their_use() {
     library.note_missing(&uses, 2);
     assert_eq!(library.missing()[..2], [uses[0].media.prefix(), MediaHash([0; 32]).prefix()]);
 }
+
+#[test]
+fn subscriptions_are_made_once_more_after_a_connection() {
+    let mut board = Board::new();
+    board.on(Event::Connected);
+    let mut renewed = vec![];
+    for _ in 0..130 {
+        board.now_ms += 100;
+        let effects = board.engine.on(now(board.now_ms, true), Event::Tick);
+        renewed.extend(effects.into_iter().filter_map(|effect| match effect {
+            Effect::Subscribe(filter) => Some(filter),
+            _ => None,
+        }));
+    }
+    assert_eq!(renewed, board.engine.subscriptions());
+}
