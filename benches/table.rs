@@ -24,9 +24,13 @@ fn main() {
     {
         return raw::serve_broker(port.parse().expect("a port"));
     }
-    // Cargo passes flags of its own; a word names one section.
+    // Cargo passes flags of its own; a word names one section, a number the size of a fleet.
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let (numbers, wanted): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|word| word.parse::<usize>().is_ok());
+    let numbers: Vec<usize> = numbers.iter().filter_map(|word| word.parse().ok()).collect();
     let wants = |name: &str| wanted.is_empty() || wanted.iter().any(|word| word == name);
+    // How many speakers, where a section says it of fleets: as given, or as usual.
+    let sizes = |usual: &[usize]| if numbers.is_empty() { usual.to_vec() } else { numbers.clone() };
     let begun = Instant::now();
     if wants("planning") {
         planning::planning();
@@ -41,18 +45,34 @@ fn main() {
         controller();
     }
     if wants("delivery") {
-        delivery();
+        delivery(&sizes(&[668, 1336, 2672]));
     }
-    if wants("fleet") {
-        println!("\nan emergency by command: ms from the request to the first sample (target: p99 < 500 at 2672)");
-        println!("{:>8} {:>12} {:>12} {:>12} {:>12} {:>12}", "speakers", "p50", "p99", "last", "sounded", "CPU s");
-        [668, 1336, 2672, 10_000].into_iter().for_each(fleet::command);
+    if wants("flapping") {
+        println!(
+            "\nbytes of chunks received per byte needed, 1 MB at 100 kB/s, while a tenth of the boards comes and goes"
+        );
+        sizes(&[1336]).into_iter().for_each(fleet::flapping);
+    }
+    if wants("command") {
+        println!(
+            "\nan emergency by command: ms from the request to the board's door (target: p99 < 500 at 2672, < 2000 at 10000)"
+        );
+        println!("and to the first sample, 400 of them meant; CPU s until all sound");
+        println!(
+            "{:>8} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
+            "speakers", "door p50", "p99", "last", "sound p50", "p99", "sounded", "center", "boards"
+        );
+        sizes(&[668, 1336, 2672, 10_000]).into_iter().for_each(fleet::command);
+    }
+    if wants("return") {
         println!("\nafter the center, its broker with it, was killed: s from its start (target: 60 at 10000)");
         println!(
             "{:>8} {:>14} {:>14} {:>14} {:>14}",
             "speakers", "KB/speaker", "all connected", "all known", "plans sent"
         );
-        [2500, 5000, 10_000].into_iter().for_each(fleet::come_back);
+        sizes(&[2500, 5000, 10_000]).into_iter().for_each(fleet::come_back);
+    }
+    if wants("records") {
         println!("\nrecords into SQLite, acknowledged when durable");
         fleet::records();
     }
@@ -186,7 +206,7 @@ fn controller() {
 }
 
 /// A bulletin of 1 MB to many speakers, against the same bytes through the same broker and Mosquitto to bare subscribers.
-fn delivery() {
+fn delivery(sizes: &[usize]) {
     println!(
         "\ndelivery of 1 MB in 64 KiB chunks; CPU s of center and broker, and of the boards or subscribers, which are on the same 2 cores"
     );
@@ -194,7 +214,7 @@ fn delivery() {
         "{:>8} {:34} {:>12} {:>8} {:>10} {:>13} {:>11} {:>8}",
         "speakers", "how", "last byte s", "CPU s", "boards' s", "bytes/needed", "KB/speaker", "after"
     );
-    for speakers in [668, 1336, 2672] {
+    for &speakers in sizes {
         let row = |how: &str, one: &raw::Fanout| {
             println!(
                 "{speakers:>8} {how:34} {:12.2} {:8.2} {:10.2} {:13.3} {:11.1} {:8.1}",
@@ -214,5 +234,4 @@ fn delivery() {
             fleet.cpu_s / floor.cpu_s
         );
     }
-    fleet::flapping(1336);
 }

@@ -20,6 +20,8 @@ pub enum Timed {
     Record,
     /// From the mark to the first sample of a play.
     Sound,
+    /// From the mark to when a command has come to the board's door: before the modelled line, and before the board does anything.
+    Command,
 }
 
 /// One measurement: when it was made, since the fleet began, and what it says.
@@ -50,7 +52,7 @@ pub struct Counters {
     pub(super) records_acknowledged: AtomicU64,
     pub(super) store_failures: AtomicU64,
     boards: Box<[OfBoard]>,
-    samples: [Mutex<Vec<Sample>>; 6],
+    samples: [Mutex<Vec<Sample>>; 7],
 }
 
 #[derive(Debug)]

@@ -21,6 +21,7 @@ use super::linkmodel::{LinkModel, Pipe, Random};
 use crate::controller::engine::{Effect, Event};
 use crate::controller::link::{Link, LinkEvent, NextTransport};
 use crate::controller::os;
+use crate::protocol::topics::{self, Topic};
 
 /// As in the controller's own loop, while anything is going on.
 const TICK_NS: i64 = 100_000_000;
@@ -196,6 +197,10 @@ impl Life {
             LinkEvent::Connected => (Event::Connected, 0),
             LinkEvent::Disconnected => (Event::Disconnected, 0),
             LinkEvent::Message { topic, payload } => {
+                let mark_ns = self.counters.mark_ns();
+                if mark_ns != i64::MIN && is_command(&self.member, &topic) {
+                    self.counters.note(Timed::Command, mark_ns, now_ns);
+                }
                 let bytes = topic.len() + payload.len();
                 (Event::Message { topic, payload }, bytes)
             }
@@ -337,6 +342,10 @@ impl Life {
         .await;
         self.counters.connected.fetch_sub(1, Relaxed);
     }
+}
+
+fn is_command(member: &Member, topic: &str) -> bool {
+    matches!(topics::parse(&member.anchor.site, topic), Some(Topic::Command(_)))
 }
 
 /// Lets the next board connect, once this one has or has had its time.
