@@ -75,6 +75,28 @@ for (const forged of ['plan', 'certificates', 'approvals', 'hours', 'trust']) {
   seed('plan', `forged-${forged}`, { ...offered, hours: [open], trust, pinned_trust: forged === 'trust' ? 1 : 0, forged });
 }
 
+// Commands, given a minute after the plan in force was made.
+const told_ms = plan.made_ms + 60_000;
+const told = (order, life_ms = 60_000) => ({ site: 'mau', area: '66', made_ms: told_ms, valid_until_ms: told_ms + life_ms, order });
+for (const [name, order] of Object.entries({ refresh: { spread_ms: 60_000 }, stop: { emergencies: true }, volume: { db: -6 } })) {
+  seed('command', name, { command: told({ [name]: order }), now_ms: told_ms + 500 });
+  seed('command', `${name}-again`, { command: told({ [name]: order }), now_ms: told_ms + 500, command_ms: told_ms });
+}
+seed('command', 'refresh-no-clock', { command: told({ refresh: { spread_ms: 0 } }), now_ms: null });
+const item = { ...plan.contents[0].items[0], fade_out: false };
+const sounding = { start_ms: told_ms + 400, end_ms: told_ms + 400 + item.duration_ms };
+const occurrence = { id: `khan-cap@${sounding.start_ms}`, title: 'Lũ', ...sounding, priority: 'emergency', volume_db: 0, items: [item] };
+const alarm = {
+  command: told({ emergency: { occurrence, media: plan.media } }, 400 + item.duration_ms),
+  certificates: [certificate('approver')],
+  approvals: [urgent],
+  tickets: [ticket],
+  now_ms: told_ms + 100,
+};
+seed('command', 'emergency', alarm);
+seed('command', 'emergency-ended', { ...alarm, stop_ms: told_ms });
+for (const forged of ['command', 'certificates', 'approvals', 'tickets']) seed('command', `forged-${forged}`, { ...alarm, forged });
+
 const day = Date.UTC(2026, 10, 22, 17);
 seed('hours', 'one', { hours: [hours], from_ms: day, plays: [[21_600_000, 600_000]] });
 const plays = Array.from({ length: 8 }, (_, n) => [18_000_000 + n * 3_600_000, 1_800_000]);
