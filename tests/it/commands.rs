@@ -3,13 +3,13 @@
 use crate::harness::{Center, Pole, Sound, decoded, mono_ns_of, playlists, unix_ms, wait_for};
 
 /// A center with an approver for emergencies and `flood` approved as one, and two poles on line that have it at hand.
-fn alarmed() -> (Center, Vec<Pole>, String) {
+fn alarmed(sound: &str) -> (Center, Vec<Pole>, String) {
     let mut center = Center::new();
     center.start();
     center.furnish();
     let key = center.dir.path().join("chief.key").to_str().unwrap().to_owned();
     center.cli(["approver", "add", "chief", "--area", "66", "--highest", "emergency", "--key-out", &key]);
-    let audio = playlists().join("audio/nhac-hieu.wav");
+    let audio = playlists().join("audio").join(sound);
     let audio = audio.to_str().unwrap();
     center.cli(["bulletin", "add", audio, "--id", "flood", "--title", "Lũ", "--language", "vie", "--area", "66"]);
     center.cli(["bulletin", "submit", "flood"]);
@@ -24,7 +24,7 @@ fn on_the_air(center: &Center, schedule: &str) -> bool {
 
 #[test]
 fn an_emergency_sounds_everywhere_at_once_from_one_message() {
-    let (center, mut poles, key) = alarmed();
+    let (center, mut poles, key) = alarmed("nhac-hieu.wav");
     poles[0].start();
     center.wait_ready("a");
     wait_for("the sound at hand", 20, || (center.speaker("a")["content"]["ready"] == 1).then_some(()));
@@ -60,7 +60,7 @@ fn an_emergency_sounds_everywhere_at_once_from_one_message() {
 
 #[test]
 fn what_is_on_the_air_is_stopped_and_volume_is_told() {
-    let (center, mut poles, _) = alarmed();
+    let (center, mut poles, _) = alarmed("nhac-hieu.wav");
     poles[0].start();
     center.approved("news", "sot-xuat-huyet.mp3");
     center.wait_ready("a");
@@ -76,4 +76,43 @@ fn what_is_on_the_air_is_stopped_and_volume_is_told() {
     let refused = center.cli_fails(["command", "volume", "66", "--db", "20"]);
     assert!(refused.contains("-30 to +6 dB"), "{refused}");
     poles[0].stop();
+}
+
+#[test]
+fn a_center_that_was_killed_goes_on_telling_and_knows_what_was_used_and_stopped() {
+    let (mut center, mut poles, key) = alarmed("sot-xuat-huyet.mp3");
+    poles[0].start();
+    center.wait_ready("a");
+    wait_for("the sound at hand", 20, || (center.speaker("a")["content"]["ready"] == 1).then_some(()));
+    center.cli(["bulletin", "ticket", "flood", "--key", &key, "--longest-min", "10"]);
+    let told = center.json(["command", "emergency", "flood", "--area", "66", "--times", "10"]);
+    let name = told["occurrence"].as_str().unwrap().split('@').next().unwrap().to_owned();
+    wait_for("its begin", 20, || on_the_air(&center, &name).then_some(()));
+    center.kill();
+    center.start();
+    // Its ticket is used up, also for a server that has just begun.
+    let refused = center.cli_fails(["command", "emergency", "flood", "--area", "66"]);
+    assert!(refused.contains("no unused ticket"), "{refused}");
+    poles[1].start();
+    let sounds = |center: &Center, id: &str| {
+        center.plays().iter().any(|p| p["schedule"] == *name && p["speaker"] == id && p["outcome"] == "playing")
+    };
+    wait_for("the late comer to join in", 40, || sounds(&center, "b").then_some(()));
+    center.cli(["command", "stop", "66", "--emergencies"]);
+    for id in ["a", "b"] {
+        assert_eq!(center.play(id, &name, 40)["reason"], "withdrawn", "{id}");
+    }
+    // Nor is it told again by the next one.
+    center.kill();
+    poles[1].kill();
+    center.start();
+    poles[1].start();
+    center.wait_ready("b");
+    center.schedule_once("after", &["flood"], 5_000, &["66"]);
+    let after = center.play("b", "after", 40);
+    assert_eq!(after["outcome"], "played", "what was stopped does not take the air again: {after}");
+    assert!(!sounds(&center, "a") && !sounds(&center, "b"));
+    for pole in &mut poles {
+        pole.stop();
+    }
 }
