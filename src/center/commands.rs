@@ -32,8 +32,8 @@ use crate::protocol::trust::SignedCommand;
 const LEAD_MS: i64 = 400;
 /// Between two repetitions of an emergency.
 const PAUSE_MS: i64 = 1_000;
-/// How often an emergency is told again at most.
-const AGAIN_EVERY: Duration = Duration::from_secs(1);
+/// How often an emergency is told again at most: to all, though it is for the few who have just come.
+const AGAIN_EVERY: Duration = Duration::from_secs(3);
 /// And without anybody coming on line, for those who could not hear it the first time.
 const AGAIN_ANYWAY: Duration = Duration::from_secs(10);
 /// Boards take a command from a clock that is a minute ahead of theirs; this much is left to their own error.

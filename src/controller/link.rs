@@ -6,7 +6,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rumqttc::{AsyncClient, Event as MqttEvent, EventLoop, LastWill, MqttOptions, Packet, QoS, Transport};
+use rumqttc::{
+    AsyncClient, Event as MqttEvent, EventLoop, LastWill, MqttOptions, Packet, QoS, SubscribeReasonCode, Transport,
+};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tracing::{info, warn};
@@ -123,6 +125,12 @@ async fn run(mut event_loop: EventLoop, events: mpsc::Sender<LinkEvent>, will: N
             }
             Ok(MqttEvent::Incoming(Packet::Publish(publish))) => {
                 Some(LinkEvent::Message { topic: publish.topic, payload: publish.payload.into() })
+            }
+            Ok(MqttEvent::Incoming(Packet::SubAck(ack))) => {
+                if ack.return_codes.contains(&SubscribeReasonCode::Failure) {
+                    warn!("the broker refuses a subscription: what is sent there does not come; look at its ACL");
+                }
+                None
             }
             Ok(_) => None,
             Err(error) => {

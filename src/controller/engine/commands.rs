@@ -6,17 +6,25 @@ use super::{Effect, Engine, Now, RETICENT_NS, RETICENT_SPREAD_MS, unix_ms};
 use crate::domain::command::Order;
 use crate::domain::plan::PlannedOccurrence;
 use crate::domain::priority::Priority;
+use crate::protocol::keys::media_hash;
 use crate::protocol::trust::{Accepted, CommandRefusal};
+
+/// Emergencies that are known again by their bytes.
+const REMEMBERED: usize = 16;
 
 impl Engine {
     pub(super) fn commanded(&mut self, now: Now, payload: &[u8], effects: &mut Vec<Effect>) {
         let Some(in_force) = self.plan.clone() else {
             return warn!("a command came before the first plan; nobody is known who could give one");
         };
+        // An emergency is told again and again for those who come late; others have heard, and need not check it once more.
+        let hash = media_hash(payload);
+        if self.obeyed.contains(&hash) {
+            return;
+        }
         let now_ms = self.trusted(now).map(|estimate| unix_ms(estimate, now.mono_ns));
         let Accepted { command, plan } = match in_force.accept(payload, &self.anchor, &self.counters.ratchet, now_ms) {
             Ok(accepted) => accepted,
-            // It is said again for those who come late.
             Err(CommandRefusal::Replayed) => return,
             Err(refusal) => return warn!("not obeyed: {refusal}"),
         };
@@ -35,8 +43,14 @@ impl Engine {
                 self.counters.volume_db = Some(db).filter(|db| *db != 0.0);
             }
             (Order::Emergency { occurrence, .. }, Some(plan)) => {
-                // It is told again for late comers; its account and its ticket say that it was heard.
-                if self.plays.contains_key(&occurrence.id) || !self.agenda.command(&occurrence, plan) {
+                // After a restart its account and its ticket say that it was heard.
+                let is_heard = self.plays.contains_key(&occurrence.id);
+                if !is_heard && !self.agenda.command(&occurrence, plan) {
+                    return;
+                }
+                self.obeyed.truncate(REMEMBERED - 1);
+                self.obeyed.push_front(hash);
+                if is_heard {
                     return;
                 }
                 info!("told to sound {} now", occurrence.id);

@@ -9,7 +9,7 @@ mod media;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use tracing::{info, warn};
@@ -158,6 +158,8 @@ pub struct Engine {
     last_state: Option<(State, i64)>,
     /// When a state was asked for.
     refresh_mono_ns: Option<i64>,
+    /// Hashes of the emergencies by command that were taken in, the newest first.
+    obeyed: VecDeque<MediaHash>,
     /// Since when the clock has been trusted, and when this program began to run, in center time.
     trusted_since_ms: Option<i64>,
     started_ms: Option<i64>,
@@ -199,6 +201,7 @@ impl Engine {
             clock_saved_mono_ns: None,
             last_state: None,
             refresh_mono_ns: None,
+            obeyed: VecDeque::new(),
             trusted_since_ms: None,
             started_ms: None,
         };
