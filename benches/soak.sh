@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # A soak: a center and a fleet of simulated boards for half an hour, a play every minute, memory every ten seconds.
 #
-#   benches/soak.sh [SPEAKERS] [SECONDS] [PROGRAM]        (5000, 1800, target/release/loaxa)
+#   benches/soak.sh [SPEAKERS] [SECONDS] [PLOT.svg]        (5000, 1800, none)
 #
-# Prints the center's memory over time, and whether every record that was made was acknowledged and lies in the store.
+# The plays end 90 s before the fleet does. Prints the center's memory over time, and whether every record that was made was acknowledged
+# and lies in the store. Wants target/release/loaxa.
 set -euo pipefail
 speakers=${1:-5000} seconds=${2:-1800}
 repository=$(cd "$(dirname "$0")/.." && pwd)
-program=${3:-$repository/target/release/loaxa}
+program=$repository/target/release/loaxa
 dir=$(mktemp -d)
 center=
 trap '[ -z "$center" ] || kill "$center" 2>/dev/null; wait 2>/dev/null; rm -rf "$dir"' EXIT
@@ -47,10 +48,11 @@ echo "time s   center MB"
   done
 ) >"$dir/memory" &
 sampler=$!
+(sleep $((seconds - 90)) && "$program" schedule remove minute >/dev/null) &
 token=$("$program" token)
 http=$(sed 's/.*"http":"\([^"]*\)".*/\1/' "$dir/running")
 "$program" simulate --center "$http" --token "$token" --ca "$LOAXA_DATA/tls/ca.pem" --area 66 --speakers "$speakers" \
-  --yes --for "$seconds" --json >"$dir/report" 2>"$dir/simulate.log" || { tail -5 "$dir/simulate.log"; tail -5 "$dir/log"; }
+  --yes --for "$seconds" --json ${3:+--plot "$3"} >"$dir/report" 2>"$dir/simulate.log" || { tail -5 "$dir/simulate.log"; tail -5 "$dir/log"; }
 kill $sampler 2>/dev/null || true
 awk 'NR % 12 == 1' "$dir/memory"
 echo "warnings of the center: $(grep -c WARN "$dir/log" || true)"

@@ -8,6 +8,7 @@ mod fleet;
 #[path = "../tests/it/harness/mod.rs"]
 mod harness;
 mod planning;
+mod plot;
 mod raw;
 mod trust;
 
@@ -59,10 +60,12 @@ fn main() {
         );
         println!("and to the first sample, 400 of them meant; CPU s until all sound");
         println!(
-            "{:>8} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
-            "speakers", "door p50", "p99", "last", "sound p50", "p99", "sounded", "center", "boards"
+            "{:>8} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
+            "speakers", "door p50", "p99", "last", "came", "sound p50", "p99", "sounded", "center", "boards"
         );
-        sizes(&[668, 1336, 2672, 10_000]).into_iter().for_each(fleet::command);
+        let sizes = sizes(&[668, 1336, 2672, 10_000]);
+        let points = sizes.into_iter().map(|speakers| (speakers as f64, fleet::command(speakers))).collect();
+        plot::growth("command", "emergency: ms to the door, p99", &[("loaxa", points)]);
     }
     if wants("return") {
         println!("\nafter the center, its broker with it, was killed: s from its start (target: 60 at 10000)");
@@ -70,7 +73,9 @@ fn main() {
             "{:>8} {:>14} {:>14} {:>14} {:>14}",
             "speakers", "KB/speaker", "all connected", "all known", "plans sent"
         );
-        sizes(&[2500, 5000, 10_000]).into_iter().for_each(fleet::come_back);
+        let sizes = sizes(&[2500, 5000, 10_000]);
+        let points = sizes.into_iter().map(|speakers| (speakers as f64, fleet::come_back(speakers))).collect();
+        plot::growth("return", "after a restart: s until all are connected", &[("loaxa", points)]);
     }
     if wants("records") {
         println!("\nrecords into SQLite, acknowledged when durable");
@@ -214,6 +219,7 @@ fn delivery(sizes: &[usize]) {
         "{:>8} {:34} {:>12} {:>8} {:>10} {:>13} {:>11} {:>8}",
         "speakers", "how", "last byte s", "CPU s", "boards' s", "bytes/needed", "KB/speaker", "after"
     );
+    let mut lines = ["mosquitto", "embedded broker", "the same, hashing", "loaxa"].map(|name| (name, vec![]));
     for &speakers in sizes {
         let row = |how: &str, one: &raw::Fanout| {
             println!(
@@ -221,8 +227,10 @@ fn delivery(sizes: &[usize]) {
                 one.seconds, one.cpu_s, one.own_cpu_s, one.bytes_per_needed, one.kb_per_client, one.kb_after
             );
         };
-        row("mosquitto, bare subscribers", &raw::mosquitto(speakers));
-        row("embedded broker, bare subscribers", &raw::embedded(speakers, raw::Work::Counts));
+        let mosquitto = raw::mosquitto(speakers);
+        row("mosquitto, bare subscribers", &mosquitto);
+        let bare = raw::embedded(speakers, raw::Work::Counts);
+        row("embedded broker, bare subscribers", &bare);
         let floor = raw::embedded(speakers, raw::Work::Hashes);
         row("embedded broker, they hash as boards", &floor);
         let fleet = fleet::deliver(speakers);
@@ -233,5 +241,9 @@ fn delivery(sizes: &[usize]) {
             fleet.seconds / floor.seconds,
             fleet.cpu_s / floor.cpu_s
         );
+        for (line, one) in lines.iter_mut().zip([mosquitto, bare, floor, fleet]) {
+            line.1.push((speakers as f64, one.seconds));
+        }
     }
+    plot::growth("delivery", "1 MB to all: s to the last byte", &lines);
 }

@@ -64,6 +64,8 @@ pub(super) struct Life {
     stirred_ns: i64,
     loss_ns: Option<i64>,
     link_again_ns: Option<i64>,
+    /// The mark after which a command was last timed.
+    commanded_since_ns: i64,
 }
 
 impl Life {
@@ -99,6 +101,7 @@ impl Life {
             stirred_ns: now_ns,
             loss_ns: None,
             link_again_ns: None,
+            commanded_since_ns: i64::MIN,
         }
     }
 
@@ -197,8 +200,10 @@ impl Life {
             LinkEvent::Connected => (Event::Connected, 0),
             LinkEvent::Disconnected => (Event::Disconnected, 0),
             LinkEvent::Message { topic, payload } => {
+                // The first since the mark; it is told again while it lasts.
                 let mark_ns = self.counters.mark_ns();
-                if mark_ns != i64::MIN && is_command(&self.member, &topic) {
+                if mark_ns > self.commanded_since_ns && is_command(&self.member, &topic) {
+                    self.commanded_since_ns = mark_ns;
                     self.counters.note(Timed::Command, mark_ns, now_ns);
                 }
                 let bytes = topic.len() + payload.len();
