@@ -30,7 +30,7 @@ pub fn growth(name: &str, figure: &str, lines: &[Line]) {
         .y_label_area_size(60)
         .build_cartesian_2d(0.0..far, 0.0..high)
         .unwrap();
-    chart.configure_mesh().x_desc("speakers").y_desc(figure).light_line_style(WHITE).draw().unwrap();
+    chart.configure_mesh().x_desc("speakers").y_desc(figure).max_light_lines(0).draw().unwrap();
     for ((name, points), colour) in lines.iter().zip(COLOURS) {
         let style = colour.stroke_width(2);
         let line = chart.draw_series(LineSeries::new(points.iter().copied(), style).point_size(3)).unwrap();

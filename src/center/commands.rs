@@ -15,7 +15,7 @@ use tracing::{error, warn};
 use super::app::{self, App, now_ms};
 use super::authority::{by_approver, certificates};
 use super::store::{Intake, StoreError};
-use crate::domain::approval::{Approval, Certificate, TICKET_LIFE_MS, Ticket, Use};
+use crate::domain::approval::{Approval, Certificate, TICKET_EARLY_MS, TICKET_LIFE_MS, Ticket, Use};
 use crate::domain::area::AreaTree;
 use crate::domain::bulletin::RevisionState;
 use crate::domain::command::{Command, LIFE_MS, Order};
@@ -34,6 +34,8 @@ const LEAD_MS: i64 = 400;
 const PAUSE_MS: i64 = 1_000;
 /// How often an emergency is told again at most: to all, though it is for the few who have just come.
 const AGAIN_EVERY: Duration = Duration::from_secs(3);
+/// So long whoever comes first waits for others who come too.
+const GATHER: Duration = Duration::from_millis(500);
 /// And without anybody coming on line, for those who could not hear it the first time.
 const AGAIN_ANYWAY: Duration = Duration::from_secs(10);
 /// Boards take a command from a clock that is a minute ahead of theirs; this much is left to their own error.
@@ -62,7 +64,7 @@ pub struct Commands {
     active: Mutex<Vec<Active>>,
     /// Tickets that commands have used up. Boards know for themselves.
     spent: Mutex<Vec<TicketId>>,
-    /// Emergencies are given one after the other, so that no two take the same ticket.
+    /// Commands are given one after the other, so that no two take the same ticket and a stop ends what was given before it.
     giving: tokio::sync::Mutex<()>,
     /// Rung when a speaker has come on line.
     pub bell: Notify,
@@ -122,8 +124,8 @@ pub async fn load(app: &App, now_ms: i64) -> Result<(), StoreError> {
     *app.commands.last_ms.lock().unwrap_or_else(PoisonError::into_inner) = last_ms;
     let mut active = vec![];
     let tree = app.store.areas().await?;
-    // A ticket that is not over was not used before.
-    for (area, signed) in app.store.commands_since(now_ms - TICKET_LIFE_MS).await? {
+    // No ticket that is good now was used before.
+    for (area, signed) in app.store.commands_since(now_ms - TICKET_LIFE_MS - TICKET_EARLY_MS).await? {
         app.commands.spend(signed.tickets.iter());
         match signed.command.peek::<Command>() {
             Ok(Command { order: Order::Emergency { .. }, valid_until_ms, .. }) => {
@@ -140,6 +142,8 @@ pub async fn load(app: &App, now_ms: i64) -> Result<(), StoreError> {
 
 /// Signs, keeps and publishes a command to an area.
 pub async fn give(app: &App, area: &AreaCode, order: Order, now_ms: i64) -> Result<Command, CommandError> {
+    // An emergency that is just being given is to be known before it is ended.
+    let _giving = app.commands.giving.lock().await;
     let tree = app.store.areas().await?;
     let made_ms = app.commands.number(now_ms)?;
     if let Order::Stop { emergencies: true } = order {
@@ -292,10 +296,15 @@ async fn statements(app: &App, wanted: &Use<'_>) -> Result<Statements, CommandEr
 
 /// Tells what is on the air to those who have come meanwhile, until the server stops.
 pub async fn repeat(app: Arc<App>, client: AsyncClient) {
+    let mut next = tokio::time::Instant::now();
     loop {
         let _ = tokio::time::timeout(AGAIN_ANYWAY, app.commands.bell.notified()).await;
-        tokio::time::sleep(AGAIN_EVERY).await;
-        for active in app.commands.active(now_ms()) {
+        tokio::time::sleep_until(next.max(tokio::time::Instant::now() + GATHER)).await;
+        let active = app.commands.active(now_ms());
+        if !active.is_empty() {
+            next = tokio::time::Instant::now() + AGAIN_EVERY;
+        }
+        for active in active {
             let topic = topics::command(&app.site.site, &active.area);
             if let Err(error) = client.publish(topic, QoS::AtLeastOnce, false, active.payload).await {
                 warn!("an emergency cannot be told again: {error}");

@@ -69,6 +69,8 @@ struct StoredClock {
 
 /// A store is taken to work again when so much can be written.
 const ROOM_BYTES: usize = 256 * 1024;
+/// What is kept only because it may be useful leaves so much of the disk free, or a sixteenth of a small one: for the log and for keys.
+const RESERVE_BYTES: u64 = 32 * 1024 * 1024;
 
 /// Everything that was on the disk at start.
 #[derive(Debug, Default)]
@@ -269,8 +271,8 @@ impl Store {
         good
     }
 
-    /// Removes media that is not `needed`, what came first first, until the rest of it takes up no more than `spare_bytes`. Says how
-    /// many files went.
+    /// Removes media that is not `needed`, what came first first, until the rest of it takes up no more than `spare_bytes` and leaves
+    /// the disk a reserve. Says how many files went.
     pub fn drop_media(&self, needed: &[MediaHash], spare_bytes: u64) -> io::Result<usize> {
         let (mut others, mut bytes) = (vec![], 0);
         for entry in fs::read_dir(self.dir.join("media"))? {
@@ -283,13 +285,17 @@ impl Store {
             }
         }
         others.sort();
+        let disk = rustix::fs::statvfs(&self.dir)?;
+        let reserve_bytes = RESERVE_BYTES.min(disk.f_blocks * disk.f_frsize / 16);
+        let mut free_bytes = disk.f_bavail * disk.f_frsize;
         let mut dropped = 0;
         for (_, path, len) in others {
-            if bytes <= spare_bytes {
+            if bytes <= spare_bytes && free_bytes >= reserve_bytes {
                 break;
             }
             fs::remove_file(path)?;
             bytes -= len;
+            free_bytes += len;
             dropped += 1;
         }
         Ok(dropped)

@@ -36,8 +36,8 @@ enum Key {
 #[derive(Debug, Default)]
 pub struct Unsaved {
     waiting: BTreeMap<Key, Effect>,
-    /// What the plan in force needs; other media are there while nothing else wants their room.
-    needed: Vec<MediaHash>,
+    /// What plan and commands need, once that is known; other media are there while nothing else wants their room.
+    needed: Option<Vec<MediaHash>>,
     /// When to try again; absent while all is well.
     next_try_mono_ns: Option<i64>,
 }
@@ -91,8 +91,16 @@ impl Unsaved {
                 written
             }
             Effect::KeepMedia { needed, spare_bytes } => {
-                self.needed = needed;
-                store.drop_media(&self.needed, spare_bytes).map(drop)
+                // What waits to be written has the room before what may be useful some day.
+                let waits = self.next_try_mono_ns.is_some();
+                let dropped = store.drop_media(&needed, if waits { 0 } else { spare_bytes });
+                self.needed = Some(needed);
+                match &dropped {
+                    Ok(1..) if waits => self.next_try_mono_ns = Some(now_mono_ns),
+                    Ok(_) => {}
+                    Err(_) => self.next_try_mono_ns = Some(now_mono_ns + RETRY_NS),
+                }
+                dropped.map(drop)
             }
             Effect::FindMedia(media) => {
                 let (whole, present) = (store.has_media(&media), store.chunks_present(&media));
@@ -116,9 +124,10 @@ impl Unsaved {
 
     /// Whether a full disk has more room now, without what no plan needs.
     fn made_room(&self, store: &Store, failure: Option<&io::Error>) -> bool {
+        let Some(needed) = &self.needed else { return false };
         let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
         failure.is_some_and(|error| full.contains(&error.kind()))
-            && store.drop_media(&self.needed, 0).is_ok_and(|dropped| dropped > 0)
+            && store.drop_media(needed, 0).is_ok_and(|dropped| dropped > 0)
     }
 
     /// It is on the disk; what waited in its place is out of date.
@@ -155,7 +164,9 @@ impl Unsaved {
             return false;
         }
         self.next_try_mono_ns = Some(now_mono_ns + RETRY_NS);
-        if store.try_room().is_err() {
+        if let Err(error) = store.try_room()
+            && !(self.made_room(store, Some(&error)) && store.try_room().is_ok())
+        {
             return false;
         }
         while let Some((key, effect)) = self.waiting.pop_first() {

@@ -98,20 +98,21 @@ fn a_center_that_was_killed_goes_on_telling_and_knows_what_was_used_and_stopped(
         center.plays().iter().any(|p| p["schedule"] == *name && p["speaker"] == id && p["outcome"] == "playing")
     };
     wait_for("the late comer to join in", 40, || sounds(&center, "b").then_some(()));
+    wait_for("a to be back", 60, || (center.speaker("a")["link"]["state"] == "online").then_some(()));
     center.cli(["command", "stop", "66", "--emergencies"]);
     for id in ["a", "b"] {
         assert_eq!(center.play(id, &name, 40)["reason"], "withdrawn", "{id}");
     }
     // Nor is it told again by the next one.
     center.kill();
-    poles[1].kill();
     center.start();
-    poles[1].start();
-    center.wait_ready("b");
+    poles.push(Pole::add(&center, "c", "c", "24133", Sound::Dac { ppm: 0.0 }));
+    poles[2].start();
+    center.wait_ready("c");
     center.schedule_once("after", &["flood"], 5_000, &["66"]);
-    let after = center.play("b", "after", 40);
-    assert_eq!(after["outcome"], "played", "what was stopped does not take the air again: {after}");
-    assert!(!sounds(&center, "a") && !sounds(&center, "b"));
+    let after = center.play("c", "after", 40);
+    assert_eq!(after["outcome"], "played", "who never heard the stop hears nothing of what was stopped: {after}");
+    assert!(["a", "b", "c"].iter().all(|id| !sounds(&center, id)));
     for pole in &mut poles {
         pole.stop();
     }

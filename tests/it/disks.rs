@@ -135,6 +135,33 @@ fn old_media_stays_until_its_room_is_wanted() {
 }
 
 #[test]
+fn a_start_on_a_full_disk_loses_nothing_that_is_needed() {
+    let Some(disk) = small_disk("a_start_on_a_full_disk_loses_nothing_that_is_needed") else { return };
+    let mut center = Center::plain();
+    center.start();
+    center.furnish();
+    center.approved("water", "cat-nuoc.opus");
+    let mut pole = Pole::add(&center, "a", "A", "24133", DAC);
+    let store = disk.join("store");
+    pole.environment.push(("LOAXA_STORE__DIR".into(), store.display().to_string()));
+    pole.start();
+    center.schedule_once("one", &["water"], 30_000, &["66"]);
+    center.wait_ready("a");
+    wait_for("the clock to be kept", 30, || store.join("clock.json").is_file().then_some(()));
+    pole.kill();
+    // Nobody is there to send it again.
+    center.kill();
+    fill(&disk);
+    pole.start();
+    pole.wait_log("one@", 60);
+    pole.wait_log("Played", 60);
+    let media: Vec<_> = std::fs::read_dir(store.join("media")).unwrap().flatten().collect();
+    assert_eq!(media.len(), 1, "{media:?}");
+    pole.stop();
+    assert!(pole.heard().find(&decoded(&playlists().join("audio/cat-nuoc.opus"))).unwrap().1 > 0.9);
+}
+
+#[test]
 fn a_board_whose_card_became_read_only_starts_and_plays_on() {
     let Some(disk) = small_disk("a_board_whose_card_became_read_only_starts_and_plays_on") else { return };
     let mut center = Center::plain();

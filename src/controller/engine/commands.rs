@@ -55,8 +55,7 @@ impl Engine {
                 }
                 info!("told to sound {} now", occurrence.id);
                 self.link.reticent_until_mono_ns = now.mono_ns + RETICENT_NS + self.own_moment_ns(RETICENT_SPREAD_MS);
-                let media = self.agenda.media();
-                self.library.need(media, effects);
+                self.need_media(effects);
             }
             (Order::Emergency { .. }, None) => {}
         }

@@ -21,6 +21,7 @@ use crate::domain::ids::{MediaHash, OccurrenceId};
 use crate::domain::plan::MediaRef;
 use crate::domain::record::{PlaybackRecord, Reason};
 use crate::protocol::chunks::Bitmap;
+use crate::protocol::keys::media_hash;
 use crate::protocol::limits::RECORDS_PER_REPORT;
 use crate::protocol::message::{self, Ack, ClockProbe, ClockState, Report, SignedClockAnswer, State, StateDetail};
 use crate::protocol::topics::{self, Down, Topic, Up};
@@ -215,11 +216,11 @@ impl Engine {
                 Ok(plan) => {
                     let known = engine.counters.clone();
                     plan.advance(&mut engine.counters.ratchet);
+                    engine.adopt(plan, &mut effects);
                     if engine.counters != known {
                         // The counters were damaged or lost: what the plan still knew is kept before it, too, may be lost.
                         effects.push(Effect::SavePlan { bytes, counters: engine.counters.clone() });
                     }
-                    engine.adopt(plan, &mut effects);
                 }
                 Err(refusal) => warn!("the stored plan is not used: {refusal}"),
             }
@@ -348,7 +349,6 @@ impl Engine {
                 plan.advance(&mut self.counters.ratchet);
                 self.plan_refused = None;
                 info!("plan {} accepted: {} occurrences", plan.plan().number, plan.plan().occurrences.len());
-                effects.push(Effect::SavePlan { bytes, counters: self.counters.clone() });
                 if self.plan.is_none() {
                     // Until now anybody could have told the time: it is asked for anew, and must be signed.
                     self.clock = Clock::default();
@@ -357,6 +357,7 @@ impl Engine {
                     self.clock_saved_mono_ns = None;
                 }
                 self.adopt(plan, effects);
+                effects.push(Effect::SavePlan { bytes, counters: self.counters.clone() });
             }
             Err(trust::Refusal::Replayed { offered, accepted }) if Some(offered) == in_force && offered == accepted => {
             }
@@ -367,15 +368,21 @@ impl Engine {
         }
     }
 
-    /// Takes a verified plan into use.
+    /// Takes a verified plan into use. What it needs is told to the store before anything is saved, which may have to make room.
     fn adopt(&mut self, plan: VerifiedPlan, effects: &mut Vec<Effect>) {
         let plan = Arc::new(plan);
         effects.extend(self.agenda.replace(&plan));
-        let media = self.agenda.media();
-        self.library.need(media, effects);
+        self.plan = Some(plan);
+        self.need_media(effects);
+    }
+
+    /// Has looked for what plan and commands need, and says what else may stay.
+    fn need_media(&mut self, effects: &mut Vec<Effect>) {
+        let mut found = vec![];
+        self.library.need(self.agenda.media(), &mut found);
         let spare_bytes = self.limits.quota_bytes.saturating_sub(self.library.needed_bytes());
         effects.push(Effect::KeepMedia { needed: self.library.needed(), spare_bytes });
-        self.plan = Some(plan);
+        effects.extend(found);
     }
 
     fn acknowledged(&mut self, payload: &[u8], effects: &mut Vec<Effect>) {
@@ -472,9 +479,9 @@ impl Engine {
 
     /// A moment within a span that is this speaker's own, always the same, so that not all speak at once.
     fn own_moment_ns(&self, span_ms: u32) -> i64 {
-        const PRIME: u64 = 65_521;
-        let name = self.anchor.speaker.as_str().bytes().fold(7, |sum, byte| (sum * 31 + u64::from(byte)) % PRIME);
-        (name * u64::from(span_ms) / PRIME) as i64 * 1_000_000
+        // A hash: names that follow each other are to lie far apart.
+        let [first, second, third, fourth, ..] = media_hash(self.anchor.speaker.as_str().as_bytes()).0;
+        i64::from(u32::from_be_bytes([first, second, third, fourth]) % span_ms.max(1)) * 1_000_000
     }
 
     fn outbox(&self) -> impl Iterator<Item = &PlaybackRecord> {
