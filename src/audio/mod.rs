@@ -6,6 +6,7 @@
 pub mod decode;
 #[cfg(feature = "center")]
 pub mod encode;
+pub mod interpolate;
 #[cfg(feature = "center")]
 pub mod loudness;
 pub mod meter;

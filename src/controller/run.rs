@@ -218,6 +218,9 @@ impl Shell {
                 let frames = ms.max(0) as u64 * u64::from(RATE_HZ) / 1000;
                 self.player.send(Command::Trim { occurrence, frames });
             }
+            Effect::Steer { occurrence, line } => {
+                self.player.send(Command::Steer { occurrence, line });
+            }
             Effect::Stop(occurrence) => {
                 self.player.send(Command::Stop(occurrence));
             }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use tracing::{info, warn};
 
 use super::clock::{Bound, Clock, Estimate};
-use super::player::{PlayerEvent, Session};
+use super::player::{Line, PlayerEvent, Session};
 use super::store::{Contents, Counters, Play};
 use crate::domain::ids::{MediaHash, OccurrenceId};
 use crate::domain::plan::MediaRef;
@@ -99,6 +99,11 @@ pub enum Effect {
         spare_bytes: u64,
     },
     Play(Session),
+    /// Keeps what is on, or is about to be, to its time line as the clock knows it now.
+    Steer {
+        occurrence: OccurrenceId,
+        line: Line,
+    },
     Stop(OccurrenceId),
     /// Ends what is on so many ms after its start.
     Trim {
@@ -117,10 +122,16 @@ pub struct Limits {
 }
 
 const SECOND_NS: i64 = 1_000_000_000;
-/// Probes right after connecting, and how often later.
+/// Probes right after connecting, then some more, and how often later; and how often while a play is near or on and the time is not known to
+/// some milliseconds, since a long row of exchanges is what sees through a mobile network's jitter.
 const PROBE_BURST: u32 = 12;
 const PROBE_BURST_GAP_NS: i64 = SECOND_NS / 10;
+const PROBE_SETTLED: u32 = 40;
+const PROBE_SETTLING_GAP_NS: i64 = 4 * SECOND_NS;
 const PROBE_GAP_NS: i64 = 16 * SECOND_NS;
+const PROBE_NEAR_PLAY_GAP_NS: i64 = 2 * SECOND_NS;
+const PROBE_NEAR_PLAY_MS: i64 = 240_000;
+const PROBE_EXACT_NS: i64 = 5_000_000;
 const PROBES_OPEN: usize = 16;
 const REPORT_RETRY_NS: i64 = 10 * SECOND_NS;
 const STATE_GAP_NS: i64 = SECOND_NS / 2;
@@ -461,7 +472,18 @@ impl Engine {
         if now.mono_ns < self.link.next_probe_mono_ns {
             return;
         }
-        let gap_ns = if self.link.probes_sent < PROBE_BURST { PROBE_BURST_GAP_NS } else { PROBE_GAP_NS };
+        let known = self.clock.estimate(now.mono_ns).is_some_and(|known| known.error_ns < PROBE_EXACT_NS);
+        let gap_ns = if self.link.probes_sent < PROBE_BURST {
+            PROBE_BURST_GAP_NS
+        } else if known {
+            PROBE_GAP_NS
+        } else if self.link.probes_sent < PROBE_SETTLED {
+            PROBE_SETTLING_GAP_NS
+        } else if self.agenda.is_near(self.center_ms(now)) {
+            PROBE_NEAR_PLAY_GAP_NS
+        } else {
+            PROBE_GAP_NS
+        };
         self.link.probes_sent = self.link.probes_sent.saturating_add(1);
         self.link.next_probe_mono_ns = now.mono_ns + gap_ns;
         let probe = ClockProbe { sequence: self.link.probes_sent, sent_mono_ns: now.mono_ns };

@@ -14,7 +14,7 @@ use tracing::{info, warn};
 
 use super::output::{Output, Target};
 use super::render::{Cue, Notice, Order, Renderer, Totals};
-use super::{Command, PlayerEvent, Session, SessionItem, Summary};
+use super::{Command, Line, PlayerEvent, Session, SessionItem, Summary};
 use crate::audio::source::Source;
 use crate::audio::{RATE_HZ, to_db};
 use crate::controller::os::mono_ns;
@@ -120,6 +120,7 @@ impl<R: FnMut(PlayerEvent)> Mixer<R> {
                 Ok(Command::Play(session)) => self.play(session),
                 Ok(Command::Stop(occurrence)) => self.stop(&occurrence),
                 Ok(Command::Trim { occurrence, frames }) => self.trim(&occurrence, frames),
+                Ok(Command::Steer { occurrence, line }) => self.steer(&occurrence, line),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -180,7 +181,8 @@ impl<R: FnMut(PlayerEvent)> Mixer<R> {
         }
         let content_from =
             running.session.items.iter().find(|item| item.file.is_some()).map_or(frames, |item| item.at_frame);
-        let cue = Cue { id, start_mono_ns, frames, first_frame, content_from, audio };
+        let line = Line::from(start_mono_ns);
+        let cue = Cue { id, line, frames, first_frame, content_from, audio, near: Cue::room() };
         running.feed(&self.files);
         let accepted = match &mut self.output {
             Some((_, rings)) => rings.orders.push(Order::Play(cue)).is_ok(),
@@ -211,6 +213,15 @@ impl<R: FnMut(PlayerEvent)> Mixer<R> {
         let order = Order::Trim { id: running.id, frames };
         if let Some((_, rings)) = &mut self.output {
             let _ = rings.orders.push(order);
+        }
+    }
+
+    fn steer(&mut self, occurrence: &OccurrenceId, line: Line) {
+        let Some(running) = self.sessions.iter().find(|running| running.session.occurrence == *occurrence) else {
+            return;
+        };
+        if let Some((_, rings)) = &mut self.output {
+            let _ = rings.orders.push(Order::Steer { id: running.id, line });
         }
     }
 
@@ -417,6 +428,8 @@ impl Running {
             peak_dbfs: to_db(f64::from(totals.peak)),
             underruns: totals.underruns,
             corrections: totals.corrections,
+            worst_off_us: (totals.worst_off_ns / 1000.0) as i64,
+            fast_ppm: totals.fast_ppm,
             damaged_frames: self.damaged_frames,
             output_failed: false,
             stopped: totals.stopped,

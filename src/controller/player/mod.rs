@@ -3,17 +3,46 @@
 //! Three threads, each with one worry: the caller says what to play; the *mixer* decodes ahead and owns the device; the *output*
 //! calls [`render::Renderer`], which never allocates, locks or waits. Between them lie bounded lock-free rings.
 
+pub mod converter;
 pub mod mixer;
 pub mod output;
+pub mod playing;
 pub mod render;
 
 use crate::domain::ids::{MediaHash, OccurrenceId};
+
+/// Which place of a time line is to be heard when. The clock of the center runs faster than CLOCK_MONOTONIC by `rate`, as a fraction.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Line {
+    pub mono_ns: i64,
+    /// The place that is due at `mono_ns`, in ns of the time line.
+    pub at_ns: i64,
+    pub rate: f64,
+}
+
+impl Line {
+    /// A time line that begins at an instant.
+    pub fn from(start_mono_ns: i64) -> Self {
+        Self { mono_ns: start_mono_ns, at_ns: 0, rate: 0.0 }
+    }
+
+    /// The place that is due at an instant, in ns.
+    pub fn since_ns(&self, mono_ns: i64) -> f64 {
+        let since_ns = mono_ns.saturating_sub(self.mono_ns) as f64;
+        self.at_ns as f64 + since_ns + since_ns * self.rate
+    }
+
+    /// The same in frames.
+    pub fn frames_at(&self, mono_ns: i64) -> f64 {
+        self.since_ns(mono_ns) / converter::NS_PER_FRAME
+    }
+}
 
 /// One occurrence, laid out on a fixed time line so that neighbours stay in step whatever one of them lacks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Session {
     pub occurrence: OccurrenceId,
-    /// When frame 0 is to be heard, on CLOCK_MONOTONIC.
+    /// When frame 0 is to be heard, on CLOCK_MONOTONIC, as far as is known when it is prepared.
     pub start_mono_ns: i64,
     pub items: Vec<SessionItem>,
     /// Length of the time line in frames.
@@ -41,6 +70,11 @@ pub struct SessionItem {
 #[derive(Debug)]
 pub enum Command {
     Play(Session),
+    /// The clock is known better now: keeps the session to this line from here on.
+    Steer {
+        occurrence: OccurrenceId,
+        line: Line,
+    },
     /// Ends the named session early, if it is still the one playing.
     Stop(OccurrenceId),
     /// Has it fade out and end at this frame of its time line: something else begins there.
@@ -87,6 +121,10 @@ pub struct Summary {
     /// Times the ring ran dry, and hard corrections of the time line.
     pub underruns: u32,
     pub corrections: u32,
+    /// The furthest that the sound was from its time line after its first second, as far as the device's timestamps tell.
+    pub worst_off_us: i64,
+    /// By how much the converter runs fast, where that is known.
+    pub fast_ppm: Option<f32>,
     /// Frames lost to damage in the files.
     pub damaged_frames: u64,
     pub output_failed: bool,

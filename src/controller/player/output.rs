@@ -10,7 +10,7 @@ use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
 use cpal::{FromSample, SampleFormat, SizedSample};
 use tracing::{info, warn};
 
-use super::render::Renderer;
+use super::render::{MAX_BUFFER_FRAMES, Renderer};
 use crate::audio::RATE_HZ;
 use crate::audio::wav::WavWriter;
 use crate::controller::os;
@@ -43,8 +43,6 @@ impl Target {
 const PERIOD_FRAMES: u32 = 2_400;
 /// The first buffers fill an empty device and carry no usable time.
 const PRE_ROLL_BUFFERS: u32 = 4;
-/// Largest buffer that is rendered at once; a device that asks for more gets it in pieces.
-const MAX_BUFFER_FRAMES: usize = 8_192;
 
 /// A running output. Dropping it stops it.
 pub enum Output {
@@ -169,7 +167,7 @@ fn build<T: SizedSample + FromSample<f32>>(
             for piece in data.chunks_mut(MAX_BUFFER_FRAMES * channels) {
                 let frames = piece.len() / channels;
                 let mono = &mut mono[..frames];
-                renderer.render(mono, heard_mono_ns, timed);
+                renderer.render(mono, timed.then_some(heard_mono_ns));
                 for (frame, sample) in piece.chunks_mut(channels).zip(mono.iter()) {
                     frame.fill(T::from_sample(*sample));
                 }
@@ -199,7 +197,7 @@ fn open_paced(mut wav: Option<WavWriter>, mut renderer: Renderer) -> Output {
         let mut heard_mono_ns = os::mono_ns() + 2 * period_ns;
         while !stopped.load(Ordering::Relaxed) {
             let active_before = renderer.is_active();
-            renderer.render(&mut buffer, heard_mono_ns, true);
+            renderer.render(&mut buffer, Some(heard_mono_ns));
             if let Some(wav) = wav.as_mut().filter(|_| active_before || renderer.is_active()) {
                 let written = wav.write(&buffer).and_then(|()| if renderer.is_active() { Ok(()) } else { wav.flush() });
                 if let Err(error) = written {

@@ -1,29 +1,23 @@
 //! The real-time part: fills the device's buffers so that each frame is heard when the time line says.
 //!
 //! Runs on the sound device's thread. It never allocates, locks, logs or waits; what it needs comes over rings, and what it has used up goes
-//! back over one to be freed elsewhere. Placement follows the device's own playback timestamps: the stream always runs, and the
-//! first frame is put where its instant falls. A slow drift of the converter is followed by dropping or repeating single
-//! frames once the smoothed error passes 0.6 of a frame; a jump of more than 2 ms (the device stalled) is taken at once.
+//! back over one to be freed elsewhere. Placement follows the device's own playback timestamps ([`Converter`] steadies them): the stream
+//! always runs, the first frame is put where its instant falls, and what the converter gains or loses against the time line is made
+//! up for by reading between the samples, by at most 500 ppm. A jump of more than 2 ms (the device stalled) is taken at once.
 
 use rtrb::{Consumer, Producer};
 
-use crate::audio::RATE_HZ;
-
-const NS_PER_FRAME: f64 = 1e9 / RATE_HZ as f64;
-/// Errors beyond this are jumps, not drift: 2 ms.
-const JUMP_FRAMES: f64 = 96.0;
-const SLIP_FRAMES: f64 = 0.6;
-/// How long a trimmed session takes to fade out.
-const FADE_FRAMES: u64 = RATE_HZ as u64 * 4 / 10;
-/// Weight of a new error in the running mean.
-const SMOOTHING: f64 = 0.05;
+use super::Line;
+use super::converter::{Converter, Heard};
+use super::playing::Playing;
+use crate::audio::interpolate::{Interpolator, TAPS};
 
 /// One session as the output sees it.
 #[derive(Debug)]
 pub struct Cue {
     /// Tells this session's notices from an older one's.
     pub id: u64,
-    pub start_mono_ns: i64,
+    pub line: Line,
     /// Length of the time line.
     pub frames: u64,
     /// Position on the time line of the first sample in `audio`.
@@ -31,6 +25,18 @@ pub struct Cue {
     /// Where on the time line programme begins; before it there is only silence for what is missing.
     pub content_from: u64,
     pub audio: Consumer<f32>,
+    /// Room for what is at hand of it on the audio thread.
+    pub near: Vec<f32>,
+}
+
+/// Largest buffer that is rendered at once; a device that asks for more gets it in pieces.
+pub const MAX_BUFFER_FRAMES: usize = 8_192;
+
+impl Cue {
+    /// Room for all that one buffer can need, at any rate.
+    pub fn room() -> Vec<f32> {
+        Vec::with_capacity(MAX_BUFFER_FRAMES + 4 * TAPS)
+    }
 }
 
 #[derive(Debug)]
@@ -41,6 +47,11 @@ pub enum Order {
     Trim {
         id: u64,
         frames: u64,
+    },
+    /// The clock is known better now: this is when each frame is to be heard.
+    Steer {
+        id: u64,
+        line: Line,
     },
 }
 
@@ -54,133 +65,17 @@ pub enum Notice {
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Totals {
     pub first_mono_ns: Option<i64>,
+    /// Frames of the time line that sounded.
     pub rendered: u64,
     pub squares: f64,
     pub peak: f32,
     pub underruns: u32,
     pub corrections: u32,
     pub stopped: bool,
-}
-
-struct Playing {
-    cue: Cue,
-    /// Next position on the time line.
-    position: u64,
-    /// Frames taken from the ring, counted from the time line's start.
-    taken_to: u64,
-    error: f64,
-    dry: bool,
-    /// The last sample given, held where a frame is repeated.
-    last: f32,
-    /// Index in the current buffer of the first frame ever heard.
-    first_heard: Option<usize>,
-    /// From here on it fades out.
-    fade_from: u64,
-    totals: Totals,
-}
-
-impl Playing {
-    fn new(cue: Cue) -> Self {
-        let taken_to = cue.first_frame;
-        Self {
-            cue,
-            position: 0,
-            taken_to,
-            error: 0.0,
-            dry: false,
-            last: 0.0,
-            first_heard: None,
-            fade_from: u64::MAX,
-            totals: Totals::default(),
-        }
-    }
-
-    /// Ends it sooner, and softly as far as there is time.
-    fn trim(&mut self, frames: u64) {
-        if frames < self.cue.frames {
-            self.cue.frames = frames;
-            self.fade_from = frames.saturating_sub(FADE_FRAMES).max(self.position);
-        }
-    }
-
-    /// Compares where the time line is with where the device is, and corrects. Gives the frames of silence to leave first.
-    fn follow(&mut self, on_line: f64, len: usize) -> usize {
-        let error = on_line - self.position as f64;
-        if error.abs() > JUMP_FRAMES {
-            self.totals.corrections = self.totals.corrections.saturating_add(1);
-            self.error = 0.0;
-            if error > 0.0 {
-                self.position += error.round() as u64;
-                return 0;
-            }
-            return ((-error).round() as usize).min(len);
-        }
-        self.error += SMOOTHING * (error - self.error);
-        if self.error > SLIP_FRAMES {
-            self.position += 1;
-            self.error -= 1.0;
-        } else if self.error < -SLIP_FRAMES && self.position > 0 {
-            self.position -= 1;
-            self.error += 1.0;
-        }
-        0
-    }
-
-    /// Copies from the ring what belongs at `position` onwards; where it is not there (yet), silence keeps its place.
-    fn fill(&mut self, out: &mut [f32]) {
-        // What the time line has passed by already.
-        let behind = self.position.saturating_sub(self.taken_to).min(self.cue.audio.slots() as u64);
-        if behind > 0
-            && let Ok(chunk) = self.cue.audio.read_chunk(behind as usize)
-        {
-            chunk.commit_all();
-            self.taken_to += behind;
-        }
-        let end = self.cue.frames.saturating_sub(self.position).min(out.len() as u64) as usize;
-        // A repeated frame, or a late joiner whose audio begins further on: silence until there.
-        let lead = self.taken_to.saturating_sub(self.position).min(end as u64) as usize;
-        let wanted = end - lead;
-        let ready = if self.taken_to == self.position + lead as u64 { wanted.min(self.cue.audio.slots()) } else { 0 };
-        if lead <= 2 {
-            out[..lead].fill(self.last);
-        }
-        if let Ok(chunk) = self.cue.audio.read_chunk(ready) {
-            let (a, b) = chunk.as_slices();
-            out[lead..lead + a.len()].copy_from_slice(a);
-            out[lead + a.len()..lead + ready].copy_from_slice(b);
-            chunk.commit_all();
-        }
-        if self.position + end as u64 > self.fade_from {
-            for (sample, at) in out[..end].iter_mut().zip(self.position..) {
-                let left = self.cue.frames.saturating_sub(at) as f32;
-                let whole = self.cue.frames.saturating_sub(self.fade_from).max(1) as f32;
-                *sample *= (left / whole).min(1.0);
-            }
-        }
-        self.last = if end > 0 { out[end - 1] } else { self.last };
-        self.taken_to += ready as u64;
-        self.position += end as u64;
-        if self.totals.first_mono_ns.is_none() && self.first_heard.is_none() {
-            let begun = self.taken_to - ready as u64;
-            let silent = self.cue.content_from.saturating_sub(begun);
-            if silent < ready as u64 {
-                self.first_heard = Some(lead + silent as usize);
-            }
-        }
-        if ready < wanted {
-            if !self.dry && self.totals.first_mono_ns.is_some() {
-                self.totals.underruns = self.totals.underruns.saturating_add(1);
-            }
-            self.dry = true;
-        } else {
-            self.dry = false;
-        }
-        for sample in &out[lead..lead + ready] {
-            self.totals.squares += f64::from(*sample) * f64::from(*sample);
-            self.totals.peak = self.totals.peak.max(sample.abs());
-        }
-        self.totals.rendered += ready as u64;
-    }
+    /// The furthest that the sound was from its time line, once it was on it.
+    pub worst_off_ns: f64,
+    /// By how much the converter runs fast, where that is known.
+    pub fast_ppm: Option<f32>,
 }
 
 pub struct Renderer {
@@ -190,7 +85,11 @@ pub struct Renderer {
     used: Producer<Cue>,
     playing: Option<Playing>,
     /// Begins where `playing` ends, within the same buffer if need be.
-    next: Option<Cue>,
+    next: Option<Playing>,
+    filter: Interpolator,
+    converter: Converter,
+    /// When the buffer at hand will be heard, once the device has said so of any.
+    heard: Option<Heard>,
 }
 
 impl std::fmt::Debug for Renderer {
@@ -201,7 +100,16 @@ impl std::fmt::Debug for Renderer {
 
 impl Renderer {
     pub fn new(orders: Consumer<Order>, notices: Producer<Notice>, used: Producer<Cue>) -> Self {
-        Self { orders, notices, used, playing: None, next: None }
+        Self {
+            orders,
+            notices,
+            used,
+            playing: None,
+            next: None,
+            filter: Interpolator::default(),
+            converter: Converter::default(),
+            heard: None,
+        }
     }
 
     /// Whether a session is on, begun or not.
@@ -209,50 +117,42 @@ impl Renderer {
         self.playing.is_some()
     }
 
-    /// Fills `out` with mono samples, the first of which will be heard at `heard_mono_ns`. `timed` is false where the device gave no
-    /// usable timestamp (its first buffers): then nothing begins and nothing is corrected.
-    pub fn render(&mut self, out: &mut [f32], heard_mono_ns: i64, timed: bool) {
+    /// Fills `out` (at most [`MAX_BUFFER_FRAMES`]) with mono samples, the first of which will be heard at `stamp_mono_ns`; `None` where the
+    /// device gave no usable timestamp (its first buffers): before the first one nothing begins.
+    pub fn render(&mut self, out: &mut [f32], stamp_mono_ns: Option<i64>) {
         out.fill(0.0);
+        if self.heard.is_some() || stamp_mono_ns.is_some() {
+            self.heard = Some(self.converter.buffer(stamp_mono_ns, out.len()));
+        }
         self.take_orders();
+        let Some(heard) = self.heard else { return };
         let mut from = 0;
         while from < out.len() {
-            let heard_mono_ns = heard_mono_ns + (from as f64 * NS_PER_FRAME) as i64;
-            let Some(used) = self.render_playing(&mut out[from..], heard_mono_ns, timed) else { return };
+            let after_ns = from as f64 * self.converter.ns_per_frame();
+            let heard = Heard { mono_ns: heard.mono_ns + after_ns as i64, jumped: heard.jumped && from == 0 };
+            let Some(used) = self.render_playing(&mut out[from..], heard, from > 0) else { return };
             from += used;
             self.end(false);
-            self.playing = self.next.take().map(Playing::new);
+            self.playing = self.next.take();
         }
     }
 
     /// Renders the session that is on. Gives the frames that it used if it has ended within `out`.
-    fn render_playing(&mut self, out: &mut [f32], heard_mono_ns: i64, timed: bool) -> Option<usize> {
+    fn render_playing(&mut self, out: &mut [f32], heard: Heard, joins: bool) -> Option<usize> {
         let playing = self.playing.as_mut()?;
-        let on_line = (heard_mono_ns - playing.cue.start_mono_ns) as f64 / NS_PER_FRAME;
-        let begun = playing.totals.first_mono_ns.is_some();
-        let mut index = 0;
-        if !begun {
-            if !timed {
-                return None;
-            }
-            // Frames of silence before the start, to the nearest frame.
-            index = (-on_line - 0.5).ceil().max(0.0) as usize;
-            if index >= out.len() {
-                return None;
-            }
-            playing.position = (on_line + index as f64).round().max(0.0) as u64;
-        } else if timed {
-            index = playing.follow(on_line, out.len());
-        }
-        let left = playing.cue.frames.saturating_sub(playing.position);
-        playing.fill(&mut out[index..]);
-        if !begun && let Some(offset) = playing.first_heard.take() {
+        let index = playing.begin(heard, out.len(), joins)?;
+        let (wait, step) = playing.follow(heard, index, out.len() - index, self.converter.stretch());
+        let (used, first) = playing.fill(&mut out[index..], wait, step, &self.filter);
+        if playing.totals.first_mono_ns.is_none()
+            && let Some(first) = first
+        {
             // As an instant of the time line's own beginning, if that was silent.
-            let silent = playing.cue.content_from as f64;
-            let first_mono_ns = heard_mono_ns + (((index + offset) as f64 - silent) * NS_PER_FRAME) as i64;
+            let since = (index + first) as f64 - playing.cue.content_from as f64;
+            let first_mono_ns = heard.mono_ns + (since * self.converter.ns_per_frame()) as i64;
             playing.totals.first_mono_ns = Some(first_mono_ns);
             let _ = self.notices.push(Notice::Sounding { id: playing.cue.id, first_mono_ns });
         }
-        (playing.position >= playing.cue.frames).then(|| (index + left as usize).min(out.len()))
+        playing.is_over().then_some(index + used)
     }
 
     fn take_orders(&mut self) {
@@ -261,36 +161,49 @@ impl Renderer {
                 Order::Play(cue) if self.playing.is_none() => self.playing = Some(Playing::new(cue)),
                 Order::Play(cue) => {
                     self.drop_next();
-                    self.next = Some(cue);
+                    self.next = Some(Playing::new(cue));
                 }
                 Order::Stop(id) if self.playing.as_ref().is_some_and(|playing| playing.cue.id == id) => {
-                    self.end(true);
-                    self.playing = self.next.take().map(Playing::new);
+                    let fades = self.playing.as_mut().is_some_and(Playing::stop);
+                    if !fades {
+                        self.end(true);
+                        self.playing = self.next.take();
+                    }
                 }
-                Order::Stop(id) if self.next.as_ref().is_some_and(|next| next.id == id) => self.drop_next(),
+                Order::Stop(id) if self.next.as_ref().is_some_and(|next| next.cue.id == id) => self.drop_next(),
                 Order::Stop(_) => {}
                 Order::Trim { id, frames } => {
-                    if let Some(playing) = self.playing.as_mut().filter(|playing| playing.cue.id == id) {
-                        playing.trim(frames);
-                    } else if let Some(next) = self.next.as_mut().filter(|next| next.id == id) {
-                        next.frames = next.frames.min(frames);
+                    if let Some(session) = self.session(id) {
+                        session.trim(frames);
+                    }
+                }
+                Order::Steer { id, line } => {
+                    let heard_mono_ns = self.heard.map_or(line.mono_ns, |heard| heard.mono_ns);
+                    if let Some(session) = self.session(id) {
+                        session.steer(line, heard_mono_ns);
                     }
                 }
             }
         }
     }
 
+    fn session(&mut self, id: u64) -> Option<&mut Playing> {
+        self.playing.iter_mut().chain(self.next.iter_mut()).find(|session| session.cue.id == id)
+    }
+
     fn drop_next(&mut self) {
-        let Some(cue) = self.next.take() else { return };
+        let Some(next) = self.next.take() else { return };
+        let (_, cue) = next.end(true);
         let _ = self.notices.push(Notice::Ended { id: cue.id, totals: Totals { stopped: true, ..Totals::default() } });
         let _ = self.used.push(cue);
     }
 
     fn end(&mut self, stopped: bool) {
         let Some(playing) = self.playing.take() else { return };
-        let totals = Totals { stopped, ..playing.totals };
-        let _ = self.notices.push(Notice::Ended { id: playing.cue.id, totals });
-        let _ = self.used.push(playing.cue);
+        let (totals, cue) = playing.end(stopped);
+        let totals = Totals { fast_ppm: self.converter.fast_ppm(), ..totals };
+        let _ = self.notices.push(Notice::Ended { id: cue.id, totals });
+        let _ = self.used.push(cue);
     }
 }
 
@@ -299,6 +212,7 @@ mod tests {
     use rtrb::RingBuffer;
 
     use super::*;
+    use crate::controller::player::converter::NS_PER_FRAME;
 
     struct Rig {
         orders: Producer<Order>,
@@ -318,9 +232,11 @@ mod tests {
     fn ramp(rig: &mut Rig, start_mono_ns: i64, frames: u64, first_frame: u64) {
         let (mut samples, audio) = RingBuffer::new(frames as usize);
         (first_frame..frames).for_each(|n| samples.push((n + 1) as f32).unwrap());
-        rig.orders
-            .push(Order::Play(Cue { id: 1, start_mono_ns, frames, first_frame, content_from: 0, audio }))
-            .unwrap();
+        rig.orders.push(Order::Play(cue(1, start_mono_ns, frames, first_frame, 0, audio))).unwrap();
+    }
+
+    fn cue(id: u64, start_mono_ns: i64, frames: u64, first_frame: u64, content_from: u64, audio: Consumer<f32>) -> Cue {
+        Cue { id, line: Line::from(start_mono_ns), frames, first_frame, content_from, audio, near: Cue::room() }
     }
 
     fn at(frame: f64) -> i64 {
@@ -333,7 +249,7 @@ mod tests {
         let mut buffer = [0.0; 480];
         for n in 0..buffers {
             let begin = (n * 480) as f64 / (1.0 + ppm * 1e-6);
-            rig.renderer.render(&mut buffer, at(begin), true);
+            rig.renderer.render(&mut buffer, Some(at(begin)));
             heard.extend(buffer.iter().enumerate().map(|(i, v)| (begin + i as f64 / (1.0 + ppm * 1e-6), *v)));
         }
         heard
@@ -361,17 +277,64 @@ mod tests {
         assert_eq!(heard[100].1, 601.0);
     }
 
+    /// A cue that is a tone of 440 Hz.
+    fn tone(rig: &mut Rig, frames: u64) {
+        let (mut samples, audio) = RingBuffer::new(frames as usize);
+        (0..frames).for_each(|n| samples.push(tone_at(n as f64) as f32).unwrap());
+        rig.orders.push(Order::Play(cue(1, 0, frames, 0, 0, audio))).unwrap();
+    }
+
+    fn tone_at(frame: f64) -> f64 {
+        (frame / 48_000.0 * 440.0 * std::f64::consts::TAU).sin()
+    }
+
+    /// How many frames a sample of that tone is off its place, to the first order.
+    const FRAME_OF_TONE: f64 = 440.0 / 48_000.0 * std::f64::consts::TAU;
+
     #[test]
-    fn a_drifting_converter_is_followed_to_within_a_few_frames() {
-        for ppm in [-100.0, 100.0] {
+    fn a_drifting_converter_is_followed_without_a_slip() {
+        for ppm in [-200.0, 200.0] {
             let mut rig = rig();
             let frames = 48_000 * 20;
-            ramp(&mut rig, at(0.0), frames, 0);
-            let heard = run(&mut rig, frames as usize / 480, ppm);
-            let worst =
-                heard.iter().filter(|(_, v)| *v > 0.0).map(|(t, v)| (t - f64::from(v - 1.0)).abs()).fold(0.0, f64::max);
-            assert!(worst < 3.0, "{ppm} ppm: {worst} frames off");
+            tone(&mut rig, frames);
+            let heard = run(&mut rig, frames as usize / 480 - 100, ppm);
+            let off = |from: usize| {
+                let each = heard[from..].iter().map(|(t, v)| (f64::from(*v) - tone_at(*t)).abs() / FRAME_OF_TONE);
+                each.fold(0.0, f64::max)
+            };
+            assert!(off(0) < 2.0, "{ppm} ppm: {} frames off", off(0));
+            assert!(off(96_000) < 0.1, "{ppm} ppm: {} frames off after two seconds", off(96_000));
+            let step = heard.windows(2).map(|w| f64::from((w[1].1 - w[0].1).abs())).fold(0.0, f64::max);
+            assert!(step < FRAME_OF_TONE * 1.01, "{ppm} ppm: a step of {step}");
         }
+    }
+
+    #[test]
+    fn a_better_clock_is_approached_inaudibly_and_a_quite_different_one_at_once() {
+        let mut rig = rig();
+        tone(&mut rig, 48_000 * 60);
+        let mut heard = run(&mut rig, 200, 0.0);
+        // 2 ms later than was thought, and the center's clock is 50 ppm faster.
+        let line = Line { mono_ns: at(96_000.0), at_ns: at(96_000.0 - 96.0), rate: 50e-6 };
+        rig.orders.push(Order::Steer { id: 1, line }).unwrap();
+        let mut buffer = [0.0; 480];
+        for n in 200..4_000 {
+            rig.renderer.render(&mut buffer, Some(at((n * 480) as f64)));
+            heard.extend(buffer.iter().enumerate().map(|(i, v)| ((n * 480 + i) as f64, *v)));
+        }
+        let off = |(t, v): &(f64, f32)| {
+            let place = line.frames_at(at(*t));
+            (f64::from(*v) - tone_at(place)).abs() / FRAME_OF_TONE
+        };
+        let late = heard[48_000 * 35..].iter().map(off).fold(0.0, f64::max);
+        assert!(late < 0.2, "{late} frames off");
+        let steps = heard.windows(2).map(|w| f64::from((w[1].1 - w[0].1).abs()));
+        assert!(steps.fold(0.0, f64::max) < FRAME_OF_TONE * 1.01, "no step may be heard");
+        let line = Line { at_ns: line.at_ns + 500_000_000, ..line };
+        rig.orders.push(Order::Steer { id: 1, line }).unwrap();
+        rig.renderer.render(&mut buffer, Some(at(4_000.0 * 480.0)));
+        let place = line.frames_at(at(4_000.0 * 480.0 + 200.0));
+        assert!((f64::from(buffer[200]) - tone_at(place)).abs() < FRAME_OF_TONE, "half a second off is jumped");
     }
 
     #[test]
@@ -379,13 +342,35 @@ mod tests {
         let mut rig = rig();
         ramp(&mut rig, at(0.0), 48_000, 0);
         let mut buffer = [0.0; 480];
-        rig.renderer.render(&mut buffer, at(0.0), true);
-        rig.renderer.render(&mut buffer, at(5_000.0), false);
+        rig.renderer.render(&mut buffer, Some(at(0.0)));
+        rig.renderer.render(&mut buffer, None);
         assert_eq!(buffer[0], 481.0, "an untimed buffer goes on where it was");
-        rig.renderer.render(&mut buffer, at(10_000.0), true);
-        assert_eq!(buffer[0], 10_001.0);
-        rig.renderer.render(&mut buffer, at(10_380.0), true);
-        assert_eq!((buffer[0], buffer[99], buffer[100]), (0.0, 0.0, 10_481.0), "a device that is ahead waits");
+        rig.renderer.render(&mut buffer, Some(at(10_000.0)));
+        let first = buffer[0];
+        assert!((960.0..1_100.0).contains(&first), "it leaves softly from where it was: {first}");
+        assert_eq!(buffer[96], 10_097.0);
+        rig.renderer.render(&mut buffer, Some(at(10_380.0)));
+        assert_eq!((buffer[99], buffer[196]), (0.0, 10_577.0), "a device that is ahead waits");
+    }
+
+    #[test]
+    fn a_stop_fades_and_does_not_click() {
+        let mut rig = rig();
+        tone(&mut rig, 48_000);
+        run(&mut rig, 10, 0.0);
+        rig.orders.push(Order::Stop(1)).unwrap();
+        let mut buffer = [0.0; 480];
+        let mut heard = vec![];
+        for n in 10..20 {
+            rig.renderer.render(&mut buffer, Some(at(f64::from(n * 480))));
+            heard.extend(buffer);
+        }
+        let step = heard.windows(2).map(|w| f64::from((w[1] - w[0]).abs())).fold(0.0, f64::max);
+        assert!(step < FRAME_OF_TONE * 1.01, "a step of {step}");
+        assert!(heard[2_400..].iter().all(|v| *v == 0.0), "silent after 50 ms");
+        let ended = std::iter::from_fn(|| rig.notices.pop().ok()).last();
+        let Some(Notice::Ended { totals, .. }) = ended else { panic!("it must end") };
+        assert_eq!((totals.stopped, totals.rendered), (true, 7_200));
     }
 
     #[test]
@@ -394,7 +379,7 @@ mod tests {
         ramp(&mut rig, at(100.0), 1000, 0);
         let (mut samples, audio) = RingBuffer::new(1000);
         (0..1000).for_each(|n| samples.push(-(n as f32 + 1.0)).unwrap());
-        let cue = Cue { id: 2, start_mono_ns: at(1100.0), frames: 1000, first_frame: 0, content_from: 0, audio };
+        let cue = cue(2, at(1100.0), 1000, 0, 0, audio);
         rig.orders.push(Order::Play(cue)).unwrap();
         let heard = run(&mut rig, 5, 0.0);
         let expected = |n: usize| match n {
@@ -414,7 +399,7 @@ mod tests {
             let mut rig = rig();
             let (mut samples, audio) = RingBuffer::new(2000);
             (0..2000).for_each(|n| samples.push(if n < content_from { 0.0 } else { 0.5 }).unwrap());
-            let cue = Cue { id: 1, start_mono_ns: 0, frames: 2000, first_frame: 0, content_from, audio };
+            let cue = cue(1, 0, 2000, 0, content_from, audio);
             rig.orders.push(Order::Play(cue)).unwrap();
             run(&mut rig, 6, 0.0);
             let notices: Vec<_> = std::iter::from_fn(|| rig.notices.pop().ok()).collect();
@@ -430,16 +415,14 @@ mod tests {
         let mut rig = rig();
         let (mut samples, audio) = RingBuffer::new(4096);
         (0..480).for_each(|n| samples.push(n as f32 + 1.0).unwrap());
-        rig.orders
-            .push(Order::Play(Cue { id: 1, start_mono_ns: 0, frames: 1920, first_frame: 0, content_from: 0, audio }))
-            .unwrap();
+        rig.orders.push(Order::Play(cue(1, 0, 1920, 0, 0, audio))).unwrap();
         let mut buffer = [0.0; 480];
         for n in 0..3 {
-            rig.renderer.render(&mut buffer, at(480.0 * f64::from(n)), true);
+            rig.renderer.render(&mut buffer, Some(at(480.0 * f64::from(n))));
         }
         (480..1920).for_each(|n| samples.push(n as f32 + 1.0).unwrap());
-        rig.renderer.render(&mut buffer, at(1440.0), true);
-        assert_eq!(buffer[0], 1441.0);
+        rig.renderer.render(&mut buffer, Some(at(1440.0)));
+        assert_eq!((buffer[0], buffer[96]), (0.0, 1537.0), "it comes back softly");
         let ended = std::iter::from_fn(|| rig.notices.pop().ok()).last();
         let Some(Notice::Ended { totals, .. }) = ended else { panic!("it must end") };
         assert_eq!((totals.underruns, totals.rendered), (1, 960));

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use air::Commanded;
 
 use super::media::NextUse;
-use super::{Effect, Engine, Now, rounded_up, unix_ms};
+use super::{Effect, Engine, Now, PROBE_NEAR_PLAY_MS, rounded_up, unix_ms};
 use crate::audio::{RATE_HZ, from_db};
 use crate::controller::clock::Estimate;
-use crate::controller::player::{Session, SessionItem, Summary};
+use crate::controller::player::{Line, Session, SessionItem, Summary};
 use crate::controller::store::Play;
 use crate::domain::DAY_MS;
 use crate::domain::approval::{Denial, Ticket};
@@ -71,7 +71,15 @@ struct Current {
     fault: Option<Reason>,
     /// It was prepared for a time at which it does not play any more, and will be prepared again.
     taken_back: bool,
+    /// When the player has been told to play what of it.
+    line: Line,
 }
+
+/// A better line is told when it differs by so much, a second after the last one.
+const STEER_NS: f64 = 20_000.0;
+const STEER_GAP_NS: i64 = 1_000_000_000;
+/// The center's clock was set. Who has begun plays on as it was.
+const SET_NS: f64 = 2e9;
 
 impl Current {
     /// Follows a new plan. An edit is for the next time; but where something else has the air from now on, or the slot, or a
@@ -176,6 +184,13 @@ impl Agenda {
         self.on.first().map(|current| &current.entry.occurrence.id)
     }
 
+    /// Whether something is on, or will soon be.
+    pub fn is_near(&self, now_ms: Option<i64>) -> bool {
+        let first_ms = self.entries.first().map(|entry| entry.occurrence.start_ms);
+        !self.on.is_empty()
+            || now_ms.zip(first_ms).is_some_and(|(now_ms, first_ms)| first_ms - now_ms < PROBE_NEAR_PLAY_MS)
+    }
+
     /// Notes a fault of whatever the player has that uses this file.
     pub fn note_fault(&mut self, media: &MediaHash, reason: Reason) {
         let uses = |current: &&mut Current| current.entry.occurrence.items.iter().any(|item| item.media == *media);
@@ -242,6 +257,7 @@ impl Engine {
         self.forget_old(now_ms, effects);
         self.close_interrupted(now_ms, effects);
         self.close_stalled(now, now_ms, effects);
+        self.steer(now, clock, effects);
         self.give_the_air(now_ms, effects);
         let mut index = 0;
         while let Some(entry) = self.agenda.entries.get(index) {
@@ -396,9 +412,10 @@ impl Engine {
             });
         }
         let frames = items.iter().map(|item| item.at_frame + item.frames).max().unwrap_or(0);
+        let session_start_ns = occurrence.start_ms.saturating_mul(1_000_000).saturating_sub(clock.offset_ns);
         let session = Session {
             occurrence: occurrence.id.clone(),
-            start_mono_ns: occurrence.start_ms.saturating_mul(1_000_000).saturating_sub(clock.offset_ns),
+            start_mono_ns: session_start_ns,
             items,
             frames,
             volume: from_db((occurrence.volume_db + self.limits.volume_db + self.moved_db(occurrence)).min(0.0)),
@@ -413,7 +430,24 @@ impl Engine {
         effects.push(Effect::SavePlay(Box::new(play.clone())));
         effects.push(Effect::Play(session));
         self.plays.insert(play.record.occurrence.clone(), play);
-        self.agenda.on.push(Current { entry, first_mono_ns: None, fault, taken_back: false });
+        let line = Line::from(session_start_ns);
+        self.agenda.on.push(Current { entry, first_mono_ns: None, fault, taken_back: false, line });
+    }
+
+    /// Tells the player where on its time line each play is by what the clock says now.
+    fn steer(&mut self, now: Now, clock: Estimate, effects: &mut Vec<Effect>) {
+        for current in &mut self.agenda.on {
+            let start_ns = current.entry.occurrence.start_ms.saturating_mul(1_000_000);
+            let at_ns = now.mono_ns.saturating_add(clock.offset_ns).saturating_sub(start_ns);
+            let line = Line { mono_ns: now.mono_ns, at_ns, rate: clock.rate };
+            let moved_ns = line.since_ns(now.mono_ns) - current.line.since_ns(now.mono_ns);
+            let due = now.mono_ns.saturating_sub(current.line.mono_ns).saturating_abs() > STEER_GAP_NS
+                || current.line.at_ns == 0;
+            if due && moved_ns.abs() > STEER_NS && moved_ns.abs() < SET_NS {
+                current.line = line;
+                effects.push(Effect::Steer { occurrence: current.entry.occurrence.id.clone(), line });
+            }
+        }
     }
 
     pub(super) fn sounding(&mut self, now: Now, id: &OccurrenceId, first_mono_ns: i64, effects: &mut Vec<Effect>) {
@@ -446,7 +480,10 @@ impl Engine {
         if silent {
             (record.started_ms, record.start_error_us) = (None, None);
             record.evidence = Evidence::ContentReady;
-        } else if let (Some(first_mono_ns), Some(estimate)) = (first_mono_ns, self.clock.estimate(now.mono_ns)) {
+        } else if let (None, Some(first_mono_ns), Some(estimate)) =
+            (record.started_ms, first_mono_ns, self.clock.estimate(now.mono_ns))
+        {
+            // Else it was noted when it was heard, by what the clock said then.
             note_start(&mut record, first_mono_ns, estimate.offset_ns);
         }
         record.heard_ms = frames_to_ms(summary.heard_frames);
