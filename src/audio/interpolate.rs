@@ -3,6 +3,8 @@
 //! A polyphase windowed sinc (J. O. Smith, *Digital Audio Resampling*): 32 taps, 512 phases with linear interpolation between
 //! neighbouring phases, Kaiser window. Nothing is filtered out, since the rate hardly changes; on a whole sample the result is that sample.
 
+use std::sync::LazyLock;
+
 /// Samples that one reading looks at: so many up to and including the whole sample, and as many after it.
 pub const HALF_TAPS: usize = 16;
 pub const TAPS: usize = 2 * HALF_TAPS;
@@ -37,7 +39,14 @@ impl Default for Interpolator {
     }
 }
 
+static SHARED: LazyLock<Interpolator> = LazyLock::new(Interpolator::default);
+
 impl Interpolator {
+    /// The one that all share; worked out when it is first asked for, which takes some milliseconds.
+    pub fn shared() -> &'static Self {
+        &SHARED
+    }
+
     /// The sound `fraction` (0 to below 1) of a sample behind `near[HALF_TAPS - 1]`; `near` are the [`TAPS`] samples around it.
     /// Neither allocates nor waits.
     pub fn read(&self, near: &[f32], fraction: f64) -> f32 {

@@ -7,6 +7,7 @@ pub mod decode;
 #[cfg(feature = "center")]
 pub mod encode;
 pub mod interpolate;
+pub mod limiter;
 #[cfg(feature = "center")]
 pub mod loudness;
 pub mod meter;

@@ -4,6 +4,7 @@
 //! calls [`render::Renderer`], which never allocates, locks or waits. Between them lie bounded lock-free rings.
 
 pub mod converter;
+pub mod feed;
 pub mod mixer;
 pub mod output;
 pub mod playing;

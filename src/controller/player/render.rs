@@ -86,7 +86,7 @@ pub struct Renderer {
     playing: Option<Playing>,
     /// Begins where `playing` ends, within the same buffer if need be.
     next: Option<Playing>,
-    filter: Interpolator,
+    filter: &'static Interpolator,
     converter: Converter,
     /// When the buffer at hand will be heard, once the device has said so of any.
     heard: Option<Heard>,
@@ -106,7 +106,7 @@ impl Renderer {
             used,
             playing: None,
             next: None,
-            filter: Interpolator::default(),
+            filter: Interpolator::shared(),
             converter: Converter::default(),
             heard: None,
         }
@@ -142,7 +142,7 @@ impl Renderer {
         let playing = self.playing.as_mut()?;
         let index = playing.begin(heard, out.len(), joins)?;
         let (wait, step) = playing.follow(heard, index, out.len() - index, self.converter.stretch());
-        let (used, first) = playing.fill(&mut out[index..], wait, step, &self.filter);
+        let (used, first) = playing.fill(&mut out[index..], wait, step, self.filter);
         if playing.totals.first_mono_ns.is_none()
             && let Some(first) = first
         {

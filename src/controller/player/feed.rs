@@ -1,0 +1,283 @@
+//! Lays one session on its time line: decodes ahead, keeps each item in its place, fades, ducks what lies beneath, limits, and fills the ring.
+//!
+//! Waits for the disk and the decoder, so never on the audio thread. A session's files are hashed before they are decoded: what is not what
+//! was approved stays silent and is named.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use rtrb::{Producer, chunks::ChunkError};
+use tracing::warn;
+
+use super::render::Totals;
+use super::{Session, SessionItem, Summary};
+use crate::audio::limiter::Limiter;
+use crate::audio::source::Source;
+use crate::audio::{RATE_HZ, to_db};
+use crate::controller::store::hash_file;
+use crate::domain::ids::MediaHash;
+
+/// True peaks never exceed this, whatever the gains ask for (-0.5 dBTP).
+const CEILING: f32 = 0.944;
+/// How long a cut item takes to come in or to go out.
+const FADE_FRAMES: u64 = RATE_HZ as u64 * 4 / 10;
+/// What is laid down at once.
+const BLOCK_FRAMES: u64 = 960;
+
+/// Where a media file is.
+pub type Files = Box<dyn Fn(&MediaHash) -> PathBuf + Send>;
+
+/// A session being fed.
+pub struct Feed {
+    pub id: u64,
+    pub session: Session,
+    ring: Producer<f32>,
+    /// Position on the time line of the next frame to lay down.
+    laid: u64,
+    item: usize,
+    current: Option<Reading>,
+    limiter: Limiter,
+    /// Laid down and limited, not yet in the ring.
+    ready: Vec<f32>,
+    ready_from: usize,
+    finished: bool,
+    /// Frames of real programme laid down so far, and those that damage cost.
+    content_frames: u64,
+    damaged_frames: u64,
+}
+
+impl std::fmt::Debug for Feed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Feed").field("occurrence", &self.session.occurrence).field("laid", &self.laid).finish()
+    }
+}
+
+/// A file being read onto the time line.
+struct Reading {
+    source: Option<Source>,
+    decoded: Vec<f32>,
+    decoded_from: usize,
+}
+
+impl Reading {
+    /// Opens a file at a place; what cannot be opened gives nothing.
+    fn open(files: &Files, hash: &MediaHash, skip_frames: u64) -> Self {
+        let path = files(hash);
+        let mut source = Source::open(&path).inspect_err(|error| warn!("{}: {error}", path.display())).ok();
+        let mut rest = 0;
+        if let Some(source) = source.as_mut().filter(|_| skip_frames > 0) {
+            let ms = skip_frames * 1000 / u64::from(RATE_HZ);
+            source.skip(ms as i64);
+            rest = skip_frames - ms * u64::from(RATE_HZ) / 1000;
+        }
+        let mut this = Self { source, decoded: vec![], decoded_from: 0 };
+        this.pass(rest);
+        this
+    }
+
+    /// Lets so many frames go by unheard.
+    fn pass(&mut self, frames: u64) {
+        let mut unheard = [0.0; 1];
+        (0..frames).for_each(|_| {
+            self.read(&mut unheard);
+        });
+    }
+
+    /// Fills `out` from its beginning; gives how many frames there were.
+    fn read(&mut self, out: &mut [f32]) -> usize {
+        let mut given = 0;
+        while given < out.len() {
+            if self.decoded_from >= self.decoded.len() {
+                self.decoded.clear();
+                self.decoded_from = 0;
+                if !self.source.as_mut().is_some_and(|source| source.next(&mut self.decoded)) {
+                    self.source = None;
+                    break;
+                }
+                continue;
+            }
+            let rest = &self.decoded[self.decoded_from..];
+            let frames = rest.len().min(out.len() - given);
+            out[given..given + frames].copy_from_slice(&rest[..frames]);
+            self.decoded_from += frames;
+            given += frames;
+        }
+        given
+    }
+}
+
+impl SessionItem {
+    /// Amplitude so many frames after its beginning and before its end.
+    fn fade(&self, from_begin: u64, to_end: u64) -> f32 {
+        let ramp = |frames: u64| (frames.min(FADE_FRAMES) as f32) / FADE_FRAMES as f32;
+        let fade_in = if self.fade_in { ramp(from_begin) } else { 1.0 };
+        let fade_out = if self.fade_out { ramp(to_end) } else { 1.0 };
+        fade_in * fade_out
+    }
+}
+
+impl Session {
+    /// Ends at `frames` what would end later.
+    pub fn trim(&mut self, frames: u64) {
+        self.frames = self.frames.min(frames);
+        for item in &mut self.items {
+            item.frames = item.frames.min(frames.saturating_sub(item.at_frame));
+        }
+    }
+
+    /// Frames that ought to sound, gaps aside.
+    pub fn content_frames(&self) -> u64 {
+        self.items.iter().map(|item| item.frames).sum()
+    }
+
+    /// Where the first item that can be played begins.
+    pub fn content_from(&self) -> u64 {
+        self.items.iter().find(|item| item.file.is_some()).map_or(self.frames, |item| item.at_frame)
+    }
+}
+
+impl Feed {
+    /// Feeds `ring` with the time line from `first_frame` on.
+    pub fn new(id: u64, session: Session, ring: Producer<f32>, first_frame: u64) -> Self {
+        Self {
+            id,
+            session,
+            ring,
+            laid: first_frame,
+            item: 0,
+            current: None,
+            limiter: Limiter::new(CEILING),
+            ready: vec![],
+            ready_from: 0,
+            finished: false,
+            content_frames: 0,
+            damaged_frames: 0,
+        }
+    }
+
+    /// Hashes every file; those that are not what they should be lose their place and are named.
+    pub fn verify(&mut self, files: &Files) -> Vec<MediaHash> {
+        let mut corrupt = vec![];
+        // A filler may stand in a session a hundred times; its file is hashed once.
+        let mut known: BTreeMap<MediaHash, bool> = BTreeMap::new();
+        for item in &mut self.session.items {
+            let Some(hash) = item.file else { continue };
+            let good = *known.entry(hash).or_insert_with(|| {
+                let path = files(&hash);
+                let good = hash_file(&path).is_ok_and(|found| found == hash);
+                if !good {
+                    warn!("{} is not what was approved; it will not sound", path.display());
+                    corrupt.push(hash);
+                }
+                good
+            });
+            if !good {
+                item.file = None;
+            }
+        }
+        corrupt
+    }
+
+    /// Writes as much as the ring takes.
+    pub fn feed(&mut self, files: &Files) {
+        loop {
+            if self.pour().is_err() {
+                return;
+            }
+            self.ready.clear();
+            self.ready_from = 0;
+            if self.laid < self.session.frames {
+                let mut block = [0.0; BLOCK_FRAMES as usize];
+                let frames = (self.session.frames - self.laid).min(BLOCK_FRAMES) as usize;
+                self.lay(&mut block[..frames], files);
+                self.limiter.push(&block[..frames], &mut self.ready);
+            } else if !self.finished {
+                self.finished = true;
+                self.limiter.finish(&mut self.ready);
+            } else {
+                return;
+            }
+        }
+    }
+
+    /// Moves what is ready into the ring; an error if not all of it fits.
+    fn pour(&mut self) -> Result<(), ChunkError> {
+        let rest = &self.ready[self.ready_from..];
+        let frames = rest.len().min(self.ring.slots());
+        let chunk = self.ring.write_chunk_uninit(frames)?;
+        chunk.fill_from_iter(rest[..frames].iter().copied());
+        self.ready_from += frames;
+        if self.ready_from < self.ready.len() { Err(ChunkError::TooFewSlots(0)) } else { Ok(()) }
+    }
+
+    /// The next block of the time line, silent where nothing plays.
+    fn lay(&mut self, block: &mut [f32], files: &Files) {
+        let mut done = 0;
+        while done < block.len() {
+            let Some(item) = self.session.items.get(self.item) else { break };
+            let (begin, end) = (item.at_frame, item.at_frame + item.frames);
+            let left = block.len() - done;
+            if self.laid >= end {
+                self.item += 1;
+                self.current = None;
+            } else if self.laid < begin {
+                let gap = ((begin - self.laid) as usize).min(left);
+                self.laid += gap as u64;
+                done += gap;
+            } else {
+                let frames = ((end - self.laid) as usize).min(left);
+                self.programme(&mut block[done..done + frames], begin, end, files);
+                self.laid += frames as u64;
+                done += frames;
+            }
+        }
+        self.laid += (block.len() - done) as u64;
+    }
+
+    /// The current item's own sound, or silence for what cannot be decoded.
+    fn programme(&mut self, out: &mut [f32], begin: u64, end: u64, files: &Files) {
+        let item = &self.session.items[self.item];
+        let Some(hash) = &item.file else { return };
+        let into = self.laid - begin;
+        let current = self.current.get_or_insert_with(|| {
+            // A late joiner does not decode what its neighbours have long played.
+            let skip_frames = item.skip_ms.max(0) as u64 * u64::from(RATE_HZ) / 1000 + into;
+            Reading::open(files, hash, skip_frames)
+        });
+        let given = current.read(out);
+        let factor = item.gain * self.session.volume;
+        for (index, sample) in (self.laid..).zip(&mut out[..given]) {
+            *sample *= factor * item.fade(index - begin, end - index);
+        }
+        self.content_frames += given as u64;
+        if given < out.len() {
+            let lost = end - self.laid - given as u64;
+            // Rounding of a length to whole milliseconds is not damage.
+            if lost > u64::from(RATE_HZ) / 500 {
+                self.damaged_frames += lost;
+            }
+            self.session.items[self.item].file = None;
+        }
+    }
+
+    /// The account of a session that has ended.
+    pub fn summary(&self, totals: &Totals) -> Summary {
+        let wanted_frames = self.session.content_frames();
+        // What was rendered includes silent gaps, which are not programme.
+        let heard_frames = totals.rendered.min(self.content_frames);
+        Summary {
+            first_mono_ns: totals.first_mono_ns,
+            heard_frames,
+            wanted_frames,
+            level_dbfs: to_db((totals.squares / heard_frames.max(1) as f64).sqrt()),
+            peak_dbfs: to_db(f64::from(totals.peak)),
+            underruns: totals.underruns,
+            corrections: totals.corrections,
+            worst_off_us: (totals.worst_off_ns / 1000.0) as i64,
+            fast_ppm: totals.fast_ppm,
+            damaged_frames: self.damaged_frames,
+            output_failed: false,
+            stopped: totals.stopped,
+        }
+    }
+}
