@@ -316,6 +316,7 @@ fn record(member: &Member, n: usize) -> PlaybackRecord {
         level_dbfs: Some(-16.0),
         peak_dbfs: Some(-3.0),
         underruns: 0,
+        off_line_us: Some(20),
     }
 }
 

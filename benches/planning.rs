@@ -220,6 +220,7 @@ fn plan_sizes() {
             until_ms: WINDOW.until_ms,
             media: Vec::<MediaRef>::new(),
             occurrences,
+            neighbours: None,
         };
         let bytes = serde_json::to_vec(&plan).expect("JSON").len();
         println!("{count:>12} {bytes:>10} {:>20.0}", bytes as f64 / count as f64);

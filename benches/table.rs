@@ -10,6 +10,7 @@ mod harness;
 mod planning;
 mod plot;
 mod raw;
+mod step;
 mod trust;
 
 use std::path::{Path, PathBuf};
@@ -38,6 +39,9 @@ fn main() {
     }
     if wants("trust") {
         trust::trust();
+    }
+    if wants("step") {
+        step::step();
     }
     if wants("decode") {
         decode();

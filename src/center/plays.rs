@@ -36,6 +36,8 @@ pub struct Play {
     pub start_error_ms: Option<f64>,
     /// How far the speaker's clock may itself be wrong.
     pub clock_error_ms: Option<f64>,
+    /// The furthest that the sound was from its time line once it was on it.
+    pub off_line_ms: Option<f64>,
     pub heard_ms: Option<i64>,
     pub level_dbfs: Option<f32>,
     pub peak_dbfs: Option<f32>,
@@ -155,6 +157,7 @@ fn blank(speaker: &SpeakerRow, occurrence: &OccurrenceId, start_ms: i64, end_ms:
         started_ms: None,
         start_error_ms: None,
         clock_error_ms: None,
+        off_line_ms: None,
         heard_ms: None,
         level_dbfs: None,
         peak_dbfs: None,
@@ -168,6 +171,7 @@ fn fill(play: &mut Play, record: &PlaybackRecord) {
     play.started_ms = record.started_ms;
     play.start_error_ms = record.start_error_us.map(|us| us as f64 / 1000.0);
     play.clock_error_ms = record.clock_error_us.map(|us| us as f64 / 1000.0);
+    play.off_line_ms = record.off_line_us.map(|us| us as f64 / 1000.0);
     play.heard_ms = Some(record.heard_ms);
     play.level_dbfs = record.level_dbfs;
     play.peak_dbfs = record.peak_dbfs;

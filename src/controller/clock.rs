@@ -14,6 +14,8 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use super::neighbours::Reference;
+use crate::domain::ids::SpeakerId;
 use crate::protocol::message::ClockAnswer;
 
 /// Worst relative rate between this board's monotonic clock and the center's: 100 ppm.
@@ -78,6 +80,25 @@ pub struct Clock {
     contradiction: Vec<Bound>,
     system: Option<Bound>,
     fit: Option<Fit>,
+    neighbour: Option<Reference>,
+}
+
+/// Whom the time is from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    Center,
+    System,
+    Neighbour(SpeakerId),
+}
+
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Center => f.write_str("center"),
+            Self::System => f.write_str("system"),
+            Self::Neighbour(speaker) => write!(f, "neighbour:{speaker}"),
+        }
+    }
 }
 
 /// A center that is further off than this from a synchronised system clock is not believed.
@@ -141,8 +162,42 @@ impl Clock {
         self.system = bound;
     }
 
-    /// The best estimate at `now_mono_ns`: the center's, or the system's where that is tighter.
+    /// Says what the neighbour knows that is to be followed, if any.
+    pub fn set_neighbour(&mut self, neighbour: Option<Reference>) {
+        self.neighbour = neighbour;
+    }
+
+    /// The neighbour that is followed.
+    pub fn leader(&self) -> Option<&SpeakerId> {
+        self.neighbour.as_ref().map(|reference| &reference.speaker)
+    }
+
+    /// What to go by at `now_mono_ns`: the neighbour that leads, as far as that is possible by what this board knows itself; else that.
     pub fn estimate(&self, now_mono_ns: i64) -> Option<Estimate> {
+        let own = self.own_estimate(now_mono_ns)?;
+        let Some(leader) = &self.neighbour else { return Some(own) };
+        let since_ns = now_mono_ns.saturating_sub(leader.at_mono_ns);
+        let told_ns = leader.offset_ns.saturating_add((since_ns as f64 * leader.rate) as i64);
+        let (low, high) = (own.offset_ns.saturating_sub(own.error_ns), own.offset_ns.saturating_add(own.error_ns));
+        let offset_ns = told_ns.clamp(low, high);
+        let by_own_ns = high.saturating_sub(offset_ns).max(offset_ns.saturating_sub(low));
+        Some(Estimate { offset_ns, error_ns: leader.error_ns.clamp(0, by_own_ns), rate: leader.rate })
+    }
+
+    /// Whom the time is from.
+    pub fn source(&self, now_mono_ns: i64) -> Source {
+        let center = intersection(self.bounds.iter(), now_mono_ns).map(|(low, high)| high.saturating_sub(low));
+        let system = self.system.map(|bound| bound.at(now_mono_ns)).map(|(low, high)| high.saturating_sub(low));
+        match (&self.neighbour, center, system) {
+            (Some(leader), ..) => Source::Neighbour(leader.speaker.clone()),
+            (None, Some(center), Some(system)) if system < center => Source::System,
+            (None, None, Some(_)) => Source::System,
+            _ => Source::Center,
+        }
+    }
+
+    /// The best estimate of its own: the center's, or the system's where that is tighter.
+    pub fn own_estimate(&self, now_mono_ns: i64) -> Option<Estimate> {
         let middle = |(low, high): (i64, i64)| Estimate {
             offset_ns: low.midpoint(high),
             error_ns: (high.saturating_sub(low) / 2).max(0),

@@ -1,10 +1,12 @@
 //! What a controller is told about itself; `firmware-config/controller.toml` explains every key.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::player::amplifier::{Line, Wiring};
 use crate::domain::approval::key_text;
 use crate::protocol::trust::Anchor;
 
@@ -15,6 +17,7 @@ pub struct Config {
     pub center: Center,
     pub store: Store,
     pub audio: Audio,
+    pub amplifier: Amplifier,
     pub clock: Clock,
     pub log: Log,
 }
@@ -83,16 +86,58 @@ impl Default for Audio {
     }
 }
 
+/// How the amplifier is switched; [`Wiring`] says what it comes to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Amplifier {
+    /// `file:PATH`, `run:PROGRAM`; empty for one that is always on.
+    pub switch: String,
+    pub status: String,
+    pub warm_up_ms: u32,
+    pub hold_s: u32,
+}
+
+impl Default for Amplifier {
+    fn default() -> Self {
+        Self { switch: String::new(), status: String::new(), warm_up_ms: 500, hold_s: 30 }
+    }
+}
+
+/// Sessions reach the player three seconds before they sound.
+const MOST_WARM_UP_MS: u32 = 2_500;
+
+impl Amplifier {
+    pub fn wiring(&self) -> Result<Option<Wiring>, String> {
+        let line = |key: &str, text: &str| Line::parse(text).map_err(|e| format!("amplifier.{key}: {e}"));
+        if self.warm_up_ms > MOST_WARM_UP_MS {
+            return Err(format!("amplifier.warm_up_ms: at most {MOST_WARM_UP_MS}"));
+        }
+        let status = line("status", &self.status)?;
+        let hold_ms = self.hold_s.saturating_mul(1000);
+        let warm_up_ms = self.warm_up_ms;
+        Ok(line("switch", &self.switch)?.map(|switch| Wiring { switch, status, warm_up_ms, hold_ms }))
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Clock {
     pub trust_system: TrustSystem,
     pub max_error_ms: u32,
+    /// Whether to keep step with neighbours on the local network.
+    pub neighbours: bool,
+    /// The address of the network where they are; 0.0.0.0 for the one that the system would take.
+    pub neighbour_interface: Ipv4Addr,
 }
 
 impl Default for Clock {
     fn default() -> Self {
-        Self { trust_system: TrustSystem::WhenSynchronised, max_error_ms: 150_000 }
+        Self {
+            trust_system: TrustSystem::WhenSynchronised,
+            max_error_ms: 150_000,
+            neighbours: true,
+            neighbour_interface: Ipv4Addr::UNSPECIFIED,
+        }
     }
 }
 

@@ -39,6 +39,12 @@ pub fn make_thread_real_time() -> bool {
     unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK, &raw const parameters) == 0 }
 }
 
+/// A number that changes with every boot, and CLOCK_MONOTONIC with it.
+pub fn boot_number() -> u64 {
+    let digits: String = boot_id().chars().filter(char::is_ascii_hexdigit).take(16).collect();
+    u64::from_str_radix(&digits, 16).unwrap_or(0)
+}
+
 /// Changes with every boot, so that a stored clock offset can be told from one of an earlier boot.
 pub fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()

@@ -85,7 +85,7 @@ pub fn play(file: &Path, out: &str, device: &str) -> Result<Played, String> {
 fn sound(file: &Path, target: Target, played: &mut Played) -> Result<(), String> {
     let (sender, events) = mpsc::channel();
     let path = file.to_owned();
-    let player = Player::start(target, Box::new(move |_| path.clone()), move |event| {
+    let player = Player::start(target, None, Box::new(move |_| path.clone()), move |event| {
         let _ = sender.send(event);
     })
     .map_err(|e| e.to_string())?;

@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use rumqttc::{TlsConfiguration, Transport};
 use tokio::sync::mpsc;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::clock::Bound;
 use super::config::{Broker, Config, TrustSystem};
 use super::engine::{Effect, Engine, Event, Limits, Now};
 use super::identity::{self, Credentials};
+use super::lan::Lan;
 use super::link::{Link, LinkEvent, NextTransport};
+use super::neighbours::Neighbours;
 use super::os;
 use super::player::mixer::Player;
 use super::player::output::Target;
@@ -22,6 +24,7 @@ use super::store::Store;
 use super::tls;
 use super::unsaved::{Performed, Unsaved};
 use crate::audio::RATE_HZ;
+use crate::domain::plan::NeighbourKey;
 use crate::protocol::topics::{self, Down, Up};
 
 /// How often the engine is woken with nothing to tell it.
@@ -81,6 +84,16 @@ struct Shell {
     transport: NextTransport,
     renewal: Option<RenewalLine>,
     unsaved: Unsaved,
+    neighbours: NeighbourLine,
+}
+
+/// The exchange with the neighbours, once there is a key for it.
+struct NeighbourLine {
+    /// Where they are; `None` where they do not count.
+    interface: Option<std::net::Ipv4Addr>,
+    key: Option<NeighbourKey>,
+    lan: Option<Lan>,
+    next_mono_ns: i64,
 }
 
 /// Renewal, and the topics that carry it.
@@ -95,6 +108,7 @@ impl Shell {
         let anchor = config.anchor()?;
         let broker = config.broker()?;
         let target = Target::parse(&config.audio.out, &config.audio.device).map_err(|e| format!("audio.out: {e}"))?;
+        let amplifier = config.amplifier.wiring()?;
         let boot_id = os::boot_id();
         let dir = &config.store.dir;
         let failed = |e: std::io::Error| format!("the store {} cannot be used: {e}", dir.display());
@@ -110,7 +124,7 @@ impl Shell {
         let (engine, effects) = Engine::new(anchor, limits, contents, read_now(config.clock.trust_system));
         let (sender, player_events) = mpsc::channel(64);
         let files = Box::new(move |hash: &crate::domain::ids::MediaHash| media_path(&media_dir, hash));
-        let player = Player::start(target, files, move |event| {
+        let player = Player::start(target, amplifier, files, move |event| {
             // The loop is never away for long; an event that cannot be delivered would leave a play without its account.
             let _ = sender.blocking_send(event);
         })
@@ -138,6 +152,12 @@ impl Shell {
             transport,
             renewal,
             unsaved: Unsaved::default(),
+            neighbours: NeighbourLine {
+                interface: config.clock.neighbours.then_some(config.clock.neighbour_interface),
+                key: None,
+                lan: None,
+                next_mono_ns: 0,
+            },
         };
         info!("speaker {speaker} is ready");
         // A full disk does not keep it from starting; a center takes a birth number that it knows already.
@@ -153,6 +173,9 @@ impl Shell {
         if matches!(event, Event::Tick) && self.unsaved.retry(&self.store, os::mono_ns()) {
             self.on(Event::StoreWorks);
         }
+        if matches!(event, Event::Tick) {
+            self.meet_neighbours();
+        }
         let disconnected = matches!(event, Event::Disconnected);
         let effects = self.engine.on(read_now(self.trust_system), event);
         if disconnected && let Ok(mut will) = self.will.lock() {
@@ -160,6 +183,29 @@ impl Shell {
         }
         self.perform(effects);
         self.renew();
+    }
+
+    /// Once a second: begins the exchange when a plan has brought a key, tells the others what is known here, and hears who leads.
+    fn meet_neighbours(&mut self) {
+        let now = read_now(self.trust_system);
+        let Some(interface) = self.neighbours.interface.filter(|_| now.mono_ns >= self.neighbours.next_mono_ns) else {
+            return;
+        };
+        let line = &mut self.neighbours;
+        line.next_mono_ns = now.mono_ns + 1_000_000_000;
+        if line.key.as_ref() != self.engine.neighbour_key() {
+            line.lan = None;
+            line.key = self.engine.neighbour_key().cloned();
+            let Some(key) = line.key.clone() else { return };
+            let neighbours = Neighbours::new(self.engine.speaker().clone(), os::boot_number(), key);
+            line.lan = Lan::start(neighbours, interface)
+                .inspect_err(|error| warn!("neighbours on the local network cannot be reached: {error}"))
+                .ok();
+        }
+        let Some(lan) = &line.lan else { return };
+        let reference = lan.exchange(self.engine.known(now));
+        let effects = self.engine.on(now, Event::Neighbour(reference));
+        self.perform(effects);
     }
 
     /// Takes the next certificate, if this is it.

@@ -44,6 +44,34 @@ pub struct Plan {
     pub media: Vec<MediaRef>,
     /// In order of start, never overlapping.
     pub occurrences: Vec<PlannedOccurrence>,
+    /// By which the speakers of its area know each other on their own network.
+    pub neighbours: Option<NeighbourKey>,
+}
+
+/// A secret of the speakers of one area, which comes to them in their plans; as text 64 digits.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct NeighbourKey(pub [u8; 32]);
+
+impl std::fmt::Debug for NeighbourKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("NeighbourKey")
+    }
+}
+
+impl From<NeighbourKey> for String {
+    fn from(key: NeighbourKey) -> Self {
+        hex::encode(key.0)
+    }
+}
+
+impl TryFrom<String> for NeighbourKey {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let mut key = [0; 32];
+        hex::decode_to_slice(text, &mut key).map_err(|e| e.to_string())?;
+        Ok(Self(key))
+    }
 }
 
 /// A media file and how it is cut for delivery.
@@ -111,6 +139,8 @@ pub struct PlanText {
     media: Vec<MediaRef>,
     contents: Vec<ContentText>,
     occurrences: Vec<OccurrenceText>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    neighbours: Option<NeighbourKey>,
 }
 
 /// What occurrences of one schedule have in common.
@@ -174,8 +204,8 @@ impl From<Plan> for PlanText {
                 part: (part > 1).then_some(part),
             });
         }
-        let Plan { site, speaker, number, made_ms, from_ms, until_ms, media, .. } = plan;
-        Self { site, speaker, number, made_ms, from_ms, until_ms, media, contents, occurrences }
+        let Plan { site, speaker, number, made_ms, from_ms, until_ms, media, neighbours, .. } = plan;
+        Self { site, speaker, number, made_ms, from_ms, until_ms, media, contents, occurrences, neighbours }
     }
 }
 
@@ -206,8 +236,8 @@ impl TryFrom<PlanText> for Plan {
             })
         };
         let occurrences = text.occurrences.iter().map(occurrence).collect::<Result<_, _>>()?;
-        let PlanText { site, speaker, number, made_ms, from_ms, until_ms, media, .. } = text;
-        Ok(Self { site, speaker, number, made_ms, from_ms, until_ms, media, occurrences })
+        let PlanText { site, speaker, number, made_ms, from_ms, until_ms, media, neighbours, .. } = text;
+        Ok(Self { site, speaker, number, made_ms, from_ms, until_ms, media, occurrences, neighbours })
     }
 }
 

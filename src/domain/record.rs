@@ -145,9 +145,12 @@ pub struct PlaybackRecord {
     /// Times the output ran dry.
     #[serde(default)]
     pub underruns: u32,
+    /// The furthest that the sound was from its time line once it was on it, in microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub off_line_us: Option<i64>,
 }
 
 /// A level beyond any number that a board could measure (1e300) says nothing, and could not be written again.
-fn finite<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<f32>, D::Error> {
+pub fn finite<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<f32>, D::Error> {
     Ok(Option::<f32>::deserialize(from)?.filter(|level| level.is_finite()))
 }

@@ -11,7 +11,7 @@ use super::chunks::Bitmap;
 use super::keys::SigningKey;
 use super::limits::{MESSAGE_BYTES, RECORDS_PER_REPORT};
 use crate::domain::ids::{MediaHash, MediaPrefix, OccurrenceId, SiteId, SpeakerId};
-use crate::domain::record::PlaybackRecord;
+use crate::domain::record::{PlaybackRecord, finite};
 
 /// `state`, retained; the last will carries the same birth number with `online` false.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -49,14 +49,26 @@ pub struct StateDetail {
     /// Why nothing can be kept on its disk, as long as that is so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store_problem: Option<String>,
+    /// Why its amplifier is not as it should be, as long as that is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amplifier_problem: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClockState {
     pub trusted: bool,
     /// How far it may be wrong, in microseconds; absent while untrusted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_us: Option<i64>,
+    /// Whom the time is from: `center`, `system` or `neighbour:<speaker>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// With a neighbour: by how many microseconds that is ahead of what the board knows by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub apart_us: Option<i64>,
+    /// By how much the converter of its sound runs fast, in ppm, as measured in the last play.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "finite")]
+    pub converter_ppm: Option<f32>,
 }
 
 /// `report`: what happened. Sent again until acknowledged.

@@ -9,5 +9,6 @@ pub mod envelope;
 pub mod keys;
 pub mod limits;
 pub mod message;
+pub mod neighbour;
 pub mod topics;
 pub mod trust;

@@ -98,6 +98,7 @@ impl World {
             from_ms: NOW_MS,
             until_ms: NOW_MS + 1_209_600_000,
             media: vec![describe(self.hash(), &self.media)],
+            neighbours: None,
             occurrences: vec![PlannedOccurrence {
                 id: OccurrenceId::new(&"buoi-sang".parse().unwrap(), start_ms),
                 title: "Phát thanh buổi sáng".into(),
@@ -216,6 +217,7 @@ fn record() -> PlaybackRecord {
         level_dbfs: Some(-16.5),
         peak_dbfs: Some(-1.0),
         underruns: 1,
+        off_line_us: Some(35),
     }
 }
 
@@ -256,7 +258,13 @@ fn messages_are_as_agreed() {
     [0, 3, 11].into_iter().for_each(|index| missing.set(index));
     let detail = StateDetail {
         version: "0.1.0".into(),
-        clock: ClockState { trusted: true, error_us: Some(450) },
+        clock: ClockState {
+            trusted: true,
+            error_us: Some(450),
+            source: Some("neighbour:cum-loa-02".into()),
+            apart_us: Some(-1_200),
+            converter_ppm: Some(-12.5),
+        },
         plan: Some(7),
         plan_refused: Some("the plan has expired".into()),
         media_wanted: 4,
@@ -265,6 +273,7 @@ fn messages_are_as_agreed() {
         playing: Some(record().occurrence),
         outbox: 2,
         volume_db: None,
+        amplifier_problem: None,
         store_problem: Some("No space left on device (os error 28)".into()),
     };
     check("state.json", &State { birth: 33_554_433, online: true, detail: Some(detail) });

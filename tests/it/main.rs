@@ -19,6 +19,7 @@ mod golden;
 mod harness;
 mod hostile;
 mod lunar;
+mod neighbours;
 mod offline;
 mod people;
 mod planner;

@@ -287,6 +287,7 @@ async fn plans_and_records(store: &Store) {
         level_dbfs: Some(-16.5),
         peak_dbfs: None,
         underruns: 0,
+        off_line_us: Some(12),
     };
     store.add_records(std::slice::from_ref(&record), 500).await.unwrap();
     let again = PlaybackRecord { heard_ms: 99, ..record.clone() };

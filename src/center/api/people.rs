@@ -161,6 +161,8 @@ pub struct SpeakerView {
     pub plan: PlanStateView,
     /// Why its board can keep nothing on its disk, as long as that is so.
     pub store_problem: Option<String>,
+    /// Why its amplifier is not as it should be, as long as that is so.
+    pub amplifier_problem: Option<String>,
     pub last_play: Option<Play>,
     pub next_play: Option<NextPlay>,
     /// Shut out by an operator.
@@ -180,6 +182,12 @@ pub struct LinkView {
 pub struct ClockView {
     pub trusted: bool,
     pub error_bound_ms: Option<f64>,
+    /// Whom its time is from: `center`, `system` or `neighbour:<speaker>`.
+    pub source: Option<String>,
+    /// With a neighbour: by how much that is ahead of what the board knows by itself.
+    pub apart_ms: Option<f64>,
+    /// By how much the converter of its sound runs fast, as measured in the last play.
+    pub converter_ppm: Option<f32>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -277,6 +285,9 @@ async fn view(app: &App, areas: &AreaTree, row: SpeakerRow) -> Result<SpeakerVie
         clock: detail.as_ref().map(|detail| ClockView {
             trusted: detail.clock.trusted,
             error_bound_ms: detail.clock.error_us.map(|us| us as f64 / 1000.0),
+            source: detail.clock.source.clone(),
+            apart_ms: detail.clock.apart_us.map(|us| us as f64 / 1000.0),
+            converter_ppm: detail.clock.converter_ppm,
         }),
         content: detail.as_ref().map(|detail| ContentView { ready: detail.media_ready, wanted: detail.media_wanted }),
         plan: PlanStateView {
@@ -284,6 +295,7 @@ async fn view(app: &App, areas: &AreaTree, row: SpeakerRow) -> Result<SpeakerVie
             accepted: detail.as_ref().and_then(|detail| detail.plan),
             refused: detail.as_ref().and_then(|detail| detail.plan_refused.clone()),
         },
+        amplifier_problem: detail.as_ref().and_then(|detail| detail.amplifier_problem.clone()),
         store_problem: detail.and_then(|detail| detail.store_problem),
         last_play: recent.into_iter().find(|play| play.outcome != "planned" && play.outcome != "playing"),
         next_play: next.map(|next| NextPlay { start_ms: next.start_ms, title: next.title }),

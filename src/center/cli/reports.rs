@@ -86,7 +86,10 @@ pub fn speaker_table(speakers: &Value) -> String {
     for row in rows {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let clock = match (row["clock"]["trusted"].as_bool(), row["clock"]["error_bound_ms"].as_f64()) {
-            (Some(true), Some(bound)) => format!("±{bound:.1} ms"),
+            (Some(true), Some(bound)) => match row["clock"]["source"].as_str().filter(|source| *source != "center") {
+                Some(source) => format!("±{bound:.1} ms ({source})"),
+                None => format!("±{bound:.1} ms"),
+            },
             (Some(true), None) => "trusted".into(),
             (Some(false), _) => "not trusted".into(),
             (None, _) => String::new(),

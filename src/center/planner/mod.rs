@@ -27,6 +27,7 @@ use crate::domain::timetable::{Piece, Profile, Timetable, Window};
 use crate::protocol::envelope::{Envelope, EnvelopeError};
 use crate::protocol::keys::key_id;
 use crate::protocol::limits::PLAN_BYTES;
+use crate::protocol::neighbour::area_key;
 use crate::protocol::trust::SignedPlan;
 
 pub use material::Material;
@@ -347,6 +348,7 @@ fn draft(app: &App, material: &Material, due: &Due<'_>, now_ms: i64, horizon_ms:
         until_ms,
         media,
         occurrences,
+        neighbours: Some(area_key(&app.trust().dispatcher, &app.site.site, &due.speaker.area)),
     };
     plan.check().map_err(|fault| PlanError::Unsound { speaker: speaker.clone(), fault })?;
     Ok(plan)

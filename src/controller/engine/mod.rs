@@ -14,16 +14,18 @@ use std::sync::Arc;
 
 use tracing::{info, warn};
 
-use super::clock::{Bound, Clock, Estimate};
+use super::clock::{Bound, Clock, Estimate, Source};
+use super::neighbours::Reference;
 use super::player::{Line, PlayerEvent, Session};
 use super::store::{Contents, Counters, Play};
-use crate::domain::ids::{MediaHash, OccurrenceId};
-use crate::domain::plan::MediaRef;
+use crate::domain::ids::{MediaHash, OccurrenceId, SpeakerId};
+use crate::domain::plan::{MediaRef, NeighbourKey};
 use crate::domain::record::{PlaybackRecord, Reason};
 use crate::protocol::chunks::Bitmap;
 use crate::protocol::keys::media_hash;
 use crate::protocol::limits::RECORDS_PER_REPORT;
 use crate::protocol::message::{self, Ack, ClockProbe, ClockState, Report, SignedClockAnswer, State, StateDetail};
+use crate::protocol::neighbour::Known;
 use crate::protocol::topics::{self, Down, Topic, Up};
 use crate::protocol::trust::{self, Anchor, Reading, VerifiedPlan};
 use agenda::Agenda;
@@ -63,6 +65,8 @@ pub enum Event {
     StoreFailed(String),
     /// There is room again, and what could not be written is.
     StoreWorks,
+    /// What a neighbour's clock says that leads, or that none does.
+    Neighbour(Option<Reference>),
 }
 
 /// What is to be done, in order.
@@ -164,6 +168,10 @@ pub struct Engine {
     output_working: bool,
     /// Whether what the output takes really becomes sound.
     output_converts: bool,
+    /// Why the amplifier is not as it should be.
+    amplifier_problem: Option<String>,
+    /// By how much the converter runs fast, as the last play told.
+    converter_ppm: Option<f32>,
     started_mono_ns: i64,
     link: Link,
     clock_saved_mono_ns: Option<i64>,
@@ -208,6 +216,8 @@ impl Engine {
             store_problem: None,
             output_working: true,
             output_converts: true,
+            amplifier_problem: None,
+            converter_ppm: None,
             started_mono_ns: now.mono_ns,
             link: Link::default(),
             clock_saved_mono_ns: None,
@@ -287,6 +297,7 @@ impl Engine {
                 }
                 self.store_problem = Some(problem);
             }
+            Event::Neighbour(reference) => self.clock.set_neighbour(reference),
             Event::StoreWorks => {
                 info!("the store can be written again");
                 self.store_problem = None;
@@ -445,6 +456,22 @@ impl Engine {
         self.trusted(now).map(|estimate| estimate.error_ns)
     }
 
+    /// What this board knows of the time without its neighbours, for them.
+    pub fn known(&self, now: Now) -> Option<Known> {
+        self.trusted(now)?;
+        let own = self.clock.own_estimate(now.mono_ns)?;
+        Some(Known { offset_ns: own.offset_ns, at_mono_ns: now.mono_ns, rate: own.rate, error_ns: own.error_ns })
+    }
+
+    /// By which the neighbours are known, where the plan in force says so.
+    pub fn neighbour_key(&self) -> Option<&NeighbourKey> {
+        self.plan.as_ref()?.plan().neighbours.as_ref()
+    }
+
+    pub fn speaker(&self) -> &SpeakerId {
+        &self.anchor.speaker
+    }
+
     pub fn is_connected(&self) -> bool {
         self.link.connected
     }
@@ -537,10 +564,9 @@ impl Engine {
             return;
         }
         let (media_wanted, media_ready) = self.library.counts();
-        let clock = self.trusted(now);
         let detail = StateDetail {
             version: self.limits.version.clone(),
-            clock: ClockState { trusted: clock.is_some(), error_us: clock.map(|clock| rounded_up(clock.error_ns)) },
+            clock: self.clock_state(now),
             plan: self.plan.as_ref().map(|plan| plan.plan().number),
             plan_refused: self.plan_refused.clone(),
             media_wanted,
@@ -550,6 +576,7 @@ impl Engine {
             outbox: self.outbox().count() as u32,
             volume_db: self.counters.volume_db,
             store_problem: self.store_problem.clone(),
+            amplifier_problem: self.amplifier_problem.clone(),
         };
         let birth = (self.counters.starts << 24) | self.link.connections;
         let state = State { birth, online: true, detail: Some(detail) };
@@ -557,10 +584,28 @@ impl Engine {
         self.last_state = Some((state, now.mono_ns));
     }
 
+    fn clock_state(&self, now: Now) -> ClockState {
+        let clock = self.trusted(now);
+        let own = self.clock.own_estimate(now.mono_ns);
+        let source = self.clock.source(now.mono_ns);
+        ClockState {
+            trusted: clock.is_some(),
+            error_us: clock.map(|clock| rounded_up(clock.error_ns)),
+            source: clock.map(|_| source.to_string()),
+            apart_us: clock
+                .zip(own)
+                .filter(|_| matches!(source, Source::Neighbour(_)))
+                .map(|(clock, own)| clock.offset_ns.saturating_sub(own.offset_ns) / 1000),
+            converter_ppm: self.converter_ppm,
+        }
+    }
+
     /// Whether something is worth telling before the next heartbeat; the clock's error moves all the time, and is not.
     fn has_news(&self, now: Now) -> bool {
         let Some(told) = self.last_state.as_ref().and_then(|(state, _)| state.detail.as_ref()) else { return true };
+        let followed = told.clock.source.as_deref().and_then(|source| source.strip_prefix("neighbour:"));
         told.clock.trusted != self.trusted(now).is_some()
+            || followed != self.clock.leader().map(SpeakerId::as_str)
             || told.plan != self.plan.as_ref().map(|plan| plan.plan().number)
             || told.plan_refused != self.plan_refused
             || (told.media_wanted, told.media_ready) != self.library.counts()
@@ -569,6 +614,7 @@ impl Engine {
             || told.outbox != self.outbox().count() as u32
             || told.volume_db != self.counters.volume_db
             || told.store_problem != self.store_problem
+            || told.amplifier_problem != self.amplifier_problem
     }
 
     fn player(&mut self, now: Now, event: PlayerEvent, effects: &mut Vec<Effect>) {
@@ -581,6 +627,7 @@ impl Engine {
                     warn!("no sound: {detail}");
                 }
             }
+            PlayerEvent::Amplifier { problem } => self.amplifier_problem = problem,
             PlayerEvent::Corrupt { media } => {
                 self.library.checked(&media, false, now.mono_ns);
                 self.agenda.note_fault(&media, Reason::ContentCorrupt);

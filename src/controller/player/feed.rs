@@ -41,6 +41,8 @@ pub struct Feed {
     ready: Vec<f32>,
     ready_from: usize,
     finished: bool,
+    /// To be told with the account of it.
+    pub amplifier_failed: bool,
     /// Frames of real programme laid down so far, and those that damage cost.
     content_frames: u64,
     damaged_frames: u64,
@@ -150,6 +152,7 @@ impl Feed {
             ready: vec![],
             ready_from: 0,
             finished: false,
+            amplifier_failed: false,
             content_frames: 0,
             damaged_frames: 0,
         }
@@ -277,6 +280,7 @@ impl Feed {
             fast_ppm: totals.fast_ppm,
             damaged_frames: self.damaged_frames,
             output_failed: false,
+            amplifier_failed: self.amplifier_failed,
             stopped: totals.stopped,
         }
     }

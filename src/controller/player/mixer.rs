@@ -7,8 +7,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rtrb::{Consumer, Producer, RingBuffer};
-use tracing::info;
+use tracing::{info, warn};
 
+use super::amplifier::{Amplifier, Found, Wiring};
 use super::feed::{Feed, Files};
 use super::output::{Output, Target};
 use super::render::{Cue, Notice, Order, Renderer};
@@ -36,13 +37,28 @@ impl Player {
     /// Starts the mixer; `report` is called on its thread and must not block for long.
     pub fn start(
         target: Target,
+        amplifier: Option<Wiring>,
         files: Files,
         report: impl FnMut(PlayerEvent) + Send + 'static,
     ) -> std::io::Result<Self> {
         let (commands, orders) = sync_channel(16);
         let thread = std::thread::Builder::new().name("mixer".into()).spawn(move || {
-            Mixer { target, files, report, output: None, tried: None, announced: None, sessions: vec![], next_id: 1 }
-                .run(&orders);
+            let amplifier = amplifier
+                .map(Amplifier::start)
+                .and_then(|started| started.inspect_err(|error| warn!("the amplifier cannot be minded: {error}")).ok());
+            let mixer = Mixer {
+                target,
+                files,
+                report,
+                output: None,
+                tried: None,
+                announced: None,
+                sessions: vec![],
+                next_id: 1,
+                amplifier,
+                amplifier_problem: None,
+            };
+            mixer.run(&orders);
         })?;
         Ok(Self { commands: Some(commands), thread })
     }
@@ -81,6 +97,8 @@ struct Mixer<R> {
     /// The one that sounds, and the one that follows it.
     sessions: Vec<Feed>,
     next_id: u64,
+    amplifier: Option<Amplifier>,
+    amplifier_problem: Option<String>,
 }
 
 impl<R: FnMut(PlayerEvent)> Mixer<R> {
@@ -98,7 +116,29 @@ impl<R: FnMut(PlayerEvent)> Mixer<R> {
             for running in &mut self.sessions {
                 running.feed(&self.files);
             }
+            self.mind_amplifier();
             self.take_notices();
+        }
+    }
+
+    fn mind_amplifier(&mut self) {
+        let Some(amplifier) = &mut self.amplifier else { return };
+        let next_ns = self.sessions.iter().map(|feed| feed.session.start_mono_ns).min();
+        amplifier.turn(mono_ns(), next_ns);
+        while let Some(found) = amplifier.found() {
+            let problem = match found {
+                Found::Good => None,
+                Found::Problem(problem) => Some(problem),
+            };
+            if problem != self.amplifier_problem {
+                self.amplifier_problem.clone_from(&problem);
+                (self.report)(PlayerEvent::Amplifier { problem });
+            }
+        }
+        if self.amplifier_problem.is_some() {
+            let now_ns = mono_ns();
+            let begun = self.sessions.iter_mut().filter(|feed| feed.session.start_mono_ns < now_ns);
+            begun.for_each(|feed| feed.amplifier_failed = true);
         }
     }
 

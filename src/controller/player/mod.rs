@@ -3,6 +3,7 @@
 //! Three threads, each with one worry: the caller says what to play; the *mixer* decodes ahead and owns the device; the *output*
 //! calls [`render::Renderer`], which never allocates, locks or waits. Between them lie bounded lock-free rings.
 
+pub mod amplifier;
 pub mod converter;
 pub mod feed;
 pub mod mixer;
@@ -101,6 +102,10 @@ pub enum PlayerEvent {
     Corrupt {
         media: MediaHash,
     },
+    /// Why the amplifier is not as it should be; `None` when it is again.
+    Amplifier {
+        problem: Option<String>,
+    },
     /// Whether there is a working output, and whether it is a converter: a file or nothing proves no sound.
     Output {
         working: bool,
@@ -129,5 +134,7 @@ pub struct Summary {
     /// Frames lost to damage in the files.
     pub damaged_frames: u64,
     pub output_failed: bool,
+    /// The amplifier was found to be off, or not to obey, while it was on.
+    pub amplifier_failed: bool,
     pub stopped: bool,
 }

@@ -117,6 +117,7 @@ impl VerifiedPlan {
                     site: self.plan.site.clone(),
                     speaker: self.plan.speaker.clone(),
                     number: self.plan.number,
+                    neighbours: None,
                 };
                 plan.check().map_err(|_| CommandRefusal::Unsound)?;
                 Some(self.with(plan, &signed, anchor))

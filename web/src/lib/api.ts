@@ -67,7 +67,7 @@ export interface Speaker {
   area: string;
   area_title: string;
   link: { state: LinkState; since_ms: number | null };
-  clock: { trusted: boolean; error_bound_ms: number } | null;
+  clock: { trusted: boolean; error_bound_ms: number; source: string | null } | null;
   content: { ready: number; wanted: number } | null;
   plan: { sent: number | null; accepted: number | null; refused: string | null };
   last_play: Play | null;

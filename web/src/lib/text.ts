@@ -147,6 +147,7 @@ const vi = {
     trusted: 'Tin cậy',
     untrusted: 'Chưa tin cậy',
     bound: (ms: string) => `sai không quá ±${ms}`,
+    follows: (speaker: string) => `theo nhịp cụm loa ${speaker}`,
   },
   content: {
     all: (ready: string, wanted: string) => `Đủ ${ready}/${wanted} tệp`,
@@ -376,6 +377,7 @@ const en: Text = {
     trusted: 'Trusted',
     untrusted: 'Not trusted',
     bound: (ms) => `within ±${ms}`,
+    follows: (speaker) => `keeps step with ${speaker}`,
   },
   content: {
     all: (ready, wanted) => `Complete, ${ready}/${wanted} files`,

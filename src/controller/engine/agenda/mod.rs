@@ -488,8 +488,12 @@ impl Engine {
         }
         record.heard_ms = frames_to_ms(summary.heard_frames);
         record.underruns = summary.underruns;
+        self.converter_ppm = summary.fast_ppm.filter(|_| self.output_converts).or(self.converter_ppm);
         if summary.heard_frames > 0 {
-            record.evidence = if self.output_converts { Evidence::Sounded } else { Evidence::ContentReady };
+            // What leaves the converter into an amplifier that is off is heard by nobody.
+            let sounded = self.output_converts && !summary.amplifier_failed;
+            record.evidence = if sounded { Evidence::Sounded } else { Evidence::ContentReady };
+            record.off_line_us = Some(summary.worst_off_us);
             record.level_dbfs = Some(summary.level_dbfs);
             record.peak_dbfs = Some(summary.peak_dbfs);
         }
@@ -563,6 +567,7 @@ impl Engine {
             level_dbfs: None,
             peak_dbfs: None,
             underruns: 0,
+            off_line_us: None,
         }
     }
 }
@@ -594,7 +599,7 @@ fn note_start(record: &mut PlaybackRecord, first_mono_ns: i64, offset_ns: i64) {
 fn judge(current: &Current, summary: &Summary, start_error_us: Option<i64>) -> (Outcome, Option<Reason>) {
     // A tenth of a second may go to rounding and corrections before a play counts as partial.
     let slack = u64::from(RATE_HZ) / 10;
-    let reason = if summary.output_failed {
+    let reason = if summary.output_failed || summary.amplifier_failed {
         Some(Reason::OutputFailed)
     } else if let Some(fault) = current.fault {
         Some(fault)

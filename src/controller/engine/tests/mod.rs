@@ -154,6 +154,7 @@ fn plan_with(number: u64, made_ms: i64, occurrences: Vec<PlannedOccurrence>, hou
         until_ms: made_ms + 14 * DAY_MS,
         media: vec![describe(media_hash(MEDIA), MEDIA)],
         occurrences,
+        neighbours: None,
     };
     let signed = SignedPlan {
         plan: Envelope::sign(&plan, &key(2)).unwrap(),
