@@ -16,6 +16,8 @@ pub mod player;
 pub mod post;
 pub mod renewal;
 pub mod run;
+pub mod status;
 pub mod store;
 pub mod tls;
 pub mod unsaved;
+pub mod vitals;

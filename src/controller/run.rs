@@ -18,6 +18,7 @@ use super::player::mixer::Player;
 use super::player::output::Target;
 use super::player::{Command, PlayerEvent, Summary};
 use super::renewal::Renewal;
+use super::status::{OutputStatus, Status, StatusFile};
 use super::store::Store;
 use super::tls;
 use super::unsaved::{Performed, Unsaved};
@@ -81,6 +82,11 @@ struct Shell {
     transport: NextTransport,
     renewal: Option<RenewalLine>,
     unsaved: Unsaved,
+    status: StatusFile,
+    store_dir: std::path::PathBuf,
+    boot_id: String,
+    /// What the player said last of its output.
+    output: Option<OutputStatus>,
 }
 
 /// Renewal, and the topics that carry it.
@@ -138,6 +144,10 @@ impl Shell {
             transport,
             renewal,
             unsaved: Unsaved::default(),
+            status: StatusFile::new(config),
+            store_dir: dir.clone(),
+            boot_id,
+            output: None,
         };
         info!("speaker {speaker} is ready");
         // A full disk does not keep it from starting; a center takes a birth number that it knows already.
@@ -154,12 +164,33 @@ impl Shell {
             self.on(Event::StoreWorks);
         }
         let disconnected = matches!(event, Event::Disconnected);
+        if let Event::Player(PlayerEvent::Output { working, detail, .. }) = &event {
+            self.output = Some(OutputStatus { working: *working, detail: detail.clone(), stalled: false });
+        }
         let effects = self.engine.on(read_now(self.trust_system), event);
         if disconnected && let Ok(mut will) = self.will.lock() {
             *will = self.engine.last_will();
         }
         self.perform(effects);
         self.renew();
+        self.tell_status();
+    }
+
+    /// For doctor, which asks no running program.
+    fn tell_status(&mut self) {
+        let now = read_now(self.trust_system);
+        if !self.status.is_due(now.mono_ns) {
+            return;
+        }
+        self.status.keep(Status {
+            at_mono_ns: now.mono_ns,
+            boot_id: self.boot_id.clone(),
+            store: self.store_dir.clone(),
+            connected: self.engine.is_connected(),
+            center_offset_ns: self.engine.center_offset_ns(now),
+            output: self.output.clone(),
+            detail: self.engine.detail(now),
+        });
     }
 
     /// Takes the next certificate, if this is it.
@@ -232,6 +263,7 @@ impl Shell {
         let (topic, payload) = self.engine.goodbye();
         self.link.take(&Effect::Publish { topic, payload, retain: true, at_least_once: true });
         self.link.disconnect();
+        self.status.remove();
         // The link's task ends when the broker has taken both; there may be no broker at all.
         let _ = tokio::time::timeout(Duration::from_millis(500), async {
             while let Some(event) = self.link_events.recv().await {

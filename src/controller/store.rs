@@ -322,6 +322,60 @@ impl Store {
     }
 }
 
+/// What a store holds, as seen from beside.
+#[derive(Debug, Default)]
+pub struct Look {
+    pub contents: Contents,
+    pub media_bytes: u64,
+    /// Files that cannot be read back, and those that were set aside.
+    pub damaged: usize,
+}
+
+/// Reads a store beside the controller that runs on it: without its lock, and changing nothing. Since files reach their names whole, each
+/// is read as it was at some moment.
+pub fn look(dir: &Path, boot_id: &str) -> io::Result<Look> {
+    let mut look = Look::default();
+    let (counters, damaged) = peek::<Counters>(&dir.join("state.json"));
+    look.contents.counters = counters.unwrap_or_default();
+    let (clock, clock_damaged) = peek::<StoredClock>(&dir.join("clock.json"));
+    let clock = clock.filter(|clock| !boot_id.is_empty() && clock.boot_id == boot_id);
+    look.contents.clock = clock.map(|clock| clock.bound);
+    look.contents.plan = fs::read(dir.join("plan.json")).ok();
+    look.damaged = usize::from(damaged) + usize::from(clock_damaged);
+    for sub in ["", "plays"] {
+        for entry in fs::read_dir(dir.join(sub))?.flatten() {
+            let path = entry.path();
+            let ends = |end: &str| path.extension().is_some_and(|extension| extension == end);
+            look.damaged += usize::from(ends("damaged"));
+            if sub == "plays" && ends("json") {
+                let (play, damaged) = peek::<Play>(&path);
+                look.damaged += usize::from(damaged);
+                look.contents.plays.extend(play.map(|play| (play.record.occurrence.clone(), play)));
+            }
+        }
+    }
+    let media = fs::read_dir(dir.join("media")).into_iter().flatten().flatten();
+    look.media_bytes = media.filter_map(|entry| entry.metadata().ok()).map(|meta| meta.len()).sum();
+    Ok(look)
+}
+
+/// A file's value, and whether it is there and cannot be read as one.
+fn peek<T: DeserializeOwned>(path: &Path) -> (Option<T>, bool) {
+    let Ok(bytes) = fs::read(path) else { return (None, false) };
+    let value = serde_json::from_slice(&bytes).ok();
+    let damaged = value.is_none();
+    (value, damaged)
+}
+
+/// Whether a controller holds the store, as the kernel lists it: trying the lock could turn away one that is just starting.
+pub fn is_locked(dir: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let Ok(meta) = fs::metadata(dir.join("lock")) else { return false };
+    let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
+    let inode = format!(":{}", meta.ino());
+    locks.lines().any(|line| line.contains("FLOCK") && line.split_whitespace().any(|word| word.ends_with(&inode)))
+}
+
 pub fn hash_file(path: &Path) -> io::Result<MediaHash> {
     let mut file = File::open(path)?;
     let mut hasher = Sha256::new();
@@ -415,7 +469,12 @@ mod tests {
         drop(store);
         fs::write(dir.path().join("state.json"), b"\0\0\0").unwrap();
         fs::write(dir.path().join("plays/x@1.json"), b"{").unwrap();
+        let seen = look(dir.path(), "boot").unwrap();
+        assert_eq!((seen.damaged, seen.contents.clock.is_some(), is_locked(dir.path())), (2, true, false));
+        assert!(dir.path().join("state.json").is_file(), "a look sets nothing aside");
         let (_store, contents) = Store::open(dir.path(), "another boot").unwrap();
+        assert!(is_locked(dir.path()));
+        assert_eq!(look(dir.path(), "boot").unwrap().damaged, 2, "set aside by now");
         assert_eq!((contents.counters.ratchet.trust, contents.clock, contents.plays.len()), (0, None, 0));
     }
 }

@@ -23,7 +23,7 @@ pub struct State {
     pub detail: Option<StateDetail>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct StateDetail {
     pub version: String,
     pub clock: ClockState,
@@ -51,7 +51,7 @@ pub struct StateDetail {
     pub store_problem: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct ClockState {
     pub trusted: bool,
     /// How far it may be wrong, in microseconds; absent while untrusted.

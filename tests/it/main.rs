@@ -12,6 +12,7 @@ mod commands;
 mod crowds;
 mod delivery;
 mod disks;
+mod doctor;
 mod enrolment;
 mod faults;
 mod firmware;

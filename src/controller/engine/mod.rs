@@ -434,6 +434,11 @@ impl Engine {
         self.trusted(now).map(|estimate| estimate.error_ns)
     }
 
+    /// Center time less monotonic time, if it is known well enough to go by.
+    pub fn center_offset_ns(&self, now: Now) -> Option<i64> {
+        self.trusted(now).map(|estimate| estimate.offset_ns)
+    }
+
     pub fn is_connected(&self) -> bool {
         self.link.connected
     }
@@ -514,9 +519,17 @@ impl Engine {
         if age_ns < STATE_HEARTBEAT_NS && !self.has_news(now) {
             return;
         }
+        let birth = (self.counters.starts << 24) | self.link.connections;
+        let state = State { birth, online: true, detail: Some(self.detail(now)) };
+        effects.push(self.publish(Up::State, message::bytes(&state), true, true));
+        self.last_state = Some((state, now.mono_ns));
+    }
+
+    /// How it is, as the center is told.
+    pub fn detail(&self, now: Now) -> StateDetail {
         let (media_wanted, media_ready) = self.library.counts();
         let clock = self.trusted(now);
-        let detail = StateDetail {
+        StateDetail {
             version: self.limits.version.clone(),
             clock: ClockState { trusted: clock.is_some(), error_us: clock.map(|clock| rounded_up(clock.error_ns)) },
             plan: self.plan.as_ref().map(|plan| plan.plan().number),
@@ -528,11 +541,7 @@ impl Engine {
             outbox: self.outbox().count() as u32,
             volume_db: self.counters.volume_db,
             store_problem: self.store_problem.clone(),
-        };
-        let birth = (self.counters.starts << 24) | self.link.connections;
-        let state = State { birth, online: true, detail: Some(detail) };
-        effects.push(self.publish(Up::State, message::bytes(&state), true, true));
-        self.last_state = Some((state, now.mono_ns));
+        }
     }
 
     /// Whether something is worth telling before the next heartbeat; the clock's error moves all the time, and is not.

@@ -503,6 +503,7 @@ impl Pole {
     pub fn command(&self) -> Command {
         let mut command = Command::new(self.program.clone().unwrap_or_else(|| binary("loaxa-controller")));
         command.env("LOAXA_STORE__DIR", self.store()).env("LOAXA_CLOCK__TRUST_SYSTEM", "never").stdin(Stdio::null());
+        command.env("LOAXA_STORE__RUNTIME_DIR", self.dir.path());
         if let Sound::Dac { ppm } = self.sound {
             let conf = self.dir.path().join("asound.conf");
             std::fs::write(&conf, simdac_conf(&self.capture())).expect("written");
