@@ -22,7 +22,9 @@ use super::status::{OutputStatus, Status, StatusFile};
 use super::store::Store;
 use super::tls;
 use super::unsaved::{Performed, Unsaved};
+use super::vitals;
 use crate::audio::RATE_HZ;
+use crate::protocol::message::Health;
 use crate::protocol::topics::{self, Down, Up};
 
 /// How often the engine is woken with nothing to tell it.
@@ -56,6 +58,7 @@ async fn run_until_signal(config: &Config) -> Result<(), String> {
                 LinkEvent::Disconnected => Event::Disconnected,
                 LinkEvent::Message { topic, payload } => Event::Message { topic, payload },
             },
+            Some(health) = shell.health.recv() => Event::Health(health),
             _ = tick.tick() => Event::Tick,
         };
         shell.on(event);
@@ -87,6 +90,7 @@ struct Shell {
     boot_id: String,
     /// What the player said last of its output.
     output: Option<OutputStatus>,
+    health: mpsc::Receiver<Box<Health>>,
 }
 
 /// Renewal, and the topics that carry it.
@@ -148,6 +152,7 @@ impl Shell {
             store_dir: dir.clone(),
             boot_id,
             output: None,
+            health: vitals::watch("/".into(), dir.clone()),
         };
         info!("speaker {speaker} is ready");
         // A full disk does not keep it from starting; a center takes a birth number that it knows already.

@@ -60,6 +60,11 @@ fn a_board_that_runs_is_examined_beside_its_controller() {
             && status["detail"]["plan"].is_u64();
         well.then_some(())
     });
+    let health = wait_for("the center to hear of its board", 20, || {
+        let health = center.speaker("a")["health"].clone();
+        health.is_object().then_some(health)
+    });
+    assert!(health["resident_kb"].as_u64() > Some(1_000) && health["free_mb"].is_u64(), "{health}");
     let (code, checks) = examine(&pole, &[]);
     assert_eq!(code, 0, "{checks:?}");
     assert!(finding(&checks, "sound").contains("in use, and it works"), "{checks:?}");

@@ -28,6 +28,7 @@ use crate::domain::role::Right;
 use crate::protocol::enrolment::Pinned;
 use crate::protocol::envelope::Envelope;
 use crate::protocol::limits::STATEMENT_BYTES;
+use crate::protocol::message::Health;
 use crate::protocol::trust::SignedPlan;
 
 #[derive(Debug, Deserialize)]
@@ -161,6 +162,9 @@ pub struct SpeakerView {
     pub plan: PlanStateView,
     /// Why its board can keep nothing on its disk, as long as that is so.
     pub store_problem: Option<String>,
+    /// How the board itself is, with `warnings`: temperature, card, disk, memory, what it writes.
+    #[schema(value_type = Option<Object>)]
+    pub health: Option<Health>,
     pub last_play: Option<Play>,
     pub next_play: Option<NextPlay>,
     /// Shut out by an operator.
@@ -284,7 +288,8 @@ async fn view(app: &App, areas: &AreaTree, row: SpeakerRow) -> Result<SpeakerVie
             accepted: detail.as_ref().and_then(|detail| detail.plan),
             refused: detail.as_ref().and_then(|detail| detail.plan_refused.clone()),
         },
-        store_problem: detail.and_then(|detail| detail.store_problem),
+        store_problem: detail.as_ref().and_then(|detail| detail.store_problem.clone()),
+        health: detail.and_then(|detail| detail.health),
         last_play: recent.into_iter().find(|play| play.outcome != "planned" && play.outcome != "playing"),
         next_play: next.map(|next| NextPlay { start_ms: next.start_ms, title: next.title }),
         disabled: row.disabled,

@@ -23,7 +23,9 @@ use crate::domain::record::{PlaybackRecord, Reason};
 use crate::protocol::chunks::Bitmap;
 use crate::protocol::keys::media_hash;
 use crate::protocol::limits::RECORDS_PER_REPORT;
-use crate::protocol::message::{self, Ack, ClockProbe, ClockState, Report, SignedClockAnswer, State, StateDetail};
+use crate::protocol::message::{
+    self, Ack, ClockProbe, ClockState, Health, Report, SignedClockAnswer, State, StateDetail,
+};
 use crate::protocol::topics::{self, Down, Topic, Up};
 use crate::protocol::trust::{self, Anchor, Reading, VerifiedPlan};
 use agenda::Agenda;
@@ -63,6 +65,8 @@ pub enum Event {
     StoreFailed(String),
     /// There is room again, and what could not be written is.
     StoreWorks,
+    /// How the board is; about once a minute.
+    Health(Box<Health>),
 }
 
 /// What is to be done, in order.
@@ -150,6 +154,7 @@ pub struct Engine {
     plays: BTreeMap<OccurrenceId, Play>,
     /// Why the store cannot be written, as long as it cannot.
     store_problem: Option<String>,
+    health: Option<Health>,
     output_working: bool,
     /// Whether what the output takes really becomes sound.
     output_converts: bool,
@@ -195,6 +200,7 @@ impl Engine {
             agenda: Agenda::default(),
             plays: contents.plays,
             store_problem: None,
+            health: None,
             output_working: true,
             output_converts: true,
             started_mono_ns: now.mono_ns,
@@ -281,6 +287,7 @@ impl Engine {
                 self.store_problem = None;
                 self.library.look_again(&mut effects);
             }
+            Event::Health(health) => self.health = Some(*health),
         }
         self.turn(now, &mut effects);
         effects
@@ -541,6 +548,7 @@ impl Engine {
             outbox: self.outbox().count() as u32,
             volume_db: self.counters.volume_db,
             store_problem: self.store_problem.clone(),
+            health: self.health.clone(),
         }
     }
 
@@ -556,6 +564,10 @@ impl Engine {
             || told.outbox != self.outbox().count() as u32
             || told.volume_db != self.counters.volume_db
             || told.store_problem != self.store_problem
+            || match (&self.health, &told.health) {
+                (Some(health), Some(told)) => health.is_news_after(told),
+                (now, told) => now.is_some() != told.is_some(),
+            }
     }
 
     fn player(&mut self, now: Now, event: PlayerEvent, effects: &mut Vec<Effect>) {
