@@ -21,3 +21,4 @@ pub mod store;
 pub mod tls;
 pub mod unsaved;
 pub mod vitals;
+pub mod watchdog;

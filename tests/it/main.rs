@@ -34,3 +34,4 @@ mod strangers;
 mod tidy;
 mod transport;
 mod trust;
+mod watchdog;

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -14,7 +16,7 @@ use tracing::{info, warn};
 
 use super::output::{Output, Target};
 use super::render::{Cue, Notice, Order, Renderer, Totals};
-use super::{Command, PlayerEvent, Session, SessionItem, Summary};
+use super::{Command, PlayerEvent, Pulse, Session, SessionItem, Summary};
 use crate::audio::source::Source;
 use crate::audio::{RATE_HZ, to_db};
 use crate::controller::os::mono_ns;
@@ -41,6 +43,7 @@ const CLOSING: Duration = Duration::from_secs(1);
 pub struct Player {
     /// Absent while it is dropped.
     commands: Option<SyncSender<Command>>,
+    pulse: Arc<Pulse>,
     thread: JoinHandle<()>,
 }
 
@@ -52,11 +55,19 @@ impl Player {
         report: impl FnMut(PlayerEvent) + Send + 'static,
     ) -> std::io::Result<Self> {
         let (commands, orders) = sync_channel(16);
+        let pulse = Arc::new(Pulse::default());
+        let counted = pulse.clone();
         let thread = std::thread::Builder::new().name("mixer".into()).spawn(move || {
-            Mixer { target, files, report, output: None, tried: None, announced: None, sessions: vec![], next_id: 1 }
+            let (output, tried, announced, sessions) = (None, None, None, vec![]);
+            Mixer { target, files, report, pulse: counted, output, tried, announced, sessions, next_id: 1 }
                 .run(&orders);
         })?;
-        Ok(Self { commands: Some(commands), thread })
+        Ok(Self { commands: Some(commands), pulse, thread })
+    }
+
+    /// By which to see that the sound is alive.
+    pub fn pulse(&self) -> Arc<Pulse> {
+        self.pulse.clone()
     }
 
     /// False if the mixer is so far behind that it cannot take the command; the caller reports the play as failed.
@@ -87,6 +98,7 @@ struct Mixer<R> {
     target: Target,
     files: Files,
     report: R,
+    pulse: Arc<Pulse>,
     output: Option<(Output, Rings)>,
     tried: Option<Instant>,
     announced: Option<bool>,
@@ -123,6 +135,7 @@ impl<R: FnMut(PlayerEvent)> Mixer<R> {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
+            self.pulse.mixer.fetch_add(1, Ordering::Relaxed);
             self.mind_device();
             for running in &mut self.sessions {
                 running.feed(&self.files);
@@ -144,7 +157,7 @@ impl<R: FnMut(PlayerEvent)> Mixer<R> {
         let (orders, order_ring) = RingBuffer::new(16);
         let (notice_ring, notices) = RingBuffer::new(64);
         let (used_ring, used) = RingBuffer::new(16);
-        match Output::open(&self.target, Renderer::new(order_ring, notice_ring, used_ring)) {
+        match Output::open(&self.target, Renderer::new(order_ring, notice_ring, used_ring), self.pulse.clone()) {
             Ok(output) => {
                 let name = output.describe();
                 self.output = Some((output, Rings { orders, notices, used }));

@@ -7,7 +7,16 @@ pub mod mixer;
 pub mod output;
 pub mod render;
 
+use std::sync::atomic::AtomicU64;
+
 use crate::domain::ids::{MediaHash, OccurrenceId};
+
+/// Signs of life, counted where they arise: each buffer that the output asks for, each turn of the mixer.
+#[derive(Debug, Default)]
+pub struct Pulse {
+    pub output: AtomicU64,
+    pub mixer: AtomicU64,
+}
 
 /// One occurrence, laid out on a fixed time line so that neighbours stay in step whatever one of them lacks.
 #[derive(Debug, Clone, PartialEq)]
