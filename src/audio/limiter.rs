@@ -153,7 +153,7 @@ mod tests {
         // A quarter of the sampling rate, between whose samples the sound rises by 3 dB; bursts, steps and a lone sample.
         let quarter = |n: usize| if n % 4 < 2 { 1.0f32 } else { -1.0 };
         let burst = |n: usize| if n % 5_000 < 600 { quarter(n) * 1.5 } else { 0.2 * (n as f32 * 0.05).sin() };
-        let step = |n: usize| if n / 3_000 % 2 == 0 { 0.3 } else { -1.9 };
+        let step = |n: usize| if (n / 3_000).is_multiple_of(2) { 0.3 } else { -1.9 };
         let lone = |n: usize| if n == 8_000 { 3.0 } else { 0.0 };
         let cases: [&dyn Fn(usize) -> f32; 4] = [&quarter, &burst, &step, &lone];
         for (case, signal) in cases.into_iter().enumerate() {

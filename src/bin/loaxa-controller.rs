@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use loaxa::controller::config::Config;
+use loaxa::controller::doctor::{Lang, Tone};
 use loaxa::controller::{doctor, enroll, identity, play, run};
 use loaxa::settings::{self, Settings};
 use tracing_subscriber::EnvFilter;
@@ -49,10 +50,20 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Look at sound, clock, disk, link and keys
+    /// Look at keys, certificate, storage, sound, clock, plan, link and capture; play a short tone
+    #[command(after_help = doctor::EXIT_CODES)]
     Doctor {
         #[command(flatten)]
         configured: Configured,
+        /// vi or en; Vietnamese if not given, unless LC_ALL or LANG is English
+        #[arg(long, value_parser = Lang::parse)]
+        lang: Option<Lang>,
+        /// Play the tone between 22:00 and 05:00 too
+        #[arg(long)]
+        tone: bool,
+        /// Play no tone
+        #[arg(long, conflicts_with = "tone")]
+        no_tone: bool,
         #[arg(long)]
         json: bool,
     },
@@ -112,7 +123,7 @@ fn perform(command: Command) -> Result<ExitCode, String> {
         }
         Command::Play { file, out, device, json } => {
             log_to_stderr("error")?;
-            let played = play::play(&file, &out, &device)?;
+            let played = play::play(&file, &out, &device, None)?;
             if json {
                 println!("{}", serde_json::to_string(&played).map_err(|e| e.to_string())?);
             } else {
@@ -122,21 +133,24 @@ fn perform(command: Command) -> Result<ExitCode, String> {
                 );
             }
         }
-        Command::Doctor { configured, json } => {
-            log_to_stderr("error")?;
+        Command::Doctor { configured, lang, tone, no_tone, json } => {
+            log_to_stderr("off")?;
             let mut config = configured.load()?.values;
-            identity::complete(&mut config)?;
-            let checks = doctor::examine(&config);
+            let identity = identity::complete(&mut config);
+            let said = |name| std::env::var(name).ok();
+            let lang = lang.unwrap_or_else(|| Lang::from_environment(said("LC_ALL"), said("LANG")));
+            let tone = match (tone, no_tone) {
+                (true, _) => Tone::Always,
+                (_, true) => Tone::Never,
+                _ => Tone::ByDay,
+            };
+            let checks = doctor::examine(&config, identity, lang, tone)?;
             if json {
                 println!("{}", serde_json::to_string(&checks).map_err(|e| e.to_string())?);
             } else {
-                for check in &checks {
-                    println!("{:11} {:6} {}", check.name, if check.good { "ok" } else { "FAULT" }, check.finding);
-                }
+                println!("{}", doctor::show(&checks, lang));
             }
-            if checks.iter().any(|check| !check.good) {
-                return Ok(ExitCode::FAILURE);
-            }
+            return Ok(ExitCode::from(doctor::exit_code(&checks)));
         }
         Command::Config(configured) => println!("{}", settings::show(&configured.load()?, &["center.password"])),
     }

@@ -62,11 +62,13 @@ impl Default for Center {
 pub struct Store {
     pub dir: PathBuf,
     pub quota_mb: u64,
+    /// Where the running controller says how it is, in memory; empty = as systemd says.
+    pub runtime_dir: PathBuf,
 }
 
 impl Default for Store {
     fn default() -> Self {
-        Self { dir: "/var/lib/loaxa".into(), quota_mb: 512 }
+        Self { dir: "/var/lib/loaxa".into(), quota_mb: 512, runtime_dir: PathBuf::new() }
     }
 }
 
@@ -77,12 +79,14 @@ pub struct Audio {
     pub out: String,
     /// Device name; empty for the default one.
     pub device: String,
+    /// Device that is listened to; empty for none.
+    pub capture: String,
     pub volume_db: f32,
 }
 
 impl Default for Audio {
     fn default() -> Self {
-        Self { out: "cpal".into(), device: String::new(), volume_db: 0.0 }
+        Self { out: "cpal".into(), device: String::new(), capture: String::new(), volume_db: 0.0 }
     }
 }
 

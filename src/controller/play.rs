@@ -6,6 +6,7 @@ use std::sync::mpsc;
 use serde::Serialize;
 
 use super::os::mono_ns;
+use super::player::amplifier::Wiring;
 use super::player::mixer::Player;
 use super::player::output::Target;
 use super::player::{Command, PlayerEvent, Session, SessionItem};
@@ -30,7 +31,7 @@ pub struct Played {
 }
 
 /// Plays `file`. Null and WAV run as fast as they can; a device in its own time.
-pub fn play(file: &Path, out: &str, device: &str) -> Result<Played, String> {
+pub fn play(file: &Path, out: &str, device: &str, amplifier: Option<Wiring>) -> Result<Played, String> {
     let target = Target::parse(out, device)?;
     let describe = |error: DecodeError| format!("{}: {error}", file.display());
     let mut source = Source::open(file).map_err(describe)?;
@@ -76,16 +77,17 @@ pub fn play(file: &Path, out: &str, device: &str) -> Result<Played, String> {
         out: out.to_owned(),
     };
     if matches!(target, Target::Device(_)) {
-        sound(file, target, &mut played)?;
+        sound(file, target, amplifier, &mut played)?;
     }
     Ok(played)
 }
 
 /// Sends the file through the real player and waits until the device has taken all of it.
-fn sound(file: &Path, target: Target, played: &mut Played) -> Result<(), String> {
+fn sound(file: &Path, target: Target, amplifier: Option<Wiring>, played: &mut Played) -> Result<(), String> {
     let (sender, events) = mpsc::channel();
     let path = file.to_owned();
-    let player = Player::start(target, None, Box::new(move |_| path.clone()), move |event| {
+    let warm_up_ns = amplifier.as_ref().map_or(0, |wiring| i64::from(wiring.warm_up_ms) * 1_000_000);
+    let player = Player::start(target, amplifier, Box::new(move |_| path.clone()), move |event| {
         let _ = sender.send(event);
     })
     .map_err(|e| e.to_string())?;
@@ -99,7 +101,7 @@ fn sound(file: &Path, target: Target, played: &mut Played) -> Result<(), String>
     let session = Session {
         occurrence,
         // Late enough for the device to have got into its stride.
-        start_mono_ns: mono_ns() + 600_000_000,
+        start_mono_ns: mono_ns() + 600_000_000 + warm_up_ns,
         items: vec![SessionItem {
             file: Some(hash),
             at_frame: 0,

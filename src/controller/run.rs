@@ -20,15 +20,21 @@ use super::player::mixer::Player;
 use super::player::output::Target;
 use super::player::{Command, PlayerEvent, Summary};
 use super::renewal::Renewal;
+use super::status::{OutputStatus, Status, StatusFile};
 use super::store::Store;
 use super::tls;
 use super::unsaved::{Performed, Unsaved};
+use super::vitals;
+use super::watchdog::Watch;
 use crate::audio::RATE_HZ;
 use crate::domain::plan::NeighbourKey;
+use crate::protocol::message::Health;
 use crate::protocol::topics::{self, Down, Up};
 
 /// How often the engine is woken with nothing to tell it.
 const TICK: Duration = Duration::from_millis(100);
+/// As in the unit that is shipped; where there is no watchdog, for the status alone.
+const USUAL_WATCHDOG: Duration = Duration::from_secs(30);
 /// How far a clock that is trusted without anything keeping it may be off.
 const UNKEPT_CLOCK_ERROR_NS: i64 = 100_000_000;
 
@@ -42,11 +48,12 @@ async fn run_until_signal(config: &Config) -> Result<(), String> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate()).map_err(|e| e.to_string())?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| e.to_string())?;
-    let mut shell = Shell::start(config)?;
+    let watchdog = sd_notify::watchdog_enabled();
+    let patience = watchdog.unwrap_or(USUAL_WATCHDOG) / 3;
+    let mut shell = Shell::start(config, patience)?;
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-    let watchdog = sd_notify::watchdog_enabled();
     let mut fed = tokio::time::Instant::now();
     loop {
         let event = tokio::select! {
@@ -58,10 +65,12 @@ async fn run_until_signal(config: &Config) -> Result<(), String> {
                 LinkEvent::Disconnected => Event::Disconnected,
                 LinkEvent::Message { topic, payload } => Event::Message { topic, payload },
             },
+            Some(health) = shell.health.recv() => Event::Health(health),
             _ = tick.tick() => Event::Tick,
         };
         shell.on(event);
-        if watchdog.is_some_and(|period| fed.elapsed() > period / 3) {
+        // Only a loop that turned, store and all, comes here; whether there is sound is asked besides.
+        if fed.elapsed() > patience && shell.watch.is_alive(os::mono_ns()) && watchdog.is_some() {
             fed = tokio::time::Instant::now();
             let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
         }
@@ -85,6 +94,13 @@ struct Shell {
     renewal: Option<RenewalLine>,
     unsaved: Unsaved,
     neighbours: NeighbourLine,
+    status: StatusFile,
+    store_dir: std::path::PathBuf,
+    boot_id: String,
+    /// What the player said last of its output.
+    output: Option<OutputStatus>,
+    watch: Watch,
+    health: mpsc::Receiver<Box<Health>>,
 }
 
 /// The exchange with the neighbours, once there is a key for it.
@@ -104,7 +120,7 @@ struct RenewalLine {
 }
 
 impl Shell {
-    fn start(config: &Config) -> Result<Self, String> {
+    fn start(config: &Config, patience: Duration) -> Result<Self, String> {
         let anchor = config.anchor()?;
         let broker = config.broker()?;
         let target = Target::parse(&config.audio.out, &config.audio.device).map_err(|e| format!("audio.out: {e}"))?;
@@ -129,6 +145,7 @@ impl Shell {
             let _ = sender.blocking_send(event);
         })
         .map_err(|e| format!("the player cannot be started: {e}"))?;
+        let watch = Watch::new(player.pulse(), patience, os::mono_ns());
         let will = Arc::new(Mutex::new(engine.last_will()));
         let (transport, renewal) = transport(config, &broker)?;
         let transport = Arc::new(Mutex::new(transport));
@@ -158,6 +175,12 @@ impl Shell {
                 lan: None,
                 next_mono_ns: 0,
             },
+            status: StatusFile::new(config),
+            store_dir: dir.clone(),
+            boot_id,
+            output: None,
+            watch,
+            health: vitals::watch("/".into(), dir.clone()),
         };
         info!("speaker {speaker} is ready");
         // A full disk does not keep it from starting; a center takes a birth number that it knows already.
@@ -177,12 +200,37 @@ impl Shell {
             self.meet_neighbours();
         }
         let disconnected = matches!(event, Event::Disconnected);
+        if let Event::Player(PlayerEvent::Output { working, detail, .. }) = &event {
+            self.output = Some(OutputStatus { working: *working, detail: detail.clone(), stalled: false });
+            self.watch.note_output(*working, os::mono_ns());
+        }
         let effects = self.engine.on(read_now(self.trust_system), event);
         if disconnected && let Ok(mut will) = self.will.lock() {
             *will = self.engine.last_will();
         }
         self.perform(effects);
         self.renew();
+        self.tell_status();
+    }
+
+    /// For doctor, which asks no running program.
+    fn tell_status(&mut self) {
+        let now = read_now(self.trust_system);
+        if !self.status.is_due(now.mono_ns) {
+            return;
+        }
+        if let Some(output) = &mut self.output {
+            output.stalled = self.watch.is_stalled(now.mono_ns);
+        }
+        self.status.keep(Status {
+            at_mono_ns: now.mono_ns,
+            boot_id: self.boot_id.clone(),
+            store: self.store_dir.clone(),
+            connected: self.engine.is_connected(),
+            center_offset_ns: self.engine.center_offset_ns(now),
+            output: self.output.clone(),
+            detail: self.engine.detail(now),
+        });
     }
 
     /// Once a second: begins the exchange when a plan has brought a key, tells the others what is known here, and hears who leads.
@@ -281,6 +329,7 @@ impl Shell {
         let (topic, payload) = self.engine.goodbye();
         self.link.take(&Effect::Publish { topic, payload, retain: true, at_least_once: true });
         self.link.disconnect();
+        self.status.remove();
         // The link's task ends when the broker has taken both; there may be no broker at all.
         let _ = tokio::time::timeout(Duration::from_millis(500), async {
             while let Some(event) = self.link_events.recv().await {

@@ -16,6 +16,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -96,11 +97,31 @@ impl Default for Care {
     }
 }
 
+/// What is to be there after a power cut. Each step less spares the card a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lasting {
+    /// This very content.
+    Always,
+    /// This, or whole what was there before.
+    OrTheOneBefore,
+    /// Anything: it is worth nothing then.
+    ThisBoot,
+}
+
+/// What was handed to the file system since the store was opened, media as well.
+#[derive(Debug, Default)]
+pub struct Written {
+    pub bytes: AtomicU64,
+    /// Each of them makes the disk write at once, and its journal too.
+    pub syncs: AtomicU64,
+}
+
 #[derive(Debug)]
 pub struct Store {
     dir: PathBuf,
     boot_id: String,
     durable: bool,
+    written: Written,
     // Held for the life of the process: two controllers on one store would play twice.
     _lock: Option<File>,
 }
@@ -117,7 +138,13 @@ impl Store {
             fs::create_dir_all(dir.join(sub))?;
         }
         let lock = if care.locked { Some(lock(dir)?) } else { None };
-        let store = Self { dir: dir.to_owned(), boot_id: boot_id.to_owned(), durable: care.durable, _lock: lock };
+        let store = Self {
+            dir: dir.to_owned(),
+            boot_id: boot_id.to_owned(),
+            durable: care.durable,
+            written: Written::default(),
+            _lock: lock,
+        };
         store.remove_leftovers();
         let mut counters: Counters = store.read_json("state.json").unwrap_or_default();
         counters.starts += 1;
@@ -172,19 +199,23 @@ impl Store {
     /// Keeps an accepted plan and its number; the number first, so that a power cut between the two can only refuse, never go back.
     pub fn save_plan(&self, bytes: &[u8], counters: &Counters) -> io::Result<()> {
         self.save_counters(counters)?;
-        self.write_whole(&self.dir.join("plan.json"), bytes)
+        self.write_whole(&self.dir.join("plan.json"), bytes, Lasting::Always)
     }
 
     pub fn save_counters(&self, counters: &Counters) -> io::Result<()> {
-        self.write_json(&self.dir.join("state.json"), counters)
+        self.write_json(&self.dir.join("state.json"), counters, Lasting::Always)
     }
 
+    /// Good for this boot alone, so it need not outlast a power cut, and the card is spared.
     pub fn save_clock(&self, bound: Bound) -> io::Result<()> {
-        self.write_json(&self.dir.join("clock.json"), &StoredClock { boot_id: self.boot_id.clone(), bound })
+        let clock = StoredClock { boot_id: self.boot_id.clone(), bound };
+        self.write_json(&self.dir.join("clock.json"), &clock, Lasting::ThisBoot)
     }
 
     pub fn save_play(&self, play: &Play) -> io::Result<()> {
-        self.write_json(&self.play_path(&play.record.occurrence), play)
+        // Without that word a record is only sent once more.
+        let lasting = if play.acknowledged { Lasting::OrTheOneBefore } else { Lasting::Always };
+        self.write_json(&self.play_path(&play.record.occurrence), play, lasting)
     }
 
     pub fn drop_play(&self, occurrence: &OccurrenceId) -> io::Result<()> {
@@ -237,6 +268,7 @@ impl Store {
 
     pub fn write_chunk(&self, media: &MediaHash, offset: u64, chunk: &[u8]) -> io::Result<()> {
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(self.part_path(media))?;
+        self.written.bytes.fetch_add(chunk.len() as u64, Ordering::Relaxed);
         file.write_all_at(chunk, offset)
     }
 
@@ -252,9 +284,7 @@ impl Store {
             fs::remove_file(&part)?;
             return Ok(false);
         }
-        if self.durable {
-            File::open(&part)?.sync_all()?;
-        }
+        self.sync(&part)?;
         let path = self.media_path(&media.hash);
         fs::rename(&part, &path)?;
         self.sync_parent(&path)?;
@@ -301,25 +331,93 @@ impl Store {
         Ok(dropped)
     }
 
-    fn write_json<T: Serialize>(&self, path: &Path, value: &T) -> io::Result<()> {
-        self.write_whole(path, &serde_json::to_vec(value).map_err(io::Error::other)?)
+    fn write_json<T: Serialize>(&self, path: &Path, value: &T, lasting: Lasting) -> io::Result<()> {
+        self.write_whole(path, &serde_json::to_vec(value).map_err(io::Error::other)?, lasting)
     }
 
     /// Writes a file so that after a power cut it is there whole, or not at all.
-    fn write_whole(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    fn write_whole(&self, path: &Path, bytes: &[u8], lasting: Lasting) -> io::Result<()> {
         let parent = path.parent().unwrap_or(Path::new("."));
         let mut file = tempfile::Builder::new().prefix(".tmp").tempfile_in(parent)?;
         file.write_all(bytes)?;
-        if self.durable {
-            file.as_file().sync_all()?;
+        self.written.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        if lasting != Lasting::ThisBoot {
+            self.sync(file.path())?;
         }
         file.persist(path).map_err(|e| e.error)?;
-        self.sync_parent(path)
+        if lasting == Lasting::Always { self.sync_parent(path) } else { Ok(()) }
     }
 
     fn sync_parent(&self, path: &Path) -> io::Result<()> {
-        if self.durable { File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all() } else { Ok(()) }
+        self.sync(path.parent().unwrap_or(Path::new(".")))
     }
+
+    fn sync(&self, path: &Path) -> io::Result<()> {
+        if !self.durable {
+            return Ok(());
+        }
+        self.written.syncs.fetch_add(1, Ordering::Relaxed);
+        File::open(path)?.sync_all()
+    }
+
+    /// How much it has made the disk write.
+    pub fn written(&self) -> &Written {
+        &self.written
+    }
+}
+
+/// What a store holds, as seen from beside.
+#[derive(Debug, Default)]
+pub struct Look {
+    pub contents: Contents,
+    pub media_bytes: u64,
+    /// Files that cannot be read back, and those that were set aside.
+    pub damaged: usize,
+}
+
+/// Reads a store beside the controller that runs on it: without its lock, and changing nothing. Since files reach their names whole, each
+/// is read as it was at some moment.
+pub fn look(dir: &Path, boot_id: &str) -> io::Result<Look> {
+    let mut look = Look::default();
+    let (counters, damaged) = peek::<Counters>(&dir.join("state.json"));
+    look.contents.counters = counters.unwrap_or_default();
+    let (clock, clock_damaged) = peek::<StoredClock>(&dir.join("clock.json"));
+    let clock = clock.filter(|clock| !boot_id.is_empty() && clock.boot_id == boot_id);
+    look.contents.clock = clock.map(|clock| clock.bound);
+    look.contents.plan = fs::read(dir.join("plan.json")).ok();
+    look.damaged = usize::from(damaged) + usize::from(clock_damaged);
+    for sub in ["", "plays"] {
+        for entry in fs::read_dir(dir.join(sub))?.flatten() {
+            let path = entry.path();
+            let ends = |end: &str| path.extension().is_some_and(|extension| extension == end);
+            look.damaged += usize::from(ends("damaged"));
+            if sub == "plays" && ends("json") {
+                let (play, damaged) = peek::<Play>(&path);
+                look.damaged += usize::from(damaged);
+                look.contents.plays.extend(play.map(|play| (play.record.occurrence.clone(), play)));
+            }
+        }
+    }
+    let media = fs::read_dir(dir.join("media")).into_iter().flatten().flatten();
+    look.media_bytes = media.filter_map(|entry| entry.metadata().ok()).map(|meta| meta.len()).sum();
+    Ok(look)
+}
+
+/// A file's value, and whether it is there and cannot be read as one.
+fn peek<T: DeserializeOwned>(path: &Path) -> (Option<T>, bool) {
+    let Ok(bytes) = fs::read(path) else { return (None, false) };
+    let value = serde_json::from_slice(&bytes).ok();
+    let damaged = value.is_none();
+    (value, damaged)
+}
+
+/// Whether a controller holds the store, as the kernel lists it: trying the lock could turn away one that is just starting.
+pub fn is_locked(dir: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let Ok(meta) = fs::metadata(dir.join("lock")) else { return false };
+    let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
+    let inode = format!(":{}", meta.ino());
+    locks.lines().any(|line| line.contains("FLOCK") && line.split_whitespace().any(|word| word.ends_with(&inode)))
 }
 
 pub fn hash_file(path: &Path) -> io::Result<MediaHash> {
@@ -415,7 +513,12 @@ mod tests {
         drop(store);
         fs::write(dir.path().join("state.json"), b"\0\0\0").unwrap();
         fs::write(dir.path().join("plays/x@1.json"), b"{").unwrap();
+        let seen = look(dir.path(), "boot").unwrap();
+        assert_eq!((seen.damaged, seen.contents.clock.is_some(), is_locked(dir.path())), (2, true, false));
+        assert!(dir.path().join("state.json").is_file(), "a look sets nothing aside");
         let (_store, contents) = Store::open(dir.path(), "another boot").unwrap();
+        assert!(is_locked(dir.path()));
+        assert_eq!(look(dir.path(), "boot").unwrap().damaged, 2, "set aside by now");
         assert_eq!((contents.counters.ratchet.trust, contents.clock, contents.plays.len()), (0, None, 0));
     }
 }

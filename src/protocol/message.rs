@@ -23,7 +23,7 @@ pub struct State {
     pub detail: Option<StateDetail>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct StateDetail {
     pub version: String,
     pub clock: ClockState,
@@ -52,9 +52,67 @@ pub struct StateDetail {
     /// Why its amplifier is not as it should be, as long as that is so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amplifier_problem: Option<String>,
+    /// How the board itself is; absent where it says nothing of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<Health>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// How a board is, as its kernel tells; what it does not tell is absent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// Of its hottest part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temperature_c: Option<i32>,
+    /// Of the disk that the store lies on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub free_mb: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub free_percent: Option<u8>,
+    /// Of the life of its card, in steps of ten; more than 100 is beyond what it was made for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub card_life_used_percent: Option<u8>,
+    /// What this program has had written to the disk since its start, and in a day at that rate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written_kb: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written_kb_per_day: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resident_kb: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub board_up_s: Option<u64>,
+    pub program_up_s: u64,
+    /// Load average of the last minute, times a hundred.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load_percent: Option<u32>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<HealthWarning>,
+}
+
+/// What somebody should look after before it silences a pole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HealthWarning {
+    Hot,
+    CardReadOnly,
+    CardFailing,
+    CardWorn,
+    DiskErrors,
+    DiskLow,
+    MemoryHigh,
+    /// One that only a newer board knows.
+    #[serde(other)]
+    Other,
+}
+
+impl Health {
+    /// Whether this is worth telling before the next heartbeat, after that was told.
+    pub fn is_news_after(&self, told: &Self) -> bool {
+        let apart = |(now, then): (i32, i32)| now.abs_diff(then) >= 5;
+        self.warnings != told.warnings || self.temperature_c.zip(told.temperature_c).is_some_and(apart)
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ClockState {
     pub trusted: bool,
     /// How far it may be wrong, in microseconds; absent while untrusted.

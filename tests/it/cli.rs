@@ -242,17 +242,3 @@ fn the_effective_configuration_says_where_each_value_comes_from() {
     assert!(shown.contains(&format!("http.upload_mb = 64  # {}", file.display())), "{shown}");
     assert!(shown.contains("# default"), "{shown}");
 }
-
-#[test]
-fn doctor_tells_a_technician_what_is_wrong() {
-    let center = Center::plain();
-    center.furnish();
-    let mut pole = crate::harness::Pole::add(&center, "a", "A", "24133", crate::harness::Sound::Dac { ppm: 0.0 });
-    pole.environment.push(("LOAXA_CENTER__MQTT".into(), "mqtt://127.0.0.1:1".into()));
-    let output = pole.command().args(["doctor", "--json", "--config"]).arg(pole.config()).output().unwrap();
-    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
-    let checks: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
-    let good = |name: &str| checks.iter().find(|check| check["name"] == name).unwrap()["good"].as_bool().unwrap();
-    assert!(good("keys") && good("sound") && good("store") && good("clock"), "{checks:?}");
-    assert!(!good("link"), "{checks:?}");
-}

@@ -17,6 +17,9 @@ const KERNEL_DRIFT_MS_PER_S: f64 = 0.5;
 /// The largest timeout that the watchdogs of the common boards take (Raspberry Pi, `bcm2835_wdt`).
 const WATCHDOG_MAX_S: f64 = 15.0;
 
+/// The target of `make bench` for a board that plays.
+const RESIDENT_MB: u32 = 20;
+
 const UNIT: &str = "systemd/loaxa-controller.service";
 const TIMESYNCD: &str = "time/10-loaxa-timesyncd.conf";
 const JOURNALD: &str = "journald/10-loaxa.conf";
@@ -55,6 +58,7 @@ fn unit_keeps_its_promises() {
         ("Restart", "always"),
         ("StartLimitIntervalSec", "0"),
         ("StateDirectory", "loaxa"),
+        ("RuntimeDirectory", "loaxa"),
         ("SupplementaryGroups", "audio"),
         ("DevicePolicy", "closed"),
         ("DeviceAllow", "char-116 rw"),
@@ -68,6 +72,10 @@ fn unit_keeps_its_promises() {
     for key in ["LimitRTPRIO", "LimitMEMLOCK", "MemoryMax"] {
         assert_ne!(one(&unit, key), "0", "{key}= in {UNIT}");
     }
+    // What it takes while playing, and three times that before anything is taken back (README, "The contract with systemd").
+    let megabytes = |key: &str| one(&unit, key).trim_end_matches('M').parse::<u32>().expect("megabytes");
+    let (high, most) = (megabytes("MemoryHigh"), megabytes("MemoryMax"));
+    assert!(3 * RESIDENT_MB <= high && high < most, "MemoryHigh={high}M, MemoryMax={most}M in {UNIT}");
     // Each of these would silence the pole or blind the clock; the unit says how.
     for key in ["RestrictRealtime", "PrivateDevices", "ProtectClock", "PrivateNetwork", "IPAddressDeny", "DynamicUser"]
     {
@@ -248,11 +256,19 @@ fn controller_toml_holds_the_agreed_keys() {
         ("center.renew_percent", "33"),
         ("store.dir", "\"/var/lib/loaxa\""),
         ("store.quota_mb", "512"),
+        ("store.runtime_dir", "\"\""),
         ("audio.out", "\"cpal\""),
         ("audio.device", "\"\""),
+        ("audio.capture", "\"\""),
         ("audio.volume_db", "0.0"),
+        ("amplifier.switch", "\"\""),
+        ("amplifier.status", "\"\""),
+        ("amplifier.warm_up_ms", "500"),
+        ("amplifier.hold_s", "30"),
         ("clock.trust_system", "\"when-synchronised\""),
         ("clock.max_error_ms", "150000"),
+        ("clock.neighbours", "true"),
+        ("clock.neighbour_interface", "\"0.0.0.0\""),
         ("log.level", "\"info\""),
     ];
     let found = toml_keys(&text);

@@ -16,7 +16,7 @@ use loaxa::protocol::enrolment::{Answer, Code, Pinned, Request, SealedAnswer, au
 use loaxa::protocol::envelope::Envelope;
 use loaxa::protocol::keys::{SealedKey, SigningKey, key_id, media_hash};
 use loaxa::protocol::message::{
-    Ack, ClockAnswer, ClockProbe, ClockState, Renew, Renewed, Report, State, StateDetail, Want,
+    Ack, ClockAnswer, ClockProbe, ClockState, Health, HealthWarning, Renew, Renewed, Report, State, StateDetail, Want,
 };
 use loaxa::protocol::trust::{self, Anchor, Ratchet, Reading, Refusal, SignedPlan};
 use serde::Serialize;
@@ -275,6 +275,19 @@ fn messages_are_as_agreed() {
         volume_db: None,
         amplifier_problem: None,
         store_problem: Some("No space left on device (os error 28)".into()),
+        health: Some(Health {
+            temperature_c: Some(81),
+            free_mb: Some(1200),
+            free_percent: Some(35),
+            card_life_used_percent: Some(90),
+            written_kb: Some(840),
+            written_kb_per_day: Some(1680),
+            resident_kb: Some(17_500),
+            board_up_s: Some(43_260),
+            program_up_s: 43_200,
+            load_percent: Some(12),
+            warnings: vec![HealthWarning::Hot, HealthWarning::CardWorn],
+        }),
     };
     check("state.json", &State { birth: 33_554_433, online: true, detail: Some(detail) });
     check("last-will.json", &State { birth: 33_554_433, online: false, detail: None });

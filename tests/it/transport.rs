@@ -358,7 +358,7 @@ fn a_certificate_is_renewed_in_good_time_and_the_old_one_ends_with_the_first_use
         refused.then_some(())
     });
     center.wait_ready("a");
-    let doctor = a.command().args(["doctor", "--json", "--config"]).arg(a.config()).output().unwrap();
+    let doctor = a.command().args(["doctor", "--lang", "en", "--json", "--config"]).arg(a.config()).output().unwrap();
     let checks: Vec<Value> = serde_json::from_slice(&doctor.stdout).unwrap();
     let certificate = checks.iter().find(|check| check["name"] == "certificate").unwrap();
     assert!(

@@ -28,6 +28,7 @@ use crate::domain::role::Right;
 use crate::protocol::enrolment::Pinned;
 use crate::protocol::envelope::Envelope;
 use crate::protocol::limits::STATEMENT_BYTES;
+use crate::protocol::message::Health;
 use crate::protocol::trust::SignedPlan;
 
 #[derive(Debug, Deserialize)]
@@ -163,6 +164,9 @@ pub struct SpeakerView {
     pub store_problem: Option<String>,
     /// Why its amplifier is not as it should be, as long as that is so.
     pub amplifier_problem: Option<String>,
+    /// How the board itself is, with `warnings`: temperature, card, disk, memory, what it writes.
+    #[schema(value_type = Option<Object>)]
+    pub health: Option<Health>,
     pub last_play: Option<Play>,
     pub next_play: Option<NextPlay>,
     /// Shut out by an operator.
@@ -296,7 +300,8 @@ async fn view(app: &App, areas: &AreaTree, row: SpeakerRow) -> Result<SpeakerVie
             refused: detail.as_ref().and_then(|detail| detail.plan_refused.clone()),
         },
         amplifier_problem: detail.as_ref().and_then(|detail| detail.amplifier_problem.clone()),
-        store_problem: detail.and_then(|detail| detail.store_problem),
+        store_problem: detail.as_ref().and_then(|detail| detail.store_problem.clone()),
+        health: detail.and_then(|detail| detail.health),
         last_play: recent.into_iter().find(|play| play.outcome != "planned" && play.outcome != "playing"),
         next_play: next.map(|next| NextPlay { start_ms: next.start_ms, title: next.title }),
         disabled: row.disabled,

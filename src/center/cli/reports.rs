@@ -121,6 +121,14 @@ pub fn speaker_table(speakers: &Value) -> String {
         if let Some(problem) = row["store_problem"].as_str() {
             lines.push(format!("{} can keep nothing on its disk: {problem}", row["id"].as_str().unwrap_or_default()));
         }
+        let health = &row["health"];
+        let warnings: Vec<_> = health["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        if !warnings.is_empty() {
+            let temperature =
+                health["temperature_c"].as_i64().map_or(String::new(), |celsius| format!(", {celsius} °C"));
+            let id = row["id"].as_str().unwrap_or_default();
+            lines.push(format!("{id} wants somebody to look after its board: {}{temperature}", warnings.join(", ")));
+        }
         if let Some(refused) = row["plan"]["refused"].as_str() {
             lines.push(format!("{} refused its last plan: {refused}", row["id"].as_str().unwrap_or_default()));
         }

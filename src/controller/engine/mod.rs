@@ -24,7 +24,9 @@ use crate::domain::record::{PlaybackRecord, Reason};
 use crate::protocol::chunks::Bitmap;
 use crate::protocol::keys::media_hash;
 use crate::protocol::limits::RECORDS_PER_REPORT;
-use crate::protocol::message::{self, Ack, ClockProbe, ClockState, Report, SignedClockAnswer, State, StateDetail};
+use crate::protocol::message::{
+    self, Ack, ClockProbe, ClockState, Health, Report, SignedClockAnswer, State, StateDetail,
+};
 use crate::protocol::neighbour::Known;
 use crate::protocol::topics::{self, Down, Topic, Up};
 use crate::protocol::trust::{self, Anchor, Reading, VerifiedPlan};
@@ -67,6 +69,8 @@ pub enum Event {
     StoreWorks,
     /// What a neighbour's clock says that leads, or that none does.
     Neighbour(Option<Reference>),
+    /// How the board is; about once a minute.
+    Health(Box<Health>),
 }
 
 /// What is to be done, in order.
@@ -165,6 +169,7 @@ pub struct Engine {
     plays: BTreeMap<OccurrenceId, Play>,
     /// Why the store cannot be written, as long as it cannot.
     store_problem: Option<String>,
+    health: Option<Health>,
     output_working: bool,
     /// Whether what the output takes really becomes sound.
     output_converts: bool,
@@ -214,6 +219,7 @@ impl Engine {
             agenda: Agenda::default(),
             plays: contents.plays,
             store_problem: None,
+            health: None,
             output_working: true,
             output_converts: true,
             amplifier_problem: None,
@@ -303,6 +309,7 @@ impl Engine {
                 self.store_problem = None;
                 self.library.look_again(&mut effects);
             }
+            Event::Health(health) => self.health = Some(*health),
         }
         self.turn(now, &mut effects);
         effects
@@ -472,6 +479,11 @@ impl Engine {
         &self.anchor.speaker
     }
 
+    /// Center time less monotonic time, if it is known well enough to go by.
+    pub fn center_offset_ns(&self, now: Now) -> Option<i64> {
+        self.trusted(now).map(|estimate| estimate.offset_ns)
+    }
+
     pub fn is_connected(&self) -> bool {
         self.link.connected
     }
@@ -563,8 +575,16 @@ impl Engine {
         if age_ns < STATE_HEARTBEAT_NS && !self.has_news(now) {
             return;
         }
+        let birth = (self.counters.starts << 24) | self.link.connections;
+        let state = State { birth, online: true, detail: Some(self.detail(now)) };
+        effects.push(self.publish(Up::State, message::bytes(&state), true, true));
+        self.last_state = Some((state, now.mono_ns));
+    }
+
+    /// How it is, as the center is told.
+    pub fn detail(&self, now: Now) -> StateDetail {
         let (media_wanted, media_ready) = self.library.counts();
-        let detail = StateDetail {
+        StateDetail {
             version: self.limits.version.clone(),
             clock: self.clock_state(now),
             plan: self.plan.as_ref().map(|plan| plan.plan().number),
@@ -577,11 +597,8 @@ impl Engine {
             volume_db: self.counters.volume_db,
             store_problem: self.store_problem.clone(),
             amplifier_problem: self.amplifier_problem.clone(),
-        };
-        let birth = (self.counters.starts << 24) | self.link.connections;
-        let state = State { birth, online: true, detail: Some(detail) };
-        effects.push(self.publish(Up::State, message::bytes(&state), true, true));
-        self.last_state = Some((state, now.mono_ns));
+            health: self.health.clone(),
+        }
     }
 
     fn clock_state(&self, now: Now) -> ClockState {
@@ -615,6 +632,10 @@ impl Engine {
             || told.volume_db != self.counters.volume_db
             || told.store_problem != self.store_problem
             || told.amplifier_problem != self.amplifier_problem
+            || match (&self.health, &told.health) {
+                (Some(health), Some(told)) => health.is_news_after(told),
+                (now, told) => now.is_some() != told.is_some(),
+            }
     }
 
     fn player(&mut self, now: Now, event: PlayerEvent, effects: &mut Vec<Effect>) {

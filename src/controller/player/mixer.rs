@@ -2,6 +2,8 @@
 //!
 //! Runs on a thread of its own, which may wait for the disk and the decoder; what of a session sounds when, [`Feed`] says.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -13,7 +15,7 @@ use super::amplifier::{Amplifier, Found, Wiring};
 use super::feed::{Feed, Files};
 use super::output::{Output, Target};
 use super::render::{Cue, Notice, Order, Renderer};
-use super::{Command, Line, PlayerEvent, Session, Summary};
+use super::{Command, Line, PlayerEvent, Pulse, Session, Summary};
 use crate::audio::RATE_HZ;
 use crate::controller::os::mono_ns;
 use crate::domain::ids::OccurrenceId;
@@ -30,6 +32,7 @@ const CLOSING: Duration = Duration::from_secs(1);
 pub struct Player {
     /// Absent while it is dropped.
     commands: Option<SyncSender<Command>>,
+    pulse: Arc<Pulse>,
     thread: JoinHandle<()>,
 }
 
@@ -42,6 +45,8 @@ impl Player {
         report: impl FnMut(PlayerEvent) + Send + 'static,
     ) -> std::io::Result<Self> {
         let (commands, orders) = sync_channel(16);
+        let pulse = Arc::new(Pulse::default());
+        let counted = pulse.clone();
         let thread = std::thread::Builder::new().name("mixer".into()).spawn(move || {
             let amplifier = amplifier
                 .map(Amplifier::start)
@@ -50,6 +55,7 @@ impl Player {
                 target,
                 files,
                 report,
+                pulse: counted,
                 output: None,
                 tried: None,
                 announced: None,
@@ -60,7 +66,12 @@ impl Player {
             };
             mixer.run(&orders);
         })?;
-        Ok(Self { commands: Some(commands), thread })
+        Ok(Self { commands: Some(commands), pulse, thread })
+    }
+
+    /// By which to see that the sound is alive.
+    pub fn pulse(&self) -> Arc<Pulse> {
+        self.pulse.clone()
     }
 
     /// False if the mixer is so far behind that it cannot take the command; the caller reports the play as failed.
@@ -91,6 +102,7 @@ struct Mixer<R> {
     target: Target,
     files: Files,
     report: R,
+    pulse: Arc<Pulse>,
     output: Option<(Output, Rings)>,
     tried: Option<Instant>,
     announced: Option<bool>,
@@ -112,6 +124,7 @@ impl<R: FnMut(PlayerEvent)> Mixer<R> {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
+            self.pulse.mixer.fetch_add(1, Ordering::Relaxed);
             self.mind_device();
             for running in &mut self.sessions {
                 running.feed(&self.files);
@@ -155,7 +168,7 @@ impl<R: FnMut(PlayerEvent)> Mixer<R> {
         let (orders, order_ring) = RingBuffer::new(16);
         let (notice_ring, notices) = RingBuffer::new(64);
         let (used_ring, used) = RingBuffer::new(16);
-        match Output::open(&self.target, Renderer::new(order_ring, notice_ring, used_ring)) {
+        match Output::open(&self.target, Renderer::new(order_ring, notice_ring, used_ring), self.pulse.clone()) {
             Ok(output) => {
                 let name = output.describe();
                 self.output = Some((output, Rings { orders, notices, used }));

@@ -11,6 +11,8 @@ pub mod output;
 pub mod playing;
 pub mod render;
 
+use std::sync::atomic::AtomicU64;
+
 use crate::domain::ids::{MediaHash, OccurrenceId};
 
 /// Which place of a time line is to be heard when. The clock of the center runs faster than CLOCK_MONOTONIC by `rate`, as a fraction.
@@ -38,6 +40,13 @@ impl Line {
     pub fn frames_at(&self, mono_ns: i64) -> f64 {
         self.since_ns(mono_ns) / converter::NS_PER_FRAME
     }
+}
+
+/// Signs of life, counted where they arise: each buffer that the output asks for, each turn of the mixer.
+#[derive(Debug, Default)]
+pub struct Pulse {
+    pub output: AtomicU64,
+    pub mixer: AtomicU64,
 }
 
 /// One occurrence, laid out on a fixed time line so that neighbours stay in step whatever one of them lacks.

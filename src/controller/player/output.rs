@@ -10,6 +10,7 @@ use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
 use cpal::{FromSample, SampleFormat, SizedSample};
 use tracing::{info, warn};
 
+use super::Pulse;
 use super::render::{MAX_BUFFER_FRAMES, Renderer};
 use crate::audio::RATE_HZ;
 use crate::audio::wav::WavWriter;
@@ -60,14 +61,14 @@ impl std::fmt::Debug for Output {
 }
 
 impl Output {
-    pub fn open(target: &Target, renderer: Renderer) -> Result<Self, String> {
+    pub fn open(target: &Target, renderer: Renderer, pulse: Arc<Pulse>) -> Result<Self, String> {
         match target {
-            Target::Device(name) => open_device(name.as_deref(), renderer),
+            Target::Device(name) => open_device(name.as_deref(), renderer, &pulse),
             Target::Wav(path) => {
                 let wav = WavWriter::create(path).map_err(|e| format!("{} cannot be written: {e}", path.display()))?;
-                Ok(open_paced(Some(wav), renderer))
+                Ok(open_paced(Some(wav), renderer, pulse))
             }
-            Target::Null => Ok(open_paced(None, renderer)),
+            Target::Null => Ok(open_paced(None, renderer, pulse)),
         }
     }
 
@@ -98,7 +99,7 @@ impl Drop for Output {
     }
 }
 
-fn open_device(name: Option<&str>, renderer: Renderer) -> Result<Output, String> {
+fn open_device(name: Option<&str>, renderer: Renderer, pulse: &Arc<Pulse>) -> Result<Output, String> {
     let host = cpal::default_host();
     let device = match name {
         None => host.default_output_device().ok_or("no sound device was found")?,
@@ -117,9 +118,9 @@ fn open_device(name: Option<&str>, renderer: Renderer) -> Result<Output, String>
         cpal::StreamConfig { channels, sample_rate: RATE_HZ, buffer_size: cpal::BufferSize::Fixed(PERIOD_FRAMES) };
     let failed = Arc::new(AtomicBool::new(false));
     let stream = match format {
-        SampleFormat::F32 => build::<f32>(&device, config, renderer, failed.clone()),
-        SampleFormat::I32 => build::<i32>(&device, config, renderer, failed.clone()),
-        _ => build::<i16>(&device, config, renderer, failed.clone()),
+        SampleFormat::F32 => build::<f32>(&device, config, renderer, failed.clone(), pulse.clone()),
+        SampleFormat::I32 => build::<i32>(&device, config, renderer, failed.clone(), pulse.clone()),
+        _ => build::<i16>(&device, config, renderer, failed.clone(), pulse.clone()),
     };
     let stream = stream.map_err(|e| format!("{name} cannot be opened: {e}"))?;
     stream.play().map_err(|e| format!("{name} cannot be started: {e}"))?;
@@ -148,6 +149,7 @@ fn build<T: SizedSample + FromSample<f32>>(
     config: cpal::StreamConfig,
     mut renderer: Renderer,
     failed: Arc<AtomicBool>,
+    pulse: Arc<Pulse>,
 ) -> Result<cpal::Stream, cpal::Error> {
     let channels = usize::from(config.channels).max(1);
     let mut mono = vec![0.0f32; MAX_BUFFER_FRAMES];
@@ -156,6 +158,7 @@ fn build<T: SizedSample + FromSample<f32>>(
         config,
         move |data: &mut [T], info: &cpal::OutputCallbackInfo| {
             let called_mono_ns = os::mono_ns();
+            pulse.output.fetch_add(1, Ordering::Relaxed);
             if buffers == 0 {
                 os::make_thread_real_time();
             }
@@ -187,7 +190,7 @@ fn build<T: SizedSample + FromSample<f32>>(
 }
 
 /// Keeps time without a device: a buffer every 20 ms. A file gets only what sounds, so that an idle day does not fill the disk.
-fn open_paced(mut wav: Option<WavWriter>, mut renderer: Renderer) -> Output {
+fn open_paced(mut wav: Option<WavWriter>, mut renderer: Renderer, pulse: Arc<Pulse>) -> Output {
     const FRAMES: usize = 960;
     let period_ns = FRAMES as i64 * 1_000_000_000 / i64::from(RATE_HZ);
     let stop = Arc::new(AtomicBool::new(false));
@@ -196,6 +199,7 @@ fn open_paced(mut wav: Option<WavWriter>, mut renderer: Renderer) -> Output {
         let mut buffer = [0.0f32; FRAMES];
         let mut heard_mono_ns = os::mono_ns() + 2 * period_ns;
         while !stopped.load(Ordering::Relaxed) {
+            pulse.output.fetch_add(1, Ordering::Relaxed);
             let active_before = renderer.is_active();
             renderer.render(&mut buffer, Some(heard_mono_ns));
             if let Some(wav) = wav.as_mut().filter(|_| active_before || renderer.is_active()) {

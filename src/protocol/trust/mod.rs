@@ -398,6 +398,12 @@ impl VerifiedPlan {
         &self.plan
     }
 
+    /// The zone in which people there say the time, as the lawful hours name it.
+    pub fn time_zone(&self) -> chrono_tz::Tz {
+        let said = self.hours.values().next_back().and_then(|statement| statement.time_zone.parse().ok());
+        said.unwrap_or(crate::domain::schedule::DEFAULT_TIME_ZONE)
+    }
+
     /// Turns the ratchet on to what this plan came with.
     pub fn advance(&self, ratchet: &mut Ratchet) {
         if ratchet.successions.len() < self.successions.len() {

@@ -507,6 +507,7 @@ impl Pole {
             .env("LOAXA_CLOCK__TRUST_SYSTEM", "never")
             .env("LOAXA_CLOCK__NEIGHBOURS", "false")
             .stdin(Stdio::null());
+        command.env("LOAXA_STORE__RUNTIME_DIR", self.dir.path());
         if let Sound::Dac { ppm } = self.sound {
             let conf = self.dir.path().join("asound.conf");
             std::fs::write(&conf, simdac_conf(&self.capture())).expect("written");

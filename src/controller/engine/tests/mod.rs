@@ -5,6 +5,7 @@ mod jumps;
 mod lawful;
 mod plays;
 mod states;
+mod wear;
 
 use crate::controller::clock::Bound;
 use crate::controller::engine::{Effect, Engine, Event, Limits, Now};
