@@ -8,7 +8,9 @@ pub mod decode;
 pub mod encode;
 #[cfg(feature = "center")]
 pub mod loudness;
+pub mod m4a;
 pub mod meter;
+pub mod reckoning;
 pub mod resample;
 pub mod source;
 pub mod wav;

@@ -117,8 +117,13 @@ fn perform(command: Command) -> Result<ExitCode, String> {
                 println!("{}", serde_json::to_string(&played).map_err(|e| e.to_string())?);
             } else {
                 println!(
-                    "{} frames, {:.3} s, level {:.1} dBFS, peak {:.1} dBFS, {} damaged packets",
-                    played.frames, played.seconds, played.level_dbfs, played.peak_dbfs, played.damaged_packets
+                    "{} frames, {:.3} s, level {:.1} dBFS, peak {:.1} dBFS, {} damaged packets, {:.3} s lost",
+                    played.frames,
+                    played.seconds,
+                    played.level_dbfs,
+                    played.peak_dbfs,
+                    played.damaged_packets,
+                    played.lost_seconds
                 );
             }
         }

@@ -11,6 +11,7 @@ use tracing::{info, warn};
 use super::app::{App, Change};
 use super::conversion::{LONGEST_MINUTES, convert_apart};
 use super::store::{Intake, RevisionRow, Sound, StoreError};
+use crate::audio::RATE_HZ;
 use crate::audio::decode::DecodeError;
 use crate::audio::encode::OpusWriter;
 use crate::audio::loudness::{Loudness, LoudnessMeter, SILENCE_LUFS};
@@ -63,15 +64,17 @@ pub fn convert(path: &Path, longest_ms: i64, mut progress: impl FnMut(u8, i64) -
         return Err(format!("it lasts only {length_ms} ms; a bulletin needs at least {SHORTEST_MS} ms"));
     }
     let loudness = loudness.finish()?;
-    let decoder = source.decoder();
     let mut warnings = vec![];
-    if decoder.damaged_packets() > 0 {
-        warnings.push(format!("{} damaged places were skipped", decoder.damaged_packets()));
+    let seconds = |frames: u64| frames as f64 / f64::from(RATE_HZ);
+    let lost_s = seconds(source.lost_frames());
+    if lost_s >= 0.05 {
+        warnings.push(format!("{lost_s:.1} s of it could not be decoded and were skipped"));
+    } else if source.decoder().damaged_packets() > 0 {
+        warnings.push(format!("{} damaged places were skipped", source.decoder().damaged_packets()));
     }
-    let missing = decoder.declared_frames().unwrap_or(0).saturating_sub(decoder.decoded_frames());
-    let missing_s = missing as f64 / f64::from(decoder.rate_hz().max(1));
-    if missing_s > 1.0 {
-        warnings.push(format!("the file is cut off: {missing_s:.0} s that it announces are not in it"));
+    let missing_s = seconds(source.cut_off_frames());
+    if missing_s >= 0.1 {
+        warnings.push(format!("it is cut off or damaged: {missing_s:.1} s that it announces are not in it"));
     }
     if loudness.integrated_lufs < SILENCE_LUFS {
         warnings.push("it is silent, or nearly so".to_owned());

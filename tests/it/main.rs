@@ -15,6 +15,7 @@ mod disks;
 mod enrolment;
 mod faults;
 mod firmware;
+mod formats;
 mod golden;
 mod harness;
 mod hostile;
