@@ -7,6 +7,8 @@ pub mod decode;
 #[cfg(feature = "center")]
 pub mod encode;
 #[cfg(feature = "center")]
+pub mod flaws;
+#[cfg(feature = "center")]
 pub mod loudness;
 pub mod m4a;
 pub mod meter;

@@ -46,6 +46,11 @@ impl Source {
         more
     }
 
+    /// What was decoded for the block just taken, at the file's own rate.
+    pub fn decoded(&self) -> &[f32] {
+        &self.packet
+    }
+
     fn block(&mut self, out: &mut Vec<f32>) -> bool {
         if self.ended {
             return false;
@@ -55,6 +60,7 @@ impl Source {
             self.resampler.push(&self.packet, out);
         } else {
             self.ended = true;
+            self.packet.clear();
             self.resampler.finish(out);
         }
         true

@@ -136,3 +136,35 @@ fn play_takes_each_format_and_tells_what_was_lost() {
         );
     }
 }
+
+/// Ingest's own words for a file.
+fn warnings(bytes: &[u8], ending: &str) -> Vec<String> {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("x").with_extension(ending);
+    std::fs::write(&file, bytes).unwrap();
+    loaxa::center::ingest::convert(&file, 60_000, |_, _| true).unwrap().warnings
+}
+
+#[test]
+fn ingest_tells_of_damage_silence_and_clipping_and_of_nothing_where_there_is_none() {
+    for (name, mut bytes) in mutations::formats() {
+        assert_eq!(warnings(&bytes, mutations::ending(name)), [""; 0], "{name}");
+        if name == "flac" {
+            let at = bytes.len() * 3 / 5;
+            bytes[at] = !bytes[at];
+            assert_eq!(warnings(&bytes, "flac"), ["0.1 s of it could not be decoded and were skipped"]);
+            let told = warnings(&bytes[..at], "flac");
+            assert!(told.len() == 1 && told[0].starts_with("it is cut off or damaged: 1.0 s that"), "{told:?}");
+        }
+    }
+    for entry in std::fs::read_dir(playlists().join("audio")).unwrap() {
+        let path = entry.unwrap().path();
+        let told = warnings(&std::fs::read(&path).unwrap(), path.extension().unwrap().to_str().unwrap());
+        assert!(told.is_empty(), "{}: {told:?}", path.display());
+    }
+    // Cut off at half of full scale, at another rate than the broadcast's, and four seconds of nothing behind it.
+    let tone = mutations::tone().into_iter().map(|sample| sample.saturating_mul(3).clamp(-16_384, 16_384));
+    let told = warnings(&mutations::wav(&tone.chain([0; 44_100]).collect::<Vec<_>>()), "wav");
+    assert!(told.len() == 2 && told[0].starts_with("it ends with 4.0 s of silence"), "{told:?}");
+    assert!(told[1].contains("cut off at -6.0 dBFS"), "{told:?}");
+}

@@ -13,7 +13,7 @@ pub fn formats() -> Vec<(&'static str, Vec<u8>)> {
         ("ogg", read("tone.ogg")),
         ("opus", read("tone.opus")),
         ("flac", read("tone.flac")),
-        ("wav", wav()),
+        ("wav", wav(&tone())),
         ("aiff", aiff()),
         ("alac", read("tone-alac.m4a")),
     ]
@@ -31,13 +31,14 @@ pub fn ending(name: &str) -> &str {
 
 const RATE_HZ: u32 = 11_025;
 
-fn tone() -> Vec<i16> {
+/// The rising tone at 11,025 Hz.
+pub fn tone() -> Vec<i16> {
     let phase = |t: f32| std::f32::consts::TAU * (300.0 * t + 500.0 * t * t);
     (0..14_333).map(|n| to_i16(0.4 * phase(n as f32 / RATE_HZ as f32).sin())).collect()
 }
 
-fn wav() -> Vec<u8> {
-    let data: Vec<u8> = tone().iter().flat_map(|sample| sample.to_le_bytes()).collect();
+pub fn wav(samples: &[i16]) -> Vec<u8> {
+    let data: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
     let mut file =
         [b"RIFF".as_slice(), &(36 + data.len() as u32).to_le_bytes(), b"WAVEfmt \x10\0\0\0\x01\0\x01\0"].concat();
     file.extend(RATE_HZ.to_le_bytes());
