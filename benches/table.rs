@@ -130,6 +130,8 @@ fn decode() {
         ("opus 48k 48 kHz", &["-c:a", "libopus", "-b:a", "48k"]),
         ("flac 44.1 kHz", &["-ar", "44100"]),
         ("wav 44.1 kHz", &["-ar", "44100"]),
+        ("aiff 44.1 kHz", &["-ar", "44100"]),
+        ("alac 44.1 kHz", &["-ar", "44100", "-c:a", "alac", "-f", "ipod"]),
     ] {
         let extension = name.split(' ').next().expect("a word");
         let file = dir.path().join(format!("long.{extension}"));
