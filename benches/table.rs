@@ -7,6 +7,7 @@
 mod fleet;
 #[path = "../tests/it/harness/mod.rs"]
 mod harness;
+mod mutations;
 mod planning;
 mod plot;
 mod raw;
@@ -25,6 +26,11 @@ fn main() {
     {
         return raw::serve_broker(port.parse().expect("a port"));
     }
+    if let [_, word, format] = &arguments[..]
+        && word == mutations::WORD
+    {
+        return mutations::of_format(format);
+    }
     // Cargo passes flags of its own; a word names one section, a number the size of a fleet.
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let (numbers, wanted): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|word| word.parse::<usize>().is_ok());
@@ -41,6 +47,9 @@ fn main() {
     }
     if wants("decode") {
         decode();
+    }
+    if wants("mutations") {
+        mutations::mutations();
     }
     if wants("controller") {
         controller();

@@ -168,3 +168,13 @@ fn ingest_tells_of_damage_silence_and_clipping_and_of_nothing_where_there_is_non
     assert!(told.len() == 2 && told[0].starts_with("it ends with 4.0 s of silence"), "{told:?}");
     assert!(told[1].contains("cut off at -6.0 dBFS"), "{told:?}");
 }
+
+/// `make bench ARGS=mutations` takes 10,000 of each.
+#[test]
+fn mutated_files_neither_panic_nor_sound_without_end() {
+    for (name, whole) in mutations::formats() {
+        let outcomes = (0..60).map(|seed| mutations::heard(&mutations::mutated(&whole, seed), name));
+        let sounded = outcomes.filter(|outcome| *outcome != mutations::Outcome::Refused).count();
+        assert!(sounded > 5, "{name}: only {sounded} of 60 were taken at all");
+    }
+}
