@@ -7,6 +7,7 @@
 mod fleet;
 #[path = "../tests/it/harness/mod.rs"]
 mod harness;
+mod mutations;
 mod planning;
 mod plot;
 mod raw;
@@ -25,6 +26,11 @@ fn main() {
         && word == "raw-broker"
     {
         return raw::serve_broker(port.parse().expect("a port"));
+    }
+    if let [_, word, format] = &arguments[..]
+        && word == mutations::WORD
+    {
+        return mutations::of_format(format);
     }
     // Cargo passes flags of its own; a word names one section, a number the size of a fleet.
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
@@ -45,6 +51,9 @@ fn main() {
     }
     if wants("decode") {
         decode();
+    }
+    if wants("mutations") {
+        mutations::mutations();
     }
     if wants("controller") {
         controller();
@@ -134,6 +143,8 @@ fn decode() {
         ("opus 48k 48 kHz", &["-c:a", "libopus", "-b:a", "48k"]),
         ("flac 44.1 kHz", &["-ar", "44100"]),
         ("wav 44.1 kHz", &["-ar", "44100"]),
+        ("aiff 44.1 kHz", &["-ar", "44100"]),
+        ("alac 44.1 kHz", &["-ar", "44100", "-c:a", "alac", "-f", "ipod"]),
     ] {
         let extension = name.split(' ').next().expect("a word");
         let file = dir.path().join(format!("long.{extension}"));

@@ -33,7 +33,8 @@ fuzz_target!(|data: &[u8]| {
         }
         assert!(samples.len() > before, "a packet without a sample");
     }
-    assert_eq!(samples.len() as u64, decoder.decoded_frames());
+    assert_eq!(samples.len() as u64, decoder.decoded_frames() + decoder.silence_frames());
+    assert!(decoder.silence_frames() <= decoder.decoded_frames() + 60 * u64::from(decoder.rate_hz()));
     assert!(samples.iter().all(|sample| sample.abs() <= 8.0), "not a number, or beyond any level");
 
     let Ok(decoder) = open() else { panic!("it opened a moment ago") };

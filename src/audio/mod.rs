@@ -9,8 +9,12 @@ pub mod encode;
 pub mod interpolate;
 pub mod limiter;
 #[cfg(feature = "center")]
+pub mod flaws;
+#[cfg(feature = "center")]
 pub mod loudness;
+pub mod m4a;
 pub mod meter;
+pub mod reckoning;
 pub mod resample;
 pub mod source;
 pub mod wav;

@@ -46,6 +46,11 @@ impl Source {
         more
     }
 
+    /// What was decoded for the block just taken, at the file's own rate.
+    pub fn decoded(&self) -> &[f32] {
+        &self.packet
+    }
+
     fn block(&mut self, out: &mut Vec<f32>) -> bool {
         if self.ended {
             return false;
@@ -55,6 +60,7 @@ impl Source {
             self.resampler.push(&self.packet, out);
         } else {
             self.ended = true;
+            self.packet.clear();
             self.resampler.finish(out);
         }
         true
@@ -64,10 +70,24 @@ impl Source {
         &self.decoder
     }
 
+    /// Frames at the broadcast rate that could not be decoded or are not there, so far; silence sounds in their places.
+    pub fn lost_frames(&self) -> u64 {
+        self.at_broadcast_rate(self.decoder.lost_frames())
+    }
+
+    /// Frames at the broadcast rate that should have come before the end and did not; known once there is no more.
+    pub fn cut_off_frames(&self) -> u64 {
+        self.at_broadcast_rate(self.decoder.cut_off_frames())
+    }
+
+    fn at_broadcast_rate(&self, frames: u64) -> u64 {
+        let scaled = u128::from(frames) * u128::from(RATE_HZ) / u128::from(self.decoder.rate_hz().max(1));
+        u64::try_from(scaled).unwrap_or(u64::MAX)
+    }
+
     /// How much of the file is done, 0 to 1, where the container says how long it is.
     pub fn progress(&self) -> Option<f32> {
-        let declared = self.decoder.declared_frames().filter(|frames| *frames > 0)?;
-        Some((self.decoder.decoded_frames() as f32 / declared as f32).min(1.0))
+        self.decoder.progress()
     }
 }
 

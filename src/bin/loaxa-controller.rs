@@ -8,7 +8,9 @@ use loaxa::controller::config::Config;
 use loaxa::controller::doctor::{Lang, Tone};
 use loaxa::controller::{doctor, enroll, identity, play, run};
 use loaxa::settings::{self, Settings};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Plays approved bulletins on one cluster of loudspeakers.
 #[derive(Parser)]
@@ -128,8 +130,13 @@ fn perform(command: Command) -> Result<ExitCode, String> {
                 println!("{}", serde_json::to_string(&played).map_err(|e| e.to_string())?);
             } else {
                 println!(
-                    "{} frames, {:.3} s, level {:.1} dBFS, peak {:.1} dBFS, {} damaged packets",
-                    played.frames, played.seconds, played.level_dbfs, played.peak_dbfs, played.damaged_packets
+                    "{} frames, {:.3} s, level {:.1} dBFS, peak {:.1} dBFS, {} damaged packets, {:.3} s lost",
+                    played.frames,
+                    played.seconds,
+                    played.level_dbfs,
+                    played.peak_dbfs,
+                    played.damaged_packets,
+                    played.lost_seconds
                 );
             }
         }
@@ -158,7 +165,9 @@ fn perform(command: Command) -> Result<ExitCode, String> {
 }
 
 fn log_to_stderr(level: &str) -> Result<(), String> {
-    let filter = EnvFilter::try_new(format!("warn,loaxa={level}")).map_err(|e| format!("log.level: {e}"))?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    // By name and level alone: the other filter brings regular expressions with it, half a megabyte of the program.
+    let filter: Targets = format!("warn,loaxa={level}").parse().map_err(|e| format!("log.level: {e}"))?;
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
+    tracing_subscriber::registry().with(lines).with(filter).init();
     Ok(())
 }

@@ -11,8 +11,10 @@ use tracing::{info, warn};
 use super::app::{App, Change};
 use super::conversion::{LONGEST_MINUTES, convert_apart};
 use super::store::{Intake, RevisionRow, Sound, StoreError};
+use crate::audio::RATE_HZ;
 use crate::audio::decode::DecodeError;
 use crate::audio::encode::OpusWriter;
+use crate::audio::flaws::{Silences, Tops};
 use crate::audio::loudness::{Loudness, LoudnessMeter, SILENCE_LUFS};
 use crate::audio::meter::Meter;
 use crate::audio::source::{Source, duration_ms};
@@ -28,8 +30,6 @@ pub struct Converted {
 }
 
 const SHORTEST_MS: i64 = 200;
-/// Samples at full scale, in thousandths of all, from which a recording counts as clipped.
-const CLIPPED_PER_MILLE: u64 = 1;
 
 /// Decodes, measures and converts a file; `progress` hears percents and how much has come out of it in ms, and says whether to go on. An error is
 /// in the words of the person who sent it.
@@ -37,11 +37,13 @@ pub fn convert(path: &Path, longest_ms: i64, mut progress: impl FnMut(u8, i64) -
     let mut source = Source::open(path).map_err(|e| e.to_string())?;
     let mut loudness = LoudnessMeter::new()?;
     let mut opus = OpusWriter::new(vec![])?;
-    let (mut meter, mut block, mut clipped) = (Meter::default(), vec![], 0u64);
+    let (mut silences, mut tops) = (Silences::default(), Tops::new(source.decoder().rate_hz()));
+    let (mut meter, mut block) = (Meter::default(), vec![]);
     loop {
         block.clear();
         let more = source.next(&mut block);
-        clipped += block.iter().filter(|sample| sample.abs() >= 0.999).count() as u64;
+        silences.add(&block);
+        tops.add(source.decoded());
         meter.add(&block);
         loudness.add(&block)?;
         opus.push(&block)?;
@@ -63,22 +65,25 @@ pub fn convert(path: &Path, longest_ms: i64, mut progress: impl FnMut(u8, i64) -
         return Err(format!("it lasts only {length_ms} ms; a bulletin needs at least {SHORTEST_MS} ms"));
     }
     let loudness = loudness.finish()?;
-    let decoder = source.decoder();
     let mut warnings = vec![];
-    if decoder.damaged_packets() > 0 {
-        warnings.push(format!("{} damaged places were skipped", decoder.damaged_packets()));
+    let seconds = |frames: u64| frames as f64 / f64::from(RATE_HZ);
+    let lost_s = seconds(source.lost_frames());
+    if lost_s >= 0.05 {
+        warnings.push(format!("{lost_s:.1} s of it could not be decoded and were skipped"));
+    } else if source.decoder().damaged_packets() > 0 {
+        warnings.push(format!("{} damaged places were skipped", source.decoder().damaged_packets()));
     }
-    let missing = decoder.declared_frames().unwrap_or(0).saturating_sub(decoder.decoded_frames());
-    let missing_s = missing as f64 / f64::from(decoder.rate_hz().max(1));
-    if missing_s > 1.0 {
-        warnings.push(format!("the file is cut off: {missing_s:.0} s that it announces are not in it"));
+    let missing_s = seconds(source.cut_off_frames());
+    if missing_s >= 0.1 {
+        warnings.push(format!("it is cut off or damaged: {missing_s:.1} s that it announces are not in it"));
     }
-    if loudness.integrated_lufs < SILENCE_LUFS {
+    let silent = silences.warnings();
+    // Less than 0.4 s has no integrated loudness, but a level.
+    if silent.is_empty() && loudness.integrated_lufs < SILENCE_LUFS && f64::from(meter.level_dbfs()) < SILENCE_LUFS {
         warnings.push("it is silent, or nearly so".to_owned());
     }
-    if clipped * 1000 > meter.frames() * CLIPPED_PER_MILLE {
-        warnings.push("it is clipped: the recording was too loud and will sound distorted".to_owned());
-    }
+    warnings.extend(silent);
+    warnings.extend(tops.warning());
     let opus = opus.finish()?;
     if opus.len() as u64 > MAX_MEDIA_BYTES {
         return Err(format!("converted, it is larger than {} MiB", MAX_MEDIA_BYTES / 1024 / 1024));

@@ -27,6 +27,8 @@ pub struct Played {
     pub peak_dbfs: f32,
     /// Packets that could not be decoded and were skipped.
     pub damaged_packets: u64,
+    /// Lost between other sound, where silence was put, and before the end that the file announces.
+    pub lost_seconds: f64,
     pub out: String,
 }
 
@@ -74,6 +76,7 @@ pub fn play(file: &Path, out: &str, device: &str, amplifier: Option<Wiring>) -> 
         level_dbfs: meter.level_dbfs(),
         peak_dbfs: meter.peak_dbfs(),
         damaged_packets: source.decoder().damaged_packets(),
+        lost_seconds: (source.lost_frames().saturating_add(source.cut_off_frames())) as f64 / f64::from(RATE_HZ),
         out: out.to_owned(),
     };
     if matches!(target, Target::Device(_)) {

@@ -16,6 +16,7 @@ mod doctor;
 mod enrolment;
 mod faults;
 mod firmware;
+mod formats;
 mod golden;
 mod harness;
 mod hostile;

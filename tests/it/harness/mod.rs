@@ -5,6 +5,7 @@
 #![allow(dead_code, clippy::expect_used, clippy::panic, reason = "the demo and the tests each use a part")]
 
 mod capture;
+pub mod mutations;
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
