@@ -6,10 +6,10 @@
 pub mod decode;
 #[cfg(feature = "center")]
 pub mod encode;
-pub mod interpolate;
-pub mod limiter;
 #[cfg(feature = "center")]
 pub mod flaws;
+pub mod interpolate;
+pub mod limiter;
 #[cfg(feature = "center")]
 pub mod loudness;
 pub mod m4a;

@@ -59,6 +59,8 @@ struct Reading {
     source: Option<Source>,
     decoded: Vec<f32>,
     decoded_from: usize,
+    /// Frames that damage in the midst of the file has cost so far; silence stands in their place.
+    lost: u64,
 }
 
 impl Reading {
@@ -72,7 +74,7 @@ impl Reading {
             source.skip(ms as i64);
             rest = skip_frames - ms * u64::from(RATE_HZ) / 1000;
         }
-        let mut this = Self { source, decoded: vec![], decoded_from: 0 };
+        let mut this = Self { source, decoded: vec![], decoded_from: 0, lost: 0 };
         this.pass(rest);
         this
     }
@@ -92,7 +94,10 @@ impl Reading {
             if self.decoded_from >= self.decoded.len() {
                 self.decoded.clear();
                 self.decoded_from = 0;
-                if !self.source.as_mut().is_some_and(|source| source.next(&mut self.decoded)) {
+                let Some(source) = self.source.as_mut() else { break };
+                let more = source.next(&mut self.decoded);
+                self.lost = source.lost_frames();
+                if !more {
                     self.source = None;
                     break;
                 }
@@ -247,12 +252,15 @@ impl Feed {
             let skip_frames = item.skip_ms.max(0) as u64 * u64::from(RATE_HZ) / 1000 + into;
             Reading::open(files, hash, skip_frames)
         });
+        let lost_before = current.lost;
         let given = current.read(out);
+        let lost = (current.lost - lost_before).min(given as u64);
         let factor = item.gain * self.session.volume;
         for (index, sample) in (self.laid..).zip(&mut out[..given]) {
             *sample *= factor * item.fade(index - begin, end - index);
         }
-        self.content_frames += given as u64;
+        self.content_frames += given as u64 - lost;
+        self.damaged_frames += lost;
         if given < out.len() {
             let lost = end - self.laid - given as u64;
             // Rounding of a length to whole milliseconds is not damage.
