@@ -14,6 +14,7 @@ use loaxa::controller::player::feed::{Feed, Files};
 use loaxa::controller::player::render::{Cue, Notice, Order, Renderer};
 use loaxa::controller::player::{Line, PlayerEvent};
 use loaxa::controller::store::Contents;
+use loaxa::controller::volume::VolumeProfile;
 use loaxa::domain::ids::MediaHash;
 use loaxa::domain::plan::NeighbourKey;
 use loaxa::protocol::chunks::Bitmap;
@@ -106,7 +107,7 @@ impl Board {
         let (used_ring, used) = RingBuffer::new(16);
         let limits = Limits {
             max_clock_error_ns: 150 * SECOND_NS,
-            volume_db: 0.0,
+            volume: VolumeProfile::default(),
             quota_bytes: u64::MAX,
             version: "bench".into(),
         };

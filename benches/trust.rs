@@ -41,6 +41,7 @@ fn signed(a_day: i64, bulletins: usize) -> SignedPlan {
         let start_ms = NOW_MS + turn * DAY_MS / a_day;
         let n = turn as usize % bulletins;
         let item = PlannedItem {
+            beneath: false,
             bulletin: name(n),
             revision: 1,
             media: media[n].hash,
@@ -103,7 +104,7 @@ fn signed(a_day: i64, bulletins: usize) -> SignedPlan {
         version: 1,
         time_zone: "Asia/Ho_Chi_Minh".into(),
         windows: vec![("00:00".into(), "24:00".into())],
-        max_session_s: Some(3_600),
+        max_session_s: Some(7_200),
         max_day_s: Some(80_000),
         made_ms: 0,
     };

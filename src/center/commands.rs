@@ -213,6 +213,7 @@ pub async fn emergency(
     let missing = |e: std::io::Error| conflict(format!("bulletin {bulletin}: its sound is not there: {e}"));
     let list = tokio::task::block_in_place(|| app.chunk_list(&sound.media)).map_err(missing)?;
     let item = |n: u32| PlannedItem {
+        beneath: false,
         bulletin: bulletin.clone(),
         revision: row.revision,
         media: sound.media,

@@ -269,7 +269,8 @@ fn fit(mut bounds: &[Bound]) -> Option<Fit> {
         };
         let known_to = (edge(most) - edge(-most)) / 2.0;
         let believed = rate * (RATE_KNOWN * 1e9 / known_to.max(1.0)).min(1.0);
-        let (low, high) = ends(if gap(believed) >= 0.0 { believed } else { rate });
+        // Where the clock is now, the rate that fits best tells; how it will go on, only as far as that rate is known.
+        let (low, high) = ends(rate);
         let offset_ns = last.low_ns.saturating_add(f64::midpoint(low, high) as i64);
         return Some(Fit { at_mono_ns: last.at_mono_ns, offset_ns, rate: believed / 1e9 });
     }

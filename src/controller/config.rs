@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::player::amplifier::{Line, Wiring};
+use super::volume::VolumeProfile;
 use crate::domain::approval::key_text;
+use crate::domain::schedule::DEFAULT_TIME_ZONE;
 use crate::protocol::trust::Anchor;
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -82,11 +84,28 @@ pub struct Audio {
     /// Device that is listened to; empty for none.
     pub capture: String,
     pub volume_db: f32,
+    /// Hours at which it is softer, such as `20:00-06:00 -6`, in this time zone.
+    pub softer: Vec<String>,
+    pub time_zone: String,
 }
 
 impl Default for Audio {
     fn default() -> Self {
-        Self { out: "cpal".into(), device: String::new(), capture: String::new(), volume_db: 0.0 }
+        Self {
+            out: "cpal".into(),
+            device: String::new(),
+            capture: String::new(),
+            volume_db: 0.0,
+            softer: vec![],
+            time_zone: DEFAULT_TIME_ZONE.to_string(),
+        }
+    }
+}
+
+impl Audio {
+    pub fn profile(&self) -> Result<VolumeProfile, String> {
+        VolumeProfile::parse(self.volume_db, &self.time_zone, &self.softer)
+            .map_err(|e| format!("audio.softer, audio.time_zone: {e}"))
     }
 }
 

@@ -23,4 +23,5 @@ pub mod store;
 pub mod tls;
 pub mod unsaved;
 pub mod vitals;
+pub mod volume;
 pub mod watchdog;

@@ -114,6 +114,7 @@ fn sound(file: &Path, target: Target, amplifier: Option<Wiring>, played: &mut Pl
             fade_in: false,
             fade_out: false,
         }],
+        beds: vec![],
         frames: played.frames,
         volume: 1.0,
     };

@@ -132,7 +132,7 @@ impl Shell {
         let counters = contents.counters.clone();
         let limits = Limits {
             max_clock_error_ns: i64::from(config.clock.max_error_ms) * 1_000_000,
-            volume_db: config.audio.volume_db,
+            volume: config.audio.profile()?,
             quota_bytes: config.store.quota_mb.saturating_mul(1024 * 1024),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };

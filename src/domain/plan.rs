@@ -116,6 +116,9 @@ pub struct PlannedItem {
     pub fade_in: bool,
     #[serde(default, skip_serializing_if = "is_false")]
     pub fade_out: bool,
+    /// It lies beneath the others, softly while any of them sounds. Such items come after all others.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub beneath: bool,
 }
 
 fn is_zero(number: &i64) -> bool {
@@ -276,6 +279,16 @@ impl PlannedOccurrence {
     }
 }
 
+/// Whether items follow each other within a slot, and begin in their midst only where a play goes on.
+fn is_laid_out(items: &[PlannedItem], slot_ms: i64, goes_on: bool) -> bool {
+    let mut free_from_ms = 0;
+    items.iter().enumerate().all(|(index, item)| {
+        let follows = (free_from_ms..=DAY_MS).contains(&item.at_ms);
+        free_from_ms = item.at_ms.saturating_add(item.duration_ms);
+        follows && free_from_ms <= slot_ms && (item.skip_ms == 0 || (goes_on && index == 0))
+    })
+}
+
 impl MediaRef {
     fn adds_up(&self) -> bool {
         let chunk_bytes = u64::from(self.chunk_bytes);
@@ -340,18 +353,11 @@ impl Plan {
             // A sound begins in its midst only where a play goes on after an interruption: else sentences could be cut out of what was
             // approved whole.
             let goes_on = occurrence.id.parts().is_some_and(|(.., part)| part > 1);
-            let begun = |(index, item): (usize, &PlannedItem)| item.skip_ms > 0 && !(goes_on && index == 0);
-            if occurrence.items.iter().enumerate().any(begun) {
-                return Err(PlanFault::Layout(id()));
-            }
-            let mut item_from_ms = 0;
-            for item in &occurrence.items {
-                if item.at_ms < item_from_ms || item.at_ms > DAY_MS {
-                    return Err(PlanFault::Layout(id()));
-                }
-                item_from_ms = item.at_ms + item.duration_ms;
-            }
-            if item_from_ms > occurrence.end_ms - occurrence.start_ms {
+            let slot_ms = occurrence.end_ms - occurrence.start_ms;
+            let own = occurrence.items.iter().take_while(|item| !item.beneath).count();
+            let (own, beds) = occurrence.items.split_at(own);
+            let mixed = own.is_empty() || beds.iter().any(|item| !item.beneath);
+            if mixed || !is_laid_out(own, slot_ms, goes_on) || !is_laid_out(beds, slot_ms, goes_on) {
                 return Err(PlanFault::Layout(id()));
             }
             if !occurrence.items.iter().all(|item| known.contains(&item.media)) {

@@ -1,7 +1,7 @@
 //! An ordered list of what is played in one slot.
 //!
 //! In text an item is a bulletin's name, or one of `{ tune = "..." }`, `{ opening = "..." }`, `{ closing = "..." }`, `{ filler = "..." }`,
-//! `{ pause_s = 5 }`, `{ relay = "https://...", minutes = 15 }`.
+//! `{ bed = "..." }`, `{ pause_s = 5 }`, `{ relay = "https://...", minutes = 15 }`.
 
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +35,8 @@ pub enum SoundKind {
     Closing,
     /// Repeated, and cut, to fill what is left of a slot.
     Filler,
+    /// Lies beneath all the rest from beginning to end, softly while anything else sounds.
+    Bed,
 }
 
 impl SoundKind {
@@ -56,7 +58,7 @@ pub struct ProgrammeText {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(
     untagged,
-    expecting = "an item is a bulletin's name, { tune = \"...\" }, { opening = \"...\" }, { closing = \"...\" }, { filler = \"...\" }, { pause_s = 5 } or { relay = \"https://...\", minutes = 15 }"
+    expecting = "an item is a bulletin's name, { tune = \"...\" }, { opening = \"...\" }, { closing = \"...\" }, { filler = \"...\" }, { bed = \"...\" }, { pause_s = 5 } or { relay = \"https://...\", minutes = 15 }"
 )]
 #[cfg_attr(feature = "center", derive(utoipa::ToSchema))]
 pub enum ItemText {
@@ -65,6 +67,7 @@ pub enum ItemText {
     Opening(OpeningText),
     Closing(ClosingText),
     Filler(FillerText),
+    Bed(BedText),
     Pause(PauseText),
     Relay(RelayText),
 }
@@ -83,6 +86,7 @@ item_text! {
     OpeningText { opening: String }
     ClosingText { closing: String }
     FillerText { filler: String }
+    BedText { bed: String }
     PauseText { pause_s: u32 }
     RelayText { relay: String, minutes: u32 }
 }
@@ -120,6 +124,7 @@ impl ItemText {
             Self::Opening(text) => sound(SoundKind::Opening, &text.opening),
             Self::Closing(text) => sound(SoundKind::Closing, &text.closing),
             Self::Filler(text) => sound(SoundKind::Filler, &text.filler),
+            Self::Bed(text) => sound(SoundKind::Bed, &text.bed),
             Self::Pause(PauseText { pause_s: s @ 1..=3600 }) => Ok(Item::Pause { ms: i64::from(*s) * 1000 }),
             Self::Pause(text) => Err(format!(
                 "pause_s = {}: a pause lasts 1 to 3600 seconds; write for example {{ pause_s = 5 }}",
@@ -155,6 +160,7 @@ impl From<&Item> for ItemText {
                     SoundKind::Opening => Self::Opening(OpeningText { opening: name }),
                     SoundKind::Closing => Self::Closing(ClosingText { closing: name }),
                     SoundKind::Filler => Self::Filler(FillerText { filler: name }),
+                    SoundKind::Bed => Self::Bed(BedText { bed: name }),
                 }
             }
             Item::Pause { ms } => Self::Pause(PauseText { pause_s: (ms / 1000) as u32 }),

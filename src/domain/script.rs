@@ -4,7 +4,7 @@
 //! left; one that does not fit is passed over, and a shorter one after it may still be taken. Where not even the first bulletin
 //! would fit, the framing gives way: closing, then opening, then tune. A slot that is too long is filled with the filler, in the
 //! place where it stands, again and again, the last time cut to what is left. Framing and filler alone are not worth an occurrence if
-//! there was to be more.
+//! there was to be more. A bed takes no time: it lies beneath the rest, from its beginning to its end.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -198,9 +198,10 @@ impl Script {
                 }
             }
         }
-        let parts = self.arrange(&steps, occasion, &mut composed.left_out);
+        let mut parts = self.arrange(&steps, occasion, &mut composed.left_out);
         if let Some(last) = parts.last() {
             let length_ms = last.at_ms + last.length_ms;
+            lay_bed(&steps, length_ms, &mut parts);
             composed.content = Some(Arc::new(Content { parts, length_ms, good_until_ms }));
         }
         composed
@@ -302,6 +303,24 @@ impl Script {
             }
         }
         parts
+    }
+}
+
+/// Lays the beds beneath what was arranged, in turn, again and again, the last time cut; as far as an occurrence may hold items.
+fn lay_bed(steps: &[Step<'_>], length_ms: i64, parts: &mut Vec<Part>) {
+    let beds: Vec<&Sound<'_>> = steps
+        .iter()
+        .filter_map(|step| if let Step::Sound(sound) = step { Some(sound) } else { None })
+        .filter(|sound| sound.kind == SoundKind::Bed && sound.approved.duration_ms > 0)
+        .collect();
+    let mut at_ms = 0;
+    for sound in beds.iter().cycle().take(MAX_ITEMS.saturating_sub(parts.len())) {
+        if at_ms >= length_ms {
+            break;
+        }
+        let part_ms = sound.approved.duration_ms.min(length_ms - at_ms);
+        parts.push(Part { kind: sound.kind, approved: sound.approved.clone(), at_ms, length_ms: part_ms });
+        at_ms += part_ms;
     }
 }
 

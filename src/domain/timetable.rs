@@ -16,6 +16,7 @@ use super::hours::{Hours, Openings};
 use super::ids::{AreaCode, BulletinId, MediaHash, OccurrenceId, ProgrammeId, SpeakerId};
 use super::plan::{PlannedItem, PlannedOccurrence};
 use super::priority::Priority;
+use super::programme::SoundKind;
 use super::schedule::Schedule;
 use super::script::{Composed, Content, Limit, Occasion, Part, Script};
 use super::series::{EDIT_LOCK_MS, History, Play, Reign, Series};
@@ -451,9 +452,11 @@ impl Piece {
             gain_db: part.approved.gain_db,
             fade_in: begin > part.at_ms,
             fade_out: end < part.at_ms + part.length_ms || part.length_ms < part.approved.duration_ms,
+            beneath: part.kind == SoundKind::Bed,
         };
         let items: Vec<_> = self.sounding().map(item).collect();
-        (!items.is_empty()).then(|| PlannedOccurrence {
+        // A bed alone is a pause.
+        items.iter().any(|item| !item.beneath).then(|| PlannedOccurrence {
             id: self.occurrence(),
             title: self.schedule.title.clone(),
             start_ms: self.start_ms,

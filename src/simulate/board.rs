@@ -17,6 +17,7 @@ use crate::controller::link::NextWill;
 use crate::controller::player::PlayerEvent;
 use crate::controller::store::{Care, Play, Store};
 use crate::controller::unsaved::{Performed, Unsaved};
+use crate::controller::volume::VolumeProfile;
 use crate::domain::ids::{MediaHash, OccurrenceId};
 
 /// Boards have been up for so long at most when the fleet begins.
@@ -103,7 +104,7 @@ impl Board {
         }
         let limits = Limits {
             max_clock_error_ns: MAX_CLOCK_ERROR_NS,
-            volume_db: 0.0,
+            volume: VolumeProfile::default(),
             quota_bytes: QUOTA_BYTES,
             version: format!("{}-simulated", env!("CARGO_PKG_VERSION")),
         };

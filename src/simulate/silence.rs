@@ -150,7 +150,7 @@ mod tests {
             fade_out: false,
         };
         let items = vec![item(0, false), item(10, true)];
-        Session { occurrence: id(), start_mono_ns, items, frames: 20 * SECOND, volume: 1.0 }
+        Session { occurrence: id(), start_mono_ns, items, beds: vec![], frames: 20 * SECOND, volume: 1.0 }
     }
 
     fn heard_s(event: &PlayerEvent) -> (u64, bool) {

@@ -261,6 +261,8 @@ fn controller_toml_holds_the_agreed_keys() {
         ("audio.device", "\"\""),
         ("audio.capture", "\"\""),
         ("audio.volume_db", "0.0"),
+        ("audio.softer", "[]"),
+        ("audio.time_zone", "\"Asia/Ho_Chi_Minh\""),
         ("amplifier.switch", "\"\""),
         ("amplifier.status", "\"\""),
         ("amplifier.warm_up_ms", "500"),

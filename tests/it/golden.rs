@@ -107,6 +107,7 @@ impl World {
                 priority: Priority::Normal,
                 volume_db: -3.0,
                 items: vec![PlannedItem {
+                    beneath: false,
                     bulletin: "sot-xuat-huyet".parse().unwrap(),
                     revision: 1,
                     media: self.hash(),

@@ -31,6 +31,7 @@ mod redteam;
 mod roles;
 mod rules;
 mod simulate;
+mod sound;
 mod store;
 mod strangers;
 mod tidy;

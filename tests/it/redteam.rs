@@ -356,6 +356,7 @@ fn attempts(center: &Center, good: &SignedPlan, number: u64, more: Vec<Envelope>
     )| {
         let start_ms = first_ms + index as i64 * 1_200;
         let item = PlannedItem {
+            beneath: false,
             bulletin: bulletin.parse().unwrap(),
             revision,
             media,

@@ -9,7 +9,8 @@ pub mod m3u;
 pub mod xspf;
 
 use crate::domain::programme::{
-    ClosingText, FillerText, ItemText, MAX_ITEMS, OpeningText, PauseText, ProgrammeText, RelayText, SoundKind, TuneText,
+    BedText, ClosingText, FillerText, ItemText, MAX_ITEMS, OpeningText, PauseText, ProgrammeText, RelayText, SoundKind,
+    TuneText,
 };
 
 /// The longest playlist that is read.
@@ -25,12 +26,13 @@ pub struct Sound {
     pub location: String,
 }
 
-const KINDS: [(SoundKind, &str); 5] = [
+const KINDS: [(SoundKind, &str); 6] = [
     (SoundKind::Tune, "tune"),
     (SoundKind::Opening, "opening"),
     (SoundKind::Bulletin, "bulletin"),
     (SoundKind::Closing, "closing"),
     (SoundKind::Filler, "filler"),
+    (SoundKind::Bed, "bed"),
 ];
 
 fn kind_name(kind: SoundKind) -> &'static str {
@@ -39,7 +41,7 @@ fn kind_name(kind: SoundKind) -> &'static str {
 
 fn kind_named(name: &str) -> Result<SoundKind, String> {
     let kind = KINDS.iter().find(|(_, known)| *known == name).map(|(kind, _)| *kind);
-    kind.ok_or_else(|| format!("kind {name:?} is not one of tune, opening, bulletin, closing, filler"))
+    kind.ok_or_else(|| format!("kind {name:?} is not one of tune, opening, bulletin, closing, filler, bed"))
 }
 
 /// An item of a programme as the writers look at it.
@@ -56,6 +58,7 @@ fn shown(item: &ItemText) -> Shown<'_> {
         ItemText::Opening(text) => Shown::Sound(SoundKind::Opening, &text.opening),
         ItemText::Closing(text) => Shown::Sound(SoundKind::Closing, &text.closing),
         ItemText::Filler(text) => Shown::Sound(SoundKind::Filler, &text.filler),
+        ItemText::Bed(text) => Shown::Sound(SoundKind::Bed, &text.bed),
         ItemText::Pause(text) => Shown::Pause(text.pause_s),
         ItemText::Relay(text) => Shown::Relay(&text.relay, text.minutes),
     }
@@ -68,6 +71,7 @@ fn sound_item(kind: SoundKind, bulletin: String) -> ItemText {
         SoundKind::Opening => ItemText::Opening(OpeningText { opening: bulletin }),
         SoundKind::Closing => ItemText::Closing(ClosingText { closing: bulletin }),
         SoundKind::Filler => ItemText::Filler(FillerText { filler: bulletin }),
+        SoundKind::Bed => ItemText::Bed(BedText { bed: bulletin }),
     }
 }
 

@@ -18,6 +18,7 @@ use super::clock::{Bound, Clock, Estimate, Source};
 use super::neighbours::Reference;
 use super::player::{Line, PlayerEvent, Session};
 use super::store::{Contents, Counters, Play};
+use super::volume::VolumeProfile;
 use crate::domain::ids::{MediaHash, OccurrenceId, SpeakerId};
 use crate::domain::plan::{MediaRef, NeighbourKey};
 use crate::domain::record::{PlaybackRecord, Reason};
@@ -124,7 +125,7 @@ pub enum Effect {
 #[derive(Debug, Clone)]
 pub struct Limits {
     pub max_clock_error_ns: i64,
-    pub volume_db: f32,
+    pub volume: VolumeProfile,
     pub quota_bytes: u64,
     pub version: String,
 }

@@ -13,7 +13,7 @@ use super::render::Totals;
 use super::{Session, SessionItem, Summary};
 use crate::audio::limiter::Limiter;
 use crate::audio::source::Source;
-use crate::audio::{RATE_HZ, to_db};
+use crate::audio::{RATE_HZ, from_db, to_db};
 use crate::controller::store::hash_file;
 use crate::domain::ids::MediaHash;
 
@@ -21,6 +21,9 @@ use crate::domain::ids::MediaHash;
 const CEILING: f32 = 0.944;
 /// How long a cut item takes to come in or to go out.
 const FADE_FRAMES: u64 = RATE_HZ as u64 * 4 / 10;
+/// How much softer a bed is while something else sounds, how long it takes to become so, and how long before.
+const DUCK_DB: f32 = -14.0;
+const DUCK_FRAMES: u64 = RATE_HZ as u64 * 4 / 10;
 /// What is laid down at once.
 const BLOCK_FRAMES: u64 = 960;
 
@@ -36,6 +39,10 @@ pub struct Feed {
     laid: u64,
     item: usize,
     current: Option<Reading>,
+    bed: usize,
+    current_bed: Option<Reading>,
+    /// 1 where the bed is at its own level, 0 where it is ducked.
+    openness: f32,
     limiter: Limiter,
     /// Laid down and limited, not yet in the ring.
     ready: Vec<f32>,
@@ -127,7 +134,7 @@ impl Session {
     /// Ends at `frames` what would end later.
     pub fn trim(&mut self, frames: u64) {
         self.frames = self.frames.min(frames);
-        for item in &mut self.items {
+        for item in self.items.iter_mut().chain(&mut self.beds) {
             item.frames = item.frames.min(frames.saturating_sub(item.at_frame));
         }
     }
@@ -153,6 +160,9 @@ impl Feed {
             laid: first_frame,
             item: 0,
             current: None,
+            bed: 0,
+            current_bed: None,
+            openness: f32::NAN,
             limiter: Limiter::new(CEILING),
             ready: vec![],
             ready_from: 0,
@@ -168,7 +178,7 @@ impl Feed {
         let mut corrupt = vec![];
         // A filler may stand in a session a hundred times; its file is hashed once.
         let mut known: BTreeMap<MediaHash, bool> = BTreeMap::new();
-        for item in &mut self.session.items {
+        for item in self.session.items.iter_mut().chain(&mut self.session.beds) {
             let Some(hash) = item.file else { continue };
             let good = *known.entry(hash).or_insert_with(|| {
                 let path = files(&hash);
@@ -197,7 +207,9 @@ impl Feed {
             if self.laid < self.session.frames {
                 let mut block = [0.0; BLOCK_FRAMES as usize];
                 let frames = (self.session.frames - self.laid).min(BLOCK_FRAMES) as usize;
+                let from = self.laid;
                 self.lay(&mut block[..frames], files);
+                self.underlay(&mut block[..frames], from, files);
                 self.limiter.push(&block[..frames], &mut self.ready);
             } else if !self.finished {
                 self.finished = true;
@@ -271,6 +283,54 @@ impl Feed {
         }
     }
 
+    /// Mixes the bed beneath a block that begins at `from`.
+    fn underlay(&mut self, block: &mut [f32], from: u64, files: &Files) {
+        let mut done = 0;
+        let mut bed = [0.0; BLOCK_FRAMES as usize];
+        while let Some(item) = self.session.beds.get(self.bed).filter(|_| done < block.len()) {
+            let at = from + done as u64;
+            let (begin, end) = (item.at_frame, item.at_frame + item.frames);
+            if at >= end {
+                self.bed += 1;
+                self.current_bed = None;
+                continue;
+            }
+            let left = block.len() - done;
+            if at < begin {
+                done += ((begin - at) as usize).min(left);
+                continue;
+            }
+            let frames = ((end - at) as usize).min(left);
+            if let Some(hash) = &item.file {
+                let skip_frames = item.skip_ms.max(0) as u64 * u64::from(RATE_HZ) / 1000 + (at - begin);
+                let current = self.current_bed.get_or_insert_with(|| Reading::open(files, hash, skip_frames));
+                let given = current.read(&mut bed[..frames]);
+                let factor = item.gain * self.session.volume;
+                for (index, sample) in (at..).zip(&mut bed[..given]) {
+                    *sample *= factor * item.fade(index - begin, end - index);
+                }
+                bed[given..frames].fill(0.0);
+                let ducked = from_db(DUCK_DB);
+                let target = if self.speaks_near(at) { 0.0 } else { 1.0 };
+                let step = 1.0 / DUCK_FRAMES as f32;
+                if self.openness.is_nan() {
+                    self.openness = target;
+                }
+                for (sample, bed) in block[done..done + frames].iter_mut().zip(&bed) {
+                    self.openness += (target - self.openness).clamp(-step, step);
+                    *sample += bed * (ducked + (1.0 - ducked) * self.openness);
+                }
+            }
+            done += frames;
+        }
+    }
+
+    /// Whether something else than the bed sounds at a place, or is about to.
+    fn speaks_near(&self, at: u64) -> bool {
+        let near = |item: &&SessionItem| item.at_frame < at + DUCK_FRAMES && item.at_frame + item.frames > at;
+        self.session.items[self.item.saturating_sub(1)..].iter().take(3).any(|item| item.file.is_some() && near(&item))
+    }
+
     /// The account of a session that has ended.
     pub fn summary(&self, totals: &Totals) -> Summary {
         let wanted_frames = self.session.content_frames();
@@ -291,5 +351,104 @@ impl Feed {
             amplifier_failed: self.amplifier_failed,
             stopped: totals.stopped,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use rtrb::{Consumer, RingBuffer};
+
+    use super::*;
+    use crate::audio::wav::WavWriter;
+    use crate::domain::ids::OccurrenceId;
+
+    const SECOND: u64 = RATE_HZ as u64;
+
+    /// Files of tones, by the first byte of what stands for their hash: its hundreds of Hz.
+    fn files(dir: &Path) -> Files {
+        for hundreds in [3u8, 10] {
+            let tone = |n: usize| (n as f32 * f32::from(hundreds) * 100.0 * std::f32::consts::TAU / 48e3).sin() * 0.25;
+            let mut wav = WavWriter::create(&dir.join(format!("{hundreds}.wav"))).unwrap();
+            wav.write(&(0..4 * 48_000).map(tone).collect::<Vec<_>>()).unwrap();
+            wav.flush().unwrap();
+        }
+        let dir = dir.to_owned();
+        Box::new(move |hash: &MediaHash| dir.join(format!("{}.wav", hash.0[0])))
+    }
+
+    fn item(hundreds: u8, at_frame: u64, frames: u64) -> SessionItem {
+        let file = Some(MediaHash([hundreds; 32]));
+        SessionItem { file, at_frame, frames, skip_ms: 0, gain: 1.0, fade_in: false, fade_out: false }
+    }
+
+    fn fed(session: Session, first_frame: u64, files: &Files) -> (Vec<f32>, Feed) {
+        let (ring, mut audio): (_, Consumer<f32>) = RingBuffer::new(SECOND as usize);
+        let mut feed = Feed::new(1, session, ring, first_frame);
+        let mut heard = vec![];
+        loop {
+            feed.feed(files);
+            let before = heard.len();
+            heard.extend(std::iter::from_fn(|| audio.pop().ok()));
+            if heard.len() == before {
+                return (heard, feed);
+            }
+        }
+    }
+
+    fn session(items: Vec<SessionItem>, beds: Vec<SessionItem>, frames: u64) -> Session {
+        let occurrence = OccurrenceId::new(&"a".parse().unwrap(), 1);
+        Session { occurrence, start_mono_ns: 0, items, beds, frames, volume: 1.0 }
+    }
+
+    /// Amplitude of a tone in a stretch of whole periods.
+    fn amplitude(sound: &[f32], hz: f32) -> f32 {
+        let turn = |n: usize| n as f32 * hz * std::f32::consts::TAU / 48e3;
+        let (mut sine, mut cosine) = (0.0, 0.0);
+        for (n, sample) in sound.iter().enumerate() {
+            sine += sample * turn(n).sin();
+            cosine += sample * turn(n).cos();
+        }
+        2.0 * (sine * sine + cosine * cosine).sqrt() / sound.len() as f32
+    }
+
+    #[test]
+    fn a_bed_gives_way_to_what_is_said_over_it_and_comes_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = files(dir.path());
+        // Two seconds of bed alone, two of speech over it, two alone.
+        let beds = vec![item(3, 0, 4 * SECOND), item(3, 4 * SECOND, 2 * SECOND)];
+        let (heard, feed) = fed(session(vec![item(10, 2 * SECOND, 2 * SECOND)], beds, 6 * SECOND), 0, &files);
+        assert_eq!(heard.len() as u64, 6 * SECOND);
+        let at = |from_s: f32| &heard[(from_s * 48e3) as usize..][..24_000];
+        for (from_s, bed, speech) in [(0.5, 0.25, 0.0), (2.5, 0.25 * from_db(DUCK_DB), 0.25), (5.0, 0.25, 0.0)] {
+            let found = (amplitude(at(from_s), 300.0), amplitude(at(from_s), 1_000.0));
+            assert!((found.0 - bed).abs() < 0.005 && (found.1 - speech).abs() < 0.005, "{from_s} s: {found:?}");
+        }
+        let step = heard.windows(2).map(|w| (w[1] - w[0]).abs()).fold(0.0, f32::max);
+        assert!(step < 0.05, "a step of {step}");
+        assert_eq!((feed.content_frames, feed.damaged_frames), (2 * SECOND, 0), "a bed is nobody's programme");
+    }
+
+    #[test]
+    fn items_join_without_a_lost_frame_and_a_late_joiner_gets_what_the_others_hear() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = files(dir.path());
+        let both = || session(vec![item(10, 0, 2 * SECOND), item(3, 2 * SECOND, 2 * SECOND)], vec![], 4 * SECOND);
+        let (heard, _) = fed(both(), 0, &files);
+        let joint = &heard[2 * SECOND as usize - 1..=2 * SECOND as usize];
+        assert!(joint[0].abs() > 0.01 && joint[1].abs() < 0.001, "the second begins where the first ends: {joint:?}");
+        let (late, _) = fed(both(), 100_001, &files);
+        assert_eq!(late[..], heard[100_001..]);
+    }
+
+    #[test]
+    fn a_file_that_ends_early_is_counted_as_damaged_and_its_place_stays_silent() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = files(dir.path());
+        let (heard, feed) = fed(session(vec![item(3, 0, 5 * SECOND)], vec![], 5 * SECOND), 0, &files);
+        assert_eq!((heard.len() as u64, feed.damaged_frames, feed.content_frames), (5 * SECOND, SECOND, 4 * SECOND));
+        assert!(heard[4 * SECOND as usize + 100..].iter().all(|sample| *sample == 0.0));
     }
 }

@@ -56,6 +56,8 @@ pub struct Session {
     /// When frame 0 is to be heard, on CLOCK_MONOTONIC, as far as is known when it is prepared.
     pub start_mono_ns: i64,
     pub items: Vec<SessionItem>,
+    /// What lies beneath the items, softly while any of them sounds.
+    pub beds: Vec<SessionItem>,
     /// Length of the time line in frames.
     pub frames: u64,
     /// Amplitude factor of the whole.

@@ -133,6 +133,8 @@ fn begins(all: &[PlannedItem], first: &[PlannedItem]) -> bool {
         let place = |item: &PlannedItem| (item.revision, item.media, item.at_ms, item.skip_ms);
         a.bulletin == b.bulletin && place(a) == place(b)
     };
+    let own = |items: &[PlannedItem]| items.iter().take_while(|item| !item.beneath).count();
+    let (all, first) = (&all[..own(all)], &first[..own(first)]);
     let last = first.len().saturating_sub(1);
     first.len() <= all.len()
         && all.iter().zip(first).enumerate().all(|(index, (a, b))| {
@@ -383,7 +385,7 @@ impl Engine {
         let occurrence = &entry.occurrence;
         let frames_of = |ms: i64| ms.max(0) as u64 * u64::from(RATE_HZ) / 1000;
         let slot_frames = frames_of(occurrence.end_ms - occurrence.start_ms);
-        let (mut fault, mut items, mut tickets) = (None, vec![], vec![]);
+        let (mut fault, mut items, mut beds, mut tickets) = (None, vec![], vec![], vec![]);
         for item in &occurrence.items {
             let at_frame = frames_of(item.at_ms).min(slot_frames);
             let frames = frames_of(item.duration_ms).min(slot_frames.saturating_sub(at_frame));
@@ -401,7 +403,8 @@ impl Engine {
             if frames < frames_of(item.duration_ms) {
                 fault.get_or_insert(Reason::SlotOver);
             }
-            items.push(SessionItem {
+            let lane = if item.beneath { &mut beds } else { &mut items };
+            lane.push(SessionItem {
                 file: (permitted.is_ok() && here).then_some(item.media),
                 at_frame,
                 frames,
@@ -412,13 +415,15 @@ impl Engine {
             });
         }
         let frames = items.iter().map(|item| item.at_frame + item.frames).max().unwrap_or(0);
+        let own_db = self.limits.volume.db_at(occurrence.start_ms, occurrence.priority == Priority::Emergency);
         let session_start_ns = occurrence.start_ms.saturating_mul(1_000_000).saturating_sub(clock.offset_ns);
         let session = Session {
             occurrence: occurrence.id.clone(),
             start_mono_ns: session_start_ns,
             items,
+            beds,
             frames,
-            volume: from_db((occurrence.volume_db + self.limits.volume_db + self.moved_db(occurrence)).min(0.0)),
+            volume: from_db((occurrence.volume_db + own_db + self.moved_db(occurrence)).min(0.0)),
         };
         let number = entry.plan.plan().number;
         let mut record = self.blank(occurrence, number, Outcome::Missed, Some(Reason::Interrupted));

@@ -11,6 +11,7 @@ use crate::controller::clock::Bound;
 use crate::controller::engine::{Effect, Engine, Event, Limits, Now};
 use crate::controller::player::{PlayerEvent, Session, Summary};
 use crate::controller::store::{Contents, Play};
+use crate::controller::volume::VolumeProfile;
 use crate::domain::DAY_MS;
 use crate::domain::approval::{Approval, Certificate, Role, Ticket};
 use crate::domain::hours::HoursStatement;
@@ -77,11 +78,17 @@ fn key(n: u8) -> SigningKey {
 }
 
 fn limits() -> Limits {
-    Limits { max_clock_error_ns: 150_000_000_000, volume_db: 0.0, quota_bytes: 1 << 30, version: "test".into() }
+    Limits {
+        max_clock_error_ns: 150_000_000_000,
+        volume: VolumeProfile::default(),
+        quota_bytes: 1 << 30,
+        version: "test".into(),
+    }
 }
 
 fn occurrence(name: &str, start_ms: i64) -> PlannedOccurrence {
     let item = PlannedItem {
+        beneath: false,
         bulletin: "b".parse().unwrap(),
         revision: 1,
         media: media_hash(MEDIA),
