@@ -124,6 +124,27 @@ test.describe('what is shown', () => {
     await expect(page.getByText('2 of 3 speakers connected; 4 plays today, all proven.')).toBeVisible();
   });
 
+  test('what is wrong with a board stands beside its link, and whose step it keeps beside its clock', async ({
+    page,
+    center,
+  }) => {
+    const wrong = {
+      amplifier_problem: 'it was switched on and is off',
+      health: { warnings: ['hot', 'not-known-yet'] },
+    };
+    const clock = { trusted: true, error_bound_ms: 0.4, source: 'neighbour:cum-loa-02' };
+    center.speakers = [aSpeaker({ ...wrong, clock })];
+    await enter(page, center);
+    const cells = row(page, 'Cụm loa', 'cum-loa-01').getByRole('cell');
+    await expect(cells.nth(1)).toHaveText(
+      /Âm ly có lỗi\s*it was switched on and is off\s*Bo mạch quá nóng\s*not-known-yet/,
+    );
+    await expect(cells.nth(2)).toHaveText(/Tin cậy\s*sai không quá ±0,4\sms\s*theo nhịp cụm loa cum-loa-02/);
+    await chooseEnglish(page);
+    await expect(page.getByText('Amplifier fault')).toBeVisible();
+    await expect(page.getByText('Board too hot')).toBeVisible();
+  });
+
   test('link, clock, content, plan and sound stand apart', async ({ page, center }) => {
     center.speakers = threeSpeakers();
     await enter(page, center);

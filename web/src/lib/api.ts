@@ -67,9 +67,13 @@ export interface Speaker {
   area: string;
   area_title: string;
   link: { state: LinkState; since_ms: number | null };
-  clock: { trusted: boolean; error_bound_ms: number; source: string | null } | null;
+  clock: { trusted: boolean; error_bound_ms: number; source?: string | null } | null;
   content: { ready: number; wanted: number } | null;
   plan: { sent: number | null; accepted: number | null; refused: string | null };
+  /** What is wrong with the board itself, as long as it is. */
+  store_problem?: string | null;
+  amplifier_problem?: string | null;
+  health?: { warnings?: string[] } | null;
   last_play: Play | null;
   next_play: { start_ms: number; title: string } | null;
 }

@@ -143,6 +143,19 @@ const vi = {
     never: 'Chưa từng kết nối',
   } satisfies Record<LinkState, string>,
   since: 'từ',
+  board: {
+    amplifier: 'Âm ly có lỗi',
+    store: 'Không ghi được vào thẻ nhớ',
+    warnings: {
+      hot: 'Bo mạch quá nóng',
+      card_read_only: 'Thẻ nhớ chỉ còn đọc được',
+      card_failing: 'Thẻ nhớ sắp hỏng',
+      card_worn: 'Thẻ nhớ đã mòn',
+      disk_errors: 'Thẻ nhớ báo lỗi',
+      disk_low: 'Thẻ nhớ gần đầy',
+      memory_high: 'Gần hết bộ nhớ',
+    },
+  },
   clock: {
     trusted: 'Tin cậy',
     untrusted: 'Chưa tin cậy',
@@ -373,6 +386,19 @@ const en: Text = {
   },
   link: { online: 'Connected', offline: 'Not connected', never: 'Never connected' },
   since: 'since',
+  board: {
+    amplifier: 'Amplifier fault',
+    store: 'Its card cannot be written',
+    warnings: {
+      hot: 'Board too hot',
+      card_read_only: 'Card is read-only',
+      card_failing: 'Card about to fail',
+      card_worn: 'Card worn',
+      disk_errors: 'Card reports errors',
+      disk_low: 'Card nearly full',
+      memory_high: 'Memory nearly full',
+    },
+  },
   clock: {
     trusted: 'Trusted',
     untrusted: 'Not trusted',
