@@ -5,6 +5,9 @@ ARGS ?=
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 SIMDAC := $(TARGET)/simdac/libasound_module_pcm_simdac.so
 
+# The program for boards. Packed relocations make it a tenth smaller; they need glibc 2.36 (Debian 12).
+SLIM := cargo rustc --profile slim --no-default-features --features controller --bin loaxa-controller -- -C link-arg=-Wl,-z,pack-relative-relocs
+
 # Debian packages by the file that shows they are there.
 PACKAGES := cmake:/usr/bin/cmake pkg-config:/usr/bin/pkg-config gcc:/usr/bin/gcc g++:/usr/bin/g++ libasound2-dev:/usr/include/alsa/asoundlib.h
 TEST_PACKAGES := alsa-utils:/usr/bin/aplay mosquitto:/usr/sbin/mosquitto openssl:/usr/bin/openssl systemd:/usr/bin/systemd-analyze \
@@ -29,7 +32,7 @@ fuzz: deps deps-web
 
 ## bench: the benchmark table
 bench: deps deps-bench web simdac
-	cargo build --profile slim --no-default-features --features controller --bin loaxa-controller
+	$(SLIM)
 	cargo bench --quiet --bench table -- $(ARGS)
 
 ## lint: formatting, clippy in all feature sets, web lint and types, licences and sources of dependencies
@@ -44,7 +47,7 @@ lint: deps web
 
 ## controller: the slim program for boards (loaxa-controller alone)
 controller: deps
-	cargo build --profile slim --no-default-features --features controller --bin loaxa-controller
+	$(SLIM)
 	@ls -l $(TARGET)/slim/loaxa-controller
 
 ## web: the page, built into the center

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
 use loaxa::audio::RATE_HZ;
+use loaxa::audio::interpolate::{HALF_TAPS, Interpolator};
 use loaxa::audio::wav::WavWriter;
 use loaxa::controller::engine::{Effect, Engine, Event, Limits, Now};
 use loaxa::controller::neighbours::Neighbours;
@@ -368,7 +369,27 @@ fn percentile(values: &mut [f64], percent: usize) -> f64 {
     values[(values.len() * percent / 100).min(values.len() - 1)]
 }
 
+/// Ratio in dB of a tone to what a change of rate by 100 ppm adds to it.
+fn corrector_snr_db(hz: f64) -> f64 {
+    let tone = |place: f64| (place * hz / f64::from(RATE_HZ) * std::f64::consts::TAU).sin();
+    let source: Vec<f32> = (0..60_000).map(|n| tone(f64::from(n)) as f32).collect();
+    let (mut power, mut error) = (0.0, 0.0);
+    for n in 100..50_000 {
+        let place = f64::from(n) * 1.0001;
+        let whole = place as usize;
+        let near = &source[whole + 1 - HALF_TAPS..=whole + HALF_TAPS];
+        let read = f64::from(Interpolator::shared().read(near, place.fract()));
+        power += tone(place).powi(2);
+        error += (read - tone(place)).powi(2);
+    }
+    10.0 * (power / error).log10()
+}
+
 pub fn step() {
+    println!("\nthe corrector: SNR in dB against the source, read 100 ppm faster");
+    for hz in [100.0, 1_000.0, 4_000.0, 8_000.0, 12_000.0, 16_000.0, 18_000.0, 20_000.0] {
+        println!("{hz:>8.0} Hz {:9.1}", corrector_snr_db(hz));
+    }
     println!(
         "\nstep: ms between any two of {SPEAKERS} speakers of a site, by cross-correlation of what each would emit"
     );

@@ -44,7 +44,12 @@ fn a_bed_lies_beneath_and_an_amplifier_that_stays_off_proves_nothing() {
     wait_for("the amplifier to be switched on", 40, || (read() == "1").then_some(()));
     let play = |id: &str| {
         let play = center.play(id, "sang", 60);
-        (play["outcome"].clone(), play["reason"].clone(), play["evidence"].clone(), play["level_dbfs"].as_f64().unwrap())
+        (
+            play["outcome"].clone(),
+            play["reason"].clone(),
+            play["evidence"].clone(),
+            play["level_dbfs"].as_f64().unwrap(),
+        )
     };
     let (good, dead, none) = (play("good"), play("dead"), play("none"));
     assert_eq!((good.0, good.2), ("played".into(), "sounded".into()));
