@@ -445,3 +445,35 @@ fn only_a_real_emergency_passes_the_night_and_a_day_has_its_measure() {
     assert_eq!(verdict(Normal, Normal, noon_ms, 60 * minute, 4, None), Ok(None));
     assert_eq!(verdict(Normal, Normal, noon_ms, 60 * minute, 5, None), Err(Denial::QuietHours));
 }
+
+#[test]
+fn what_neighbours_tell_each_other_is_as_agreed() {
+    use loaxa::protocol::neighbour::{Known, Packet, area_key};
+    let world = World::new();
+    let key = area_key(&world.dispatcher, &"mau".parse().unwrap(), &"24133".parse().unwrap());
+    let (a, b) = ("cum-loa-01".parse().unwrap(), "cum-loa-02".parse().unwrap());
+    let known =
+        Known { offset_ns: 1_794_999_000_000_000_000, at_mono_ns: 5_000_000_000, rate: -1.25e-5, error_ns: 900_000 };
+    let packets = [
+        Packet::Beacon { speaker: a, class: 2 },
+        Packet::Probe { speaker: b, to: "cum-loa-01".parse().unwrap(), sequence: 7, sent_mono_ns: 123 },
+        Packet::Answer {
+            speaker: "cum-loa-01".parse().unwrap(),
+            to: "cum-loa-02".parse().unwrap(),
+            sequence: 7,
+            sent_mono_ns: 123,
+            boot: 99,
+            arrived_mono_ns: 456,
+            answered_mono_ns: 457,
+            known,
+        },
+    ];
+    let sealed = packets.clone().map(|packet| hex::encode(packet.seal(&key)));
+    check(
+        "neighbours.json",
+        &serde_json::json!({ "key": String::from(key.clone()), "packets": packets, "sealed": sealed }),
+    );
+    for (packet, sealed) in packets.into_iter().zip(sealed) {
+        assert_eq!(Packet::open(&hex::decode(sealed).unwrap(), &key), Some(packet));
+    }
+}
