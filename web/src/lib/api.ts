@@ -37,6 +37,7 @@ export type Reason =
   | 'pre_empted'
   | 'decode_failed'
   | 'withdrawn'
+  | 'not_heard'
   | 'quiet_hours'
   | 'slot_over'
   | 'other'
