@@ -66,7 +66,7 @@ simdac: $(SIMDAC)
 
 $(SIMDAC): tests/simdac/simdac.c | deps
 	@mkdir -p $(dir $@)
-	gcc -O2 -Wall -Wextra -Werror -fPIC -shared -DPIC -o $@ $< -lasound
+	gcc -O2 -Wall -Wextra -Werror -fPIC -shared -DPIC -o $@ $< -lasound -lm
 
 define install
 	@missing=""; for p in $(1); do [ -e "$${p#*:}" ] || missing="$$missing $${p%%:*}"; done; \

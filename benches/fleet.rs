@@ -317,6 +317,8 @@ fn record(member: &Member, n: usize) -> PlaybackRecord {
         peak_dbfs: Some(-3.0),
         underruns: 0,
         off_line_us: Some(20),
+        heard_back_db: None,
+        heard_back_delay_ms: None,
     }
 }
 

@@ -8,6 +8,8 @@ pub mod decode;
 pub mod encode;
 #[cfg(feature = "center")]
 pub mod flaws;
+#[cfg(feature = "controller")]
+pub mod heard;
 pub mod interpolate;
 pub mod limiter;
 #[cfg(feature = "center")]
@@ -17,6 +19,8 @@ pub mod meter;
 pub mod reckoning;
 pub mod resample;
 pub mod source;
+#[cfg(feature = "controller")]
+pub mod track;
 pub mod wav;
 
 /// The one rate of the broadcast form, of the playout chain and of the output.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use loaxa::controller::config::Config;
 use loaxa::controller::doctor::{Lang, Tone};
-use loaxa::controller::{doctor, enroll, identity, play, run};
+use loaxa::controller::{doctor, enroll, identity, play, run, selftest};
 use loaxa::settings::{self, Settings};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -66,6 +66,23 @@ enum Command {
         /// Play no tone
         #[arg(long, conflicts_with = "tone")]
         no_tone: bool,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Play a short quiet sweep and say whether audio.capture heard it, and how that compares with installation
+    #[command(after_help = selftest::EXIT_CODES)]
+    Selftest {
+        #[command(flatten)]
+        configured: Configured,
+        /// Keep what is heard as that of the installation
+        #[arg(long)]
+        baseline: bool,
+        /// vi or en; Vietnamese if not given, unless LC_ALL or LANG is English
+        #[arg(long, value_parser = Lang::parse)]
+        lang: Option<Lang>,
+        /// Between 22:00 and 05:00 too
+        #[arg(long)]
+        tone: bool,
         #[arg(long)]
         json: bool,
     },
@@ -144,8 +161,7 @@ fn perform(command: Command) -> Result<ExitCode, String> {
             log_to_stderr("off")?;
             let mut config = configured.load()?.values;
             let identity = identity::complete(&mut config);
-            let said = |name| std::env::var(name).ok();
-            let lang = lang.unwrap_or_else(|| Lang::from_environment(said("LC_ALL"), said("LANG")));
+            let lang = lang.unwrap_or_else(usual_lang);
             let tone = match (tone, no_tone) {
                 (true, _) => Tone::Always,
                 (_, true) => Tone::Never,
@@ -159,9 +175,25 @@ fn perform(command: Command) -> Result<ExitCode, String> {
             }
             return Ok(ExitCode::from(doctor::exit_code(&checks)));
         }
+        Command::Selftest { configured, baseline, lang, tone, json } => {
+            log_to_stderr("off")?;
+            let tone = if tone { Tone::Always } else { Tone::ByDay };
+            let told = selftest::selftest(&configured.load()?.values, lang.unwrap_or_else(usual_lang), tone, baseline)?;
+            if json {
+                println!("{}", serde_json::to_string(&told).map_err(|e| e.to_string())?);
+            } else {
+                println!("{}", doctor::show_one(&told.finding, &told.advice));
+            }
+            return Ok(ExitCode::from(told.code));
+        }
         Command::Config(configured) => println!("{}", settings::show(&configured.load()?, &["center.password"])),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn usual_lang() -> Lang {
+    let said = |name| std::env::var(name).ok();
+    Lang::from_environment(said("LC_ALL"), said("LANG"))
 }
 
 fn log_to_stderr(level: &str) -> Result<(), String> {

@@ -41,6 +41,9 @@ pub struct Play {
     pub heard_ms: Option<i64>,
     pub level_dbfs: Option<f32>,
     pub peak_dbfs: Option<f32>,
+    /// Where it was heard back: the gain of the way from the converter to what listens, and how long that way was.
+    pub heard_back_db: Option<f32>,
+    pub heard_back_delay_ms: Option<i64>,
     /// scheduled, content_ready, sounded or heard_back.
     pub evidence: String,
 }
@@ -161,6 +164,8 @@ fn blank(speaker: &SpeakerRow, occurrence: &OccurrenceId, start_ms: i64, end_ms:
         heard_ms: None,
         level_dbfs: None,
         peak_dbfs: None,
+        heard_back_db: None,
+        heard_back_delay_ms: None,
         evidence: "scheduled".into(),
     }
 }
@@ -175,5 +180,7 @@ fn fill(play: &mut Play, record: &PlaybackRecord) {
     play.heard_ms = Some(record.heard_ms);
     play.level_dbfs = record.level_dbfs;
     play.peak_dbfs = record.peak_dbfs;
+    play.heard_back_db = record.heard_back_db;
+    play.heard_back_delay_ms = record.heard_back_delay_ms;
     play.evidence = record.evidence.as_str().into();
 }

@@ -90,7 +90,7 @@ fn sound(file: &Path, target: Target, amplifier: Option<Wiring>, played: &mut Pl
     let (sender, events) = mpsc::channel();
     let path = file.to_owned();
     let warm_up_ns = amplifier.as_ref().map_or(0, |wiring| i64::from(wiring.warm_up_ms) * 1_000_000);
-    let player = Player::start(target, amplifier, Box::new(move |_| path.clone()), move |event| {
+    let player = Player::start(target, amplifier, None, Box::new(move |_| path.clone()), move |event| {
         let _ = sender.send(event);
     })
     .map_err(|e| e.to_string())?;

@@ -140,7 +140,8 @@ impl Shell {
         let (engine, effects) = Engine::new(anchor, limits, contents, read_now(config.clock.trust_system));
         let (sender, player_events) = mpsc::channel(64);
         let files = Box::new(move |hash: &crate::domain::ids::MediaHash| media_path(&media_dir, hash));
-        let player = Player::start(target, amplifier, files, move |event| {
+        let capture = Some(config.audio.capture.clone()).filter(|device| !device.is_empty());
+        let player = Player::start(target, amplifier, capture, files, move |event| {
             // The loop is never away for long; an event that cannot be delivered would leave a play without its account.
             let _ = sender.blocking_send(event);
         })

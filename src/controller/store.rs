@@ -3,6 +3,7 @@
 //! ```text
 //! plan.json               the newest accepted plan, as it was signed
 //! state.json              what was accepted and is never gone behind, number of starts
+//! baseline.json           how what sounds was heard at installation
 //! clock.json              last offset, good for this boot
 //! media/<sha256>.opus     whole and verified
 //! media/<sha256>.part     arriving; which chunks are good is found by hashing them
@@ -24,6 +25,7 @@ use sha2::{Digest, Sha256};
 use tracing::warn;
 
 use super::clock::Bound;
+use super::path::Baseline;
 use crate::domain::ids::{MediaHash, OccurrenceId, TicketId};
 use crate::domain::plan::MediaRef;
 use crate::domain::record::PlaybackRecord;
@@ -80,6 +82,7 @@ pub struct Contents {
     pub counters: Counters,
     pub plays: BTreeMap<OccurrenceId, Play>,
     pub clock: Option<Bound>,
+    pub baseline: Baseline,
 }
 
 /// What a simulated fleet leaves out; a board on a pole leaves out nothing.
@@ -152,6 +155,7 @@ impl Store {
             plan: fs::read(dir.join("plan.json")).ok(),
             counters,
             plays: store.read_plays()?,
+            baseline: store.read_json("baseline.json").unwrap_or_default(),
             clock: store
                 .read_json::<StoredClock>("clock.json")
                 .filter(|clock| !boot_id.is_empty() && clock.boot_id == boot_id)
@@ -210,6 +214,10 @@ impl Store {
     pub fn save_clock(&self, bound: Bound) -> io::Result<()> {
         let clock = StoredClock { boot_id: self.boot_id.clone(), bound };
         self.write_json(&self.dir.join("clock.json"), &clock, Lasting::ThisBoot)
+    }
+
+    pub fn save_baseline(&self, baseline: &Baseline) -> io::Result<()> {
+        self.write_json(&self.dir.join("baseline.json"), baseline, Lasting::OrTheOneBefore)
     }
 
     pub fn save_play(&self, play: &Play) -> io::Result<()> {
@@ -385,7 +393,9 @@ pub fn look(dir: &Path, boot_id: &str) -> io::Result<Look> {
     let clock = clock.filter(|clock| !boot_id.is_empty() && clock.boot_id == boot_id);
     look.contents.clock = clock.map(|clock| clock.bound);
     look.contents.plan = fs::read(dir.join("plan.json")).ok();
-    look.damaged = usize::from(damaged) + usize::from(clock_damaged);
+    let (baseline, baseline_damaged) = peek::<Baseline>(&dir.join("baseline.json"));
+    look.contents.baseline = baseline.unwrap_or_default();
+    look.damaged = usize::from(damaged) + usize::from(clock_damaged) + usize::from(baseline_damaged);
     for sub in ["", "plays"] {
         for entry in fs::read_dir(dir.join(sub))?.flatten() {
             let path = entry.path();

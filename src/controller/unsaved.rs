@@ -30,6 +30,7 @@ enum Key {
     Counters,
     Plan,
     Clock,
+    Baseline,
     Play(OccurrenceId),
 }
 
@@ -47,6 +48,7 @@ fn key(effect: &Effect) -> Option<Key> {
         Effect::SaveCounters(_) => Some(Key::Counters),
         Effect::SavePlan { .. } => Some(Key::Plan),
         Effect::SaveClock(_) => Some(Key::Clock),
+        Effect::SaveBaseline(_) => Some(Key::Baseline),
         Effect::SavePlay(play) => Some(Key::Play(play.record.occurrence.clone())),
         Effect::DropPlay(occurrence) => Some(Key::Play(occurrence.clone())),
         _ => None,
@@ -59,6 +61,7 @@ fn save(store: &Store, effect: &Effect) -> Option<io::Result<()>> {
         Effect::SaveCounters(counters) => store.save_counters(counters),
         Effect::SavePlan { bytes, counters } => store.save_plan(bytes, counters),
         Effect::SaveClock(bound) => store.save_clock(*bound),
+        Effect::SaveBaseline(baseline) => store.save_baseline(baseline),
         Effect::SavePlay(play) => store.save_play(play),
         Effect::DropPlay(occurrence) => store.drop_play(occurrence),
         _ => return None,

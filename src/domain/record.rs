@@ -57,6 +57,8 @@ pub enum Reason {
     DecodeFailed,
     /// It was taken out of the plan while it was on.
     Withdrawn,
+    /// It left the converter, and what listens did not hear it: the amplifier or the horn is dead.
+    NotHeard,
     /// It is not lawful to broadcast then.
     QuietHours,
     /// The slot was too short for the content.
@@ -81,6 +83,7 @@ impl Reason {
             Self::PreEmpted => "pre_empted",
             Self::DecodeFailed => "decode_failed",
             Self::Withdrawn => "withdrawn",
+            Self::NotHeard => "not_heard",
             Self::QuietHours => "quiet_hours",
             Self::SlotOver => "slot_over",
             Self::Other => "other",
@@ -148,6 +151,11 @@ pub struct PlaybackRecord {
     /// The furthest that the sound was from its time line once it was on it, in microseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub off_line_us: Option<i64>,
+    /// Where it was heard back: the gain of the way from the converter to what listens, and how long that way was.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "finite")]
+    pub heard_back_db: Option<f32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heard_back_delay_ms: Option<i64>,
 }
 
 /// A level beyond any number that a board could measure (1e300) says nothing, and could not be written again.

@@ -249,6 +249,7 @@ fn reason(reason: Reason) -> Sentence {
         Reason::PreEmpted => ("phải nhường sóng", "something else had the air"),
         Reason::DecodeFailed => ("không giải mã được một phần", "a part could not be decoded"),
         Reason::Withdrawn => ("đã bị rút khỏi lịch", "it was taken out of the plan"),
+        Reason::NotHeard => ("thu lại không nghe thấy tiếng loa", "it was not heard back from the horn"),
         Reason::QuietHours => ("ngoài giờ được phép phát thanh", "it was not lawful to broadcast then"),
         Reason::SlotOver => ("khung giờ quá ngắn", "the slot was too short"),
         Reason::Other => ("lý do khác", "of another reason"),

@@ -52,9 +52,29 @@ pub struct StateDetail {
     /// Why its amplifier is not as it should be, as long as that is so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amplifier_problem: Option<String>,
+    /// Why there is nothing to listen with, where there should be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capture_problem: Option<String>,
+    /// The way from its converter to what listens; absent where nothing does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathState>,
+    /// In which way several plays in a row were not heard back as at installation, as long as that is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path_warning: Option<String>,
     /// How the board itself is; absent where it says nothing of that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<Health>,
+}
+
+/// Gains from what left the converter to what was heard, in dB.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct PathState {
+    /// Of the last play that was heard back.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "finite")]
+    pub gain_db: Option<f32>,
+    /// As it was at installation.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "finite")]
+    pub baseline_db: Option<f32>,
 }
 
 /// How a board is, as its kernel tells; what it does not tell is absent.

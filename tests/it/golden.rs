@@ -16,7 +16,8 @@ use loaxa::protocol::enrolment::{Answer, Code, Pinned, Request, SealedAnswer, au
 use loaxa::protocol::envelope::Envelope;
 use loaxa::protocol::keys::{SealedKey, SigningKey, key_id, media_hash};
 use loaxa::protocol::message::{
-    Ack, ClockAnswer, ClockProbe, ClockState, Health, HealthWarning, Renew, Renewed, Report, State, StateDetail, Want,
+    Ack, ClockAnswer, ClockProbe, ClockState, Health, HealthWarning, PathState, Renew, Renewed, Report, State,
+    StateDetail, Want,
 };
 use loaxa::protocol::trust::{self, Anchor, Ratchet, Reading, Refusal, SignedPlan};
 use serde::Serialize;
@@ -219,6 +220,8 @@ fn record() -> PlaybackRecord {
         peak_dbfs: Some(-1.0),
         underruns: 1,
         off_line_us: Some(35),
+        heard_back_db: Some(-21.5),
+        heard_back_delay_ms: Some(48),
     }
 }
 
@@ -275,6 +278,9 @@ fn messages_are_as_agreed() {
         outbox: 2,
         volume_db: None,
         amplifier_problem: None,
+        capture_problem: Some("the capture device went away".into()),
+        path: Some(PathState { gain_db: Some(-29.0), baseline_db: Some(-21.0) }),
+        path_warning: Some("8 dB quieter than at installation, 3 plays in a row".into()),
         store_problem: Some("No space left on device (os error 28)".into()),
         health: Some(Health {
             temperature_c: Some(81),

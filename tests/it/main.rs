@@ -19,6 +19,7 @@ mod firmware;
 mod formats;
 mod golden;
 mod harness;
+mod heard;
 mod hostile;
 mod lunar;
 mod neighbours;

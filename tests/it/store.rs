@@ -288,6 +288,8 @@ async fn plans_and_records(store: &Store) {
         peak_dbfs: None,
         underruns: 0,
         off_line_us: Some(12),
+        heard_back_db: None,
+        heard_back_delay_ms: None,
     };
     store.add_records(std::slice::from_ref(&record), 500).await.unwrap();
     let again = PlaybackRecord { heard_ms: 99, ..record.clone() };

@@ -267,6 +267,7 @@ test.describe('what is shown', () => {
       powered_off: true,
       interrupted: true,
       output_failed: true,
+      not_heard: true,
       pre_empted: true,
       decode_failed: true,
       withdrawn: true,

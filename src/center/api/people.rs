@@ -28,7 +28,7 @@ use crate::domain::role::Right;
 use crate::protocol::enrolment::Pinned;
 use crate::protocol::envelope::Envelope;
 use crate::protocol::limits::STATEMENT_BYTES;
-use crate::protocol::message::Health;
+use crate::protocol::message::{Health, PathState};
 use crate::protocol::trust::SignedPlan;
 
 #[derive(Debug, Deserialize)]
@@ -164,6 +164,13 @@ pub struct SpeakerView {
     pub store_problem: Option<String>,
     /// Why its amplifier is not as it should be, as long as that is so.
     pub amplifier_problem: Option<String>,
+    /// Why it has nothing to listen with, where it should have.
+    pub capture_problem: Option<String>,
+    /// The way from its converter to what listens: `gain_db` of the last play, `baseline_db` as at installation.
+    #[schema(value_type = Option<Object>)]
+    pub path: Option<PathState>,
+    /// In which way several plays in a row were not heard back as at installation: the amplifier or the horn is to be looked after.
+    pub path_warning: Option<String>,
     /// How the board itself is, with `warnings`: temperature, card, disk, memory, what it writes.
     #[schema(value_type = Option<Object>)]
     pub health: Option<Health>,
@@ -301,6 +308,9 @@ async fn view(app: &App, areas: &AreaTree, row: SpeakerRow) -> Result<SpeakerVie
         },
         amplifier_problem: detail.as_ref().and_then(|detail| detail.amplifier_problem.clone()),
         store_problem: detail.as_ref().and_then(|detail| detail.store_problem.clone()),
+        capture_problem: detail.as_ref().and_then(|detail| detail.capture_problem.clone()),
+        path: detail.as_ref().and_then(|detail| detail.path),
+        path_warning: detail.as_ref().and_then(|detail| detail.path_warning.clone()),
         health: detail.and_then(|detail| detail.health),
         last_play: recent.into_iter().find(|play| play.outcome != "planned" && play.outcome != "playing"),
         next_play: next.map(|next| NextPlay { start_ms: next.start_ms, title: next.title }),

@@ -121,6 +121,13 @@ pub fn speaker_table(speakers: &Value) -> String {
         if let Some(problem) = row["store_problem"].as_str() {
             lines.push(format!("{} can keep nothing on its disk: {problem}", row["id"].as_str().unwrap_or_default()));
         }
+        for (name, what) in
+            [("capture_problem", "has nothing to listen with"), ("path_warning", "does not sound as it did")]
+        {
+            if let Some(problem) = row[name].as_str() {
+                lines.push(format!("{} {what}: {problem}", row["id"].as_str().unwrap_or_default()));
+            }
+        }
         let health = &row["health"];
         let warnings: Vec<_> = health["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         if !warnings.is_empty() {

@@ -15,8 +15,10 @@ use super::config::Config;
 use super::os;
 use super::status::{self, Status};
 use super::store::{self, Look};
+use crate::domain::schedule::DEFAULT_TIME_ZONE;
 
-pub use words::{Lang, show};
+pub(super) use sound::quietly;
+pub use words::{Lang, show, show_one};
 
 /// What may be wrong, the gravest first: the exit code is that of the first fault in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -131,7 +133,7 @@ pub fn examine(config: &Config, identity: Result<bool, String>, lang: Lang, tone
         ));
     }
     let status = status::read(config, os::mono_ns());
-    let running = status.is_some() || store::is_locked(dir);
+    let running = is_running(config);
     let look = dir.join("plays").is_dir().then(|| store::look(dir, &os::boot_id()));
     let now = time(status.as_ref(), look.as_ref().and_then(|look| look.as_ref().ok()));
     let patient = Patient { config, lang, status, running, look, now };
@@ -165,6 +167,18 @@ pub fn examine(config: &Config, identity: Result<bool, String>, lang: Lang, tone
         check.plays = Some(plays);
     }
     Ok(checks)
+}
+
+/// Whether a controller runs on this store.
+pub(super) fn is_running(config: &Config) -> bool {
+    status::read(config, os::mono_ns()).is_some() || store::is_locked(&config.store.dir)
+}
+
+/// Whether a sound may be made now, by the hour where the board stands.
+pub(super) fn is_due(config: &Config, tone: Tone) -> bool {
+    let look = store::look(&config.store.dir, &os::boot_id()).ok();
+    let now = time(None, look.as_ref());
+    sound::is_due(tone, plan::local_hour(DEFAULT_TIME_ZONE, now.unix_ms))
 }
 
 /// The code of the gravest fault, or 0.

@@ -117,7 +117,7 @@ pub(super) fn output(patient: &Patient, tone: Tone) -> Said {
 }
 
 /// ALSA writes a page of its own to stderr about every device that is not there; the finding says it in a line.
-pub(super) fn quietly<T>(work: impl FnOnce() -> T) -> T {
+pub(in crate::controller) fn quietly<T>(work: impl FnOnce() -> T) -> T {
     use rustix::stdio::{dup2_stderr, stderr};
     let kept = rustix::io::dup(stderr());
     if let (Ok(_), Ok(nowhere)) = (&kept, std::fs::File::options().write(true).open("/dev/null")) {
@@ -130,7 +130,7 @@ pub(super) fn quietly<T>(work: impl FnOnce() -> T) -> T {
     result
 }
 
-fn is_due(tone: Tone, local_hour: u32) -> bool {
+pub(super) fn is_due(tone: Tone, local_hour: u32) -> bool {
     match tone {
         Tone::Always => true,
         Tone::Never => false,
@@ -192,9 +192,32 @@ fn tone() -> Vec<f32> {
     (0..(TONE_S * rate) as u32).map(sample).collect()
 }
 
-/// Whether there is a device to listen with. What is done with it is not asked.
+/// Whether there is a device to listen with, and, where a controller runs, what it has heard with it.
 pub(super) fn capture(patient: &Patient) -> Said {
     let (lang, wanted) = (patient.lang, &patient.config.audio.capture);
+    if let Some(status) = patient.status.as_ref().filter(|_| !wanted.is_empty()) {
+        if let Some(problem) = &status.detail.capture_problem {
+            return Said::fault(
+                format!("{wanted}: {problem}"),
+                lang.say("cắm lại card thu, xem arecord -L", "plug what listens in again; look at arecord -L"),
+            );
+        }
+        if let Some(warning) = &status.detail.path_warning {
+            return Said::fault(
+                lang.say(
+                    format!("tiếng loa không như lúc lắp đặt: {warning}"),
+                    format!("the horn is not as it was: {warning}"),
+                ),
+                lang.say("xem âm ly, dây loa, loa", "look at amplifier, cable, horn"),
+            );
+        }
+        if let Some(gain_db) = status.detail.path.and_then(|path| path.gain_db) {
+            return Said::good(lang.say(
+                format!("{wanted}: lần phát vừa rồi nghe thấy, {gain_db:.0} dB"),
+                format!("{wanted}: the last play was heard, {gain_db:.0} dB"),
+            ));
+        }
+    }
     let cards = capture_cards("/".as_ref());
     let listed = if cards.is_empty() { lang.say("không có", "none") } else { cards.join(", ") };
     if wanted.is_empty() {

@@ -27,7 +27,7 @@ impl Lang {
         if said.is_some_and(|value| value.starts_with("en")) { Self::English } else { Self::Vietnamese }
     }
 
-    pub(super) fn say(self, vietnamese: impl Into<String>, english: impl Into<String>) -> String {
+    pub(in crate::controller) fn say(self, vietnamese: impl Into<String>, english: impl Into<String>) -> String {
         match self {
             Self::Vietnamese => vietnamese.into(),
             Self::English => english.into(),
@@ -74,6 +74,16 @@ pub fn show(checks: &[Check], lang: Lang) -> String {
         0 => lang.say("Mọi thứ đều tốt.", "All is well."),
         code => lang.say(format!("Có lỗi: mã {code}."), format!("There is a fault: code {code}.")),
     });
+    lines.join("\n")
+}
+
+/// A finding and what to do about it, as doctor's answers lie.
+pub fn show_one(finding: &str, advice: &str) -> String {
+    let mut lines = vec![];
+    wrap(finding, "", "", &mut lines);
+    if !advice.is_empty() {
+        wrap(advice, "=> ", "   ", &mut lines);
+    }
     lines.join("\n")
 }
 

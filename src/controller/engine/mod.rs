@@ -8,14 +8,16 @@ mod commands;
 mod media;
 #[cfg(test)]
 mod tests;
+mod told;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use tracing::{info, warn};
 
-use super::clock::{Bound, Clock, Estimate, Source};
+use super::clock::{Bound, Clock, Estimate};
 use super::neighbours::Reference;
+use super::path::{Baseline, Path};
 use super::player::{Line, PlayerEvent, Session};
 use super::store::{Contents, Counters, Play};
 use super::volume::VolumeProfile;
@@ -25,9 +27,7 @@ use crate::domain::record::{PlaybackRecord, Reason};
 use crate::protocol::chunks::Bitmap;
 use crate::protocol::keys::media_hash;
 use crate::protocol::limits::RECORDS_PER_REPORT;
-use crate::protocol::message::{
-    self, Ack, ClockProbe, ClockState, Health, Report, SignedClockAnswer, State, StateDetail,
-};
+use crate::protocol::message::{self, Ack, ClockProbe, Health, Report, SignedClockAnswer, State};
 use crate::protocol::neighbour::Known;
 use crate::protocol::topics::{self, Down, Topic, Up};
 use crate::protocol::trust::{self, Anchor, Reading, VerifiedPlan};
@@ -93,6 +93,7 @@ pub enum Effect {
     SavePlay(Box<Play>),
     DropPlay(OccurrenceId),
     SaveClock(Bound),
+    SaveBaseline(Baseline),
     /// Look what of this file is on the disk.
     FindMedia(MediaRef),
     WriteChunk {
@@ -176,6 +177,9 @@ pub struct Engine {
     output_converts: bool,
     /// Why the amplifier is not as it should be.
     amplifier_problem: Option<String>,
+    /// Why there is nothing to listen with, and what is known from what was heard.
+    capture_problem: Option<String>,
+    path: Path,
     /// By how much the converter runs fast, as the last play told.
     converter_ppm: Option<f32>,
     started_mono_ns: i64,
@@ -224,6 +228,8 @@ impl Engine {
             output_working: true,
             output_converts: true,
             amplifier_problem: None,
+            capture_problem: None,
+            path: Path::new(contents.baseline),
             converter_ppm: None,
             started_mono_ns: now.mono_ns,
             link: Link::default(),
@@ -582,63 +588,6 @@ impl Engine {
         self.last_state = Some((state, now.mono_ns));
     }
 
-    /// How it is, as the center is told.
-    pub fn detail(&self, now: Now) -> StateDetail {
-        let (media_wanted, media_ready) = self.library.counts();
-        StateDetail {
-            version: self.limits.version.clone(),
-            clock: self.clock_state(now),
-            plan: self.plan.as_ref().map(|plan| plan.plan().number),
-            plan_refused: self.plan_refused.clone(),
-            media_wanted,
-            media_ready,
-            missing: self.library.missing().to_vec(),
-            playing: self.agenda.playing().cloned(),
-            outbox: self.outbox().count() as u32,
-            volume_db: self.counters.volume_db,
-            store_problem: self.store_problem.clone(),
-            amplifier_problem: self.amplifier_problem.clone(),
-            health: self.health.clone(),
-        }
-    }
-
-    fn clock_state(&self, now: Now) -> ClockState {
-        let clock = self.trusted(now);
-        let own = self.clock.own_estimate(now.mono_ns);
-        let source = self.clock.source(now.mono_ns);
-        ClockState {
-            trusted: clock.is_some(),
-            error_us: clock.map(|clock| rounded_up(clock.error_ns)),
-            source: clock.map(|_| source.to_string()),
-            apart_us: clock
-                .zip(own)
-                .filter(|_| matches!(source, Source::Neighbour(_)))
-                .map(|(clock, own)| clock.offset_ns.saturating_sub(own.offset_ns) / 1000),
-            converter_ppm: self.converter_ppm,
-        }
-    }
-
-    /// Whether something is worth telling before the next heartbeat; the clock's error moves all the time, and is not.
-    fn has_news(&self, now: Now) -> bool {
-        let Some(told) = self.last_state.as_ref().and_then(|(state, _)| state.detail.as_ref()) else { return true };
-        let followed = told.clock.source.as_deref().and_then(|source| source.strip_prefix("neighbour:"));
-        told.clock.trusted != self.trusted(now).is_some()
-            || followed != self.clock.leader().map(SpeakerId::as_str)
-            || told.plan != self.plan.as_ref().map(|plan| plan.plan().number)
-            || told.plan_refused != self.plan_refused
-            || (told.media_wanted, told.media_ready) != self.library.counts()
-            || told.missing != self.library.missing()
-            || told.playing.as_ref() != self.agenda.playing()
-            || told.outbox != self.outbox().count() as u32
-            || told.volume_db != self.counters.volume_db
-            || told.store_problem != self.store_problem
-            || told.amplifier_problem != self.amplifier_problem
-            || match (&self.health, &told.health) {
-                (Some(health), Some(told)) => health.is_news_after(told),
-                (now, told) => now.is_some() != told.is_some(),
-            }
-    }
-
     fn player(&mut self, now: Now, event: PlayerEvent, effects: &mut Vec<Effect>) {
         match event {
             PlayerEvent::Output { working, converter, detail } => {
@@ -650,6 +599,13 @@ impl Engine {
                 }
             }
             PlayerEvent::Amplifier { problem } => self.amplifier_problem = problem,
+            PlayerEvent::Capture { problem } => {
+                match &problem {
+                    Some(problem) => warn!("nothing listens: {problem}"),
+                    None => info!("what sounds is listened to"),
+                }
+                self.capture_problem = problem;
+            }
             PlayerEvent::Corrupt { media } => {
                 self.library.checked(&media, false, now.mono_ns);
                 self.agenda.note_fault(&media, Reason::ContentCorrupt);

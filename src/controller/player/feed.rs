@@ -350,6 +350,7 @@ impl Feed {
             output_failed: false,
             amplifier_failed: self.amplifier_failed,
             stopped: totals.stopped,
+            heard_back: None,
         }
     }
 }

@@ -12,6 +12,8 @@ use rtrb::{Consumer, Producer, RingBuffer};
 use tracing::{info, warn};
 
 use super::amplifier::{Amplifier, Found, Wiring};
+use super::converter::NS_PER_FRAME;
+use super::ear::{Ear, Question, Said};
 use super::feed::{Feed, Files};
 use super::output::{Output, Target};
 use super::render::{Cue, Notice, Order, Renderer};
@@ -26,6 +28,8 @@ const TURN: Duration = Duration::from_millis(20);
 const RETRY: Duration = Duration::from_secs(2);
 /// How long the device may take to close before it is left to the system.
 const CLOSING: Duration = Duration::from_secs(1);
+/// How long after its end a play is told of at the latest, whether or not the ear has said something.
+const HEARING_NS: i64 = 1_000_000_000;
 
 /// The caller's end: commands in, events out, both bounded. Dropping it closes the device.
 #[derive(Debug)]
@@ -37,10 +41,11 @@ pub struct Player {
 }
 
 impl Player {
-    /// Starts the mixer; `report` is called on its thread and must not block for long.
+    /// Starts the mixer, and an ear where there is a device to listen with; `report` is called on its thread and must not block for long.
     pub fn start(
         target: Target,
         amplifier: Option<Wiring>,
+        capture: Option<String>,
         files: Files,
         report: impl FnMut(PlayerEvent) + Send + 'static,
     ) -> std::io::Result<Self> {
@@ -51,6 +56,11 @@ impl Player {
             let amplifier = amplifier
                 .map(Amplifier::start)
                 .and_then(|started| started.inspect_err(|error| warn!("the amplifier cannot be minded: {error}")).ok());
+            // What a file or nothing takes is not heard.
+            let capture = capture.filter(|_| matches!(target, Target::Device(_)));
+            let ear = capture
+                .map(Ear::start)
+                .and_then(|started| started.inspect_err(|error| warn!("nothing listens: {error}")).ok());
             let mixer = Mixer {
                 target,
                 files,
@@ -63,6 +73,8 @@ impl Player {
                 next_id: 1,
                 amplifier,
                 amplifier_problem: None,
+                ear,
+                unheard: vec![],
             };
             mixer.run(&orders);
         })?;
@@ -111,6 +123,16 @@ struct Mixer<R> {
     next_id: u64,
     amplifier: Option<Amplifier>,
     amplifier_problem: Option<String>,
+    ear: Option<Ear>,
+    /// Over, and not yet judged by the ear.
+    unheard: Vec<Unheard>,
+}
+
+struct Unheard {
+    id: u64,
+    occurrence: OccurrenceId,
+    summary: Summary,
+    until_mono_ns: i64,
 }
 
 impl<R: FnMut(PlayerEvent)> Mixer<R> {
@@ -131,6 +153,7 @@ impl<R: FnMut(PlayerEvent)> Mixer<R> {
             }
             self.mind_amplifier();
             self.take_notices();
+            self.hear();
         }
     }
 
@@ -168,7 +191,8 @@ impl<R: FnMut(PlayerEvent)> Mixer<R> {
         let (orders, order_ring) = RingBuffer::new(16);
         let (notice_ring, notices) = RingBuffer::new(64);
         let (used_ring, used) = RingBuffer::new(16);
-        match Output::open(&self.target, Renderer::new(order_ring, notice_ring, used_ring), self.pulse.clone()) {
+        let renderer = Renderer::new(order_ring, notice_ring, used_ring).tapped(self.ear.as_ref().map(Ear::tap));
+        match Output::open(&self.target, renderer, self.pulse.clone()) {
             Ok(output) => {
                 let name = output.describe();
                 self.output = Some((output, Rings { orders, notices, used }));
@@ -259,6 +283,7 @@ impl<R: FnMut(PlayerEvent)> Mixer<R> {
     fn take_notices(&mut self) {
         let Some((_, rings)) = &mut self.output else { return };
         while rings.used.pop().is_ok() {}
+        let mut over = vec![];
         while let Ok(notice) = rings.notices.pop() {
             match notice {
                 Notice::Sounding { id, first_mono_ns } => {
@@ -276,10 +301,47 @@ impl<R: FnMut(PlayerEvent)> Mixer<R> {
                             running.session.occurrence,
                             summary.heard_frames as f64 / 48_000.0
                         );
-                        (self.report)(PlayerEvent::Finished { occurrence: running.session.occurrence, summary });
+                        over.push((id, running.session.occurrence, summary));
                     }
                 }
             }
+        }
+        over.into_iter().for_each(|(id, occurrence, summary)| self.finish(id, occurrence, summary));
+    }
+
+    /// Tells of a play that is over, once the ear has judged it, where there is one.
+    fn finish(&mut self, id: u64, occurrence: OccurrenceId, summary: Summary) {
+        let asked = self.ear.as_ref().zip(summary.first_mono_ns).and_then(|(ear, from_mono_ns)| {
+            let long_ns = (summary.heard_frames as f64 * NS_PER_FRAME) as i64;
+            let question = Question { id, from_mono_ns, until_mono_ns: from_mono_ns + long_ns };
+            ear.judge(question).then_some(question)
+        });
+        match asked {
+            Some(Question { until_mono_ns, .. }) => {
+                self.unheard.push(Unheard { id, occurrence, summary, until_mono_ns });
+            }
+            None => (self.report)(PlayerEvent::Finished { occurrence, summary }),
+        }
+    }
+
+    /// Takes what the ear says; who is not judged in time is told of without.
+    fn hear(&mut self) {
+        while let Some(said) = self.ear.as_ref().and_then(Ear::said) {
+            match said {
+                Said::Capture { problem } => (self.report)(PlayerEvent::Capture { problem }),
+                Said::Judged { id, finding } => {
+                    if let Some(index) = self.unheard.iter().position(|unheard| unheard.id == id) {
+                        let Unheard { occurrence, summary, .. } = self.unheard.remove(index);
+                        let summary = Summary { heard_back: finding, ..summary };
+                        (self.report)(PlayerEvent::Finished { occurrence, summary });
+                    }
+                }
+            }
+        }
+        let now_ns = mono_ns();
+        while let Some(index) = self.unheard.iter().position(|unheard| now_ns > unheard.until_mono_ns + HEARING_NS) {
+            let Unheard { occurrence, summary, .. } = self.unheard.remove(index);
+            (self.report)(PlayerEvent::Finished { occurrence, summary });
         }
     }
 }

@@ -1,10 +1,12 @@
 //! Playout: from verified files to samples that leave the converter at the planned instant.
 //!
 //! Three threads, each with one worry: the caller says what to play; the *mixer* decodes ahead and owns the device; the *output*
-//! calls [`render::Renderer`], which never allocates, locks or waits. Between them lie bounded lock-free rings.
+//! calls [`render::Renderer`], which never allocates, locks or waits. Between them lie bounded lock-free rings. Where there is something to listen
+//! with, a fourth, the *ear*, compares what went out with what came back.
 
 pub mod amplifier;
 pub mod converter;
+pub mod ear;
 pub mod feed;
 pub mod mixer;
 pub mod output;
@@ -13,6 +15,7 @@ pub mod render;
 
 use std::sync::atomic::AtomicU64;
 
+use crate::audio::heard::Finding;
 use crate::domain::ids::{MediaHash, OccurrenceId};
 
 /// Which place of a time line is to be heard when. The clock of the center runs faster than CLOCK_MONOTONIC by `rate`, as a fraction.
@@ -117,6 +120,10 @@ pub enum PlayerEvent {
     Amplifier {
         problem: Option<String>,
     },
+    /// Why there is nothing to listen with; `None` when there is. Said where a capture device is configured.
+    Capture {
+        problem: Option<String>,
+    },
     /// Whether there is a working output, and whether it is a converter: a file or nothing proves no sound.
     Output {
         working: bool,
@@ -148,4 +155,6 @@ pub struct Summary {
     /// The amplifier was found to be off, or not to obey, while it was on.
     pub amplifier_failed: bool,
     pub stopped: bool,
+    /// Whether it came back, where something listened and it could be told.
+    pub heard_back: Option<Finding>,
 }

@@ -9,6 +9,7 @@ use rtrb::{Consumer, Producer};
 
 use super::Line;
 use super::converter::{Converter, Heard};
+use super::ear::Tap;
 use super::playing::Playing;
 use crate::audio::interpolate::{Interpolator, TAPS};
 
@@ -90,6 +91,8 @@ pub struct Renderer {
     converter: Converter,
     /// When the buffer at hand will be heard, once the device has said so of any.
     heard: Option<Heard>,
+    /// Where what sounds is left for comparison.
+    tap: Option<Tap>,
 }
 
 impl std::fmt::Debug for Renderer {
@@ -109,7 +112,13 @@ impl Renderer {
             filter: Interpolator::shared(),
             converter: Converter::default(),
             heard: None,
+            tap: None,
         }
+    }
+
+    /// Leaves all that sounds with the ear, too.
+    pub fn tapped(self, tap: Option<Tap>) -> Self {
+        Self { tap, ..self }
     }
 
     /// Whether a session is on, begun or not.
@@ -126,6 +135,14 @@ impl Renderer {
         }
         self.take_orders();
         let Some(heard) = self.heard else { return };
+        let sounds = self.is_active();
+        self.render_sessions(out, heard);
+        if let Some(tap) = self.tap.as_mut().filter(|_| sounds) {
+            tap.push(heard.mono_ns, out.len(), out.iter().copied());
+        }
+    }
+
+    fn render_sessions(&mut self, out: &mut [f32], heard: Heard) {
         let mut from = 0;
         while from < out.len() {
             let after_ns = from as f64 * self.converter.ns_per_frame();

@@ -37,6 +37,7 @@ export type Reason =
   | 'pre_empted'
   | 'decode_failed'
   | 'withdrawn'
+  | 'not_heard'
   | 'quiet_hours'
   | 'slot_over'
   | 'other'
@@ -73,6 +74,8 @@ export interface Speaker {
   /** What is wrong with the board itself, as long as it is. */
   store_problem?: string | null;
   amplifier_problem?: string | null;
+  capture_problem?: string | null;
+  path_warning?: string | null;
   health?: { warnings?: string[] } | null;
   last_play: Play | null;
   next_play: { start_ms: number; title: string } | null;

@@ -145,6 +145,8 @@ const vi = {
   since: 'từ',
   board: {
     amplifier: 'Âm ly có lỗi',
+    path: 'Tiếng loa nghe lại đã khác trước',
+    capture: 'Không nghe lại được',
     store: 'Không ghi được vào thẻ nhớ',
     warnings: {
       hot: 'Bo mạch quá nóng',
@@ -222,6 +224,7 @@ const vi = {
     powered_off: 'bộ điều khiển không chạy (mất điện hoặc đã tắt)',
     interrupted: 'bộ điều khiển dừng giữa chừng',
     output_failed: 'thiết bị âm thanh hỏng',
+    not_heard: 'thu lại không nghe thấy tiếng loa',
     pre_empted: 'nhường cho lượt phát ưu tiên cao hơn',
     decode_failed: 'không giải mã được một phần âm thanh',
     withdrawn: 'đã rút khỏi lịch khi đang phát',
@@ -388,6 +391,8 @@ const en: Text = {
   since: 'since',
   board: {
     amplifier: 'Amplifier fault',
+    path: 'What is heard back has changed',
+    capture: 'Cannot hear back',
     store: 'Its card cannot be written',
     warnings: {
       hot: 'Board too hot',
@@ -460,6 +465,7 @@ const en: Text = {
     powered_off: 'the controller was not running (no power, or switched off)',
     interrupted: 'the controller stopped in the middle',
     output_failed: 'the sound device failed',
+    not_heard: 'not heard back from the horn',
     pre_empted: 'gave way to a play of higher priority',
     decode_failed: 'part of the audio could not be decoded',
     withdrawn: 'taken out of the plan while it was on',

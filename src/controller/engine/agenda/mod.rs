@@ -12,6 +12,7 @@ use super::media::NextUse;
 use super::{Effect, Engine, Now, PROBE_NEAR_PLAY_MS, rounded_up, unix_ms};
 use crate::audio::{RATE_HZ, from_db};
 use crate::controller::clock::Estimate;
+use crate::controller::path::Verdict;
 use crate::controller::player::{Line, Session, SessionItem, Summary};
 use crate::controller::store::Play;
 use crate::domain::DAY_MS;
@@ -502,8 +503,24 @@ impl Engine {
             record.level_dbfs = Some(summary.level_dbfs);
             record.peak_dbfs = Some(summary.peak_dbfs);
         }
-        (record.outcome, record.reason) = judge(&current, summary, record.start_error_us);
+        let heard = self.heard_back(summary, &mut record, effects);
+        (record.outcome, record.reason) = judge(&current, summary, record.start_error_us, heard);
         self.record(record, effects);
+    }
+
+    /// What the ear makes of it. Where it is known that no sound went out, its silence says nothing of the horn.
+    fn heard_back(&mut self, summary: &Summary, record: &mut PlaybackRecord, effects: &mut Vec<Effect>) -> Verdict {
+        if record.evidence != Evidence::Sounded || summary.output_failed {
+            return Verdict::Untold;
+        }
+        let (verdict, baseline) = self.path.take(summary.heard_back);
+        effects.extend(baseline.map(Effect::SaveBaseline));
+        if let Verdict::Heard { gain_db, delay_ms } = verdict {
+            record.evidence = Evidence::HeardBack;
+            record.heard_back_db = Some(gain_db);
+            record.heard_back_delay_ms = Some(delay_ms.round() as i64);
+        }
+        verdict
     }
 
     /// Plays that were on when the program ended last time get their account now; they are not begun again.
@@ -573,6 +590,8 @@ impl Engine {
             peak_dbfs: None,
             underruns: 0,
             off_line_us: None,
+            heard_back_db: None,
+            heard_back_delay_ms: None,
         }
     }
 }
@@ -600,8 +619,13 @@ fn note_start(record: &mut PlaybackRecord, first_mono_ns: i64, offset_ns: i64) {
         Some(first_unix_ns.saturating_sub(record.start_ms.saturating_mul(1_000_000)).div_euclid(1000));
 }
 
-/// How it went, from what left the converter.
-fn judge(current: &Current, summary: &Summary, start_error_us: Option<i64>) -> (Outcome, Option<Reason>) {
+/// How it went, from what left the converter, and what was heard of it.
+fn judge(
+    current: &Current,
+    summary: &Summary,
+    start_error_us: Option<i64>,
+    heard: Verdict,
+) -> (Outcome, Option<Reason>) {
     // A tenth of a second may go to rounding and corrections before a play counts as partial.
     let slack = u64::from(RATE_HZ) / 10;
     let reason = if summary.output_failed || summary.amplifier_failed {
@@ -612,6 +636,8 @@ fn judge(current: &Current, summary: &Summary, start_error_us: Option<i64>) -> (
         Some(Reason::Withdrawn)
     } else if summary.damaged_frames > slack {
         Some(Reason::DecodeFailed)
+    } else if heard == Verdict::NotHeard {
+        Some(Reason::NotHeard)
     } else {
         None
     };
