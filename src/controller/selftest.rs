@@ -242,7 +242,14 @@ fn session(file: &FilePath, frames: u64, start_mono_ns: i64, volume_db: f32) -> 
         fade_out: false,
     };
     let occurrence = "selftest@0".to_owned().try_into().map_err(|_| "occurrence".to_owned())?;
-    Ok(Session { occurrence, start_mono_ns, items: vec![item], beds: vec![], frames, volume: from_db(volume_db.min(0.0)) })
+    Ok(Session {
+        occurrence,
+        start_mono_ns,
+        items: vec![item],
+        beds: vec![],
+        frames,
+        volume: from_db(volume_db.min(0.0)),
+    })
 }
 
 /// A linear sweep: every frequency of the band once, and nothing in it like anything else in it.
