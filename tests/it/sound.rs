@@ -1,4 +1,4 @@
-//! What is heard beside the bulletin itself: a bed beneath it, the amplifier behind it, softer hours.
+//! What is heard beside the bulletin itself: a bed beneath it, the amplifier behind it, the device that is pulled out.
 
 use crate::harness::{Center, Pole, Sound, decoded, playlists, wait_for};
 
@@ -66,4 +66,31 @@ fn a_bed_lies_beneath_and_an_amplifier_that_stays_off_proves_nothing() {
     // The bed begins with it; alone it would not be found below speech, but what is heard is not speech alone.
     assert!((0.85..0.999).contains(&dengue), "correlation {dengue}");
     assert!(at_ns > 0);
+}
+
+#[test]
+fn a_device_that_is_pulled_out_in_a_play_is_told_and_found_again_without_a_restart() {
+    let mut center = Center::new();
+    center.start();
+    center.furnish();
+    center.approved("dengue", "sot-xuat-huyet.mp3");
+    let gone = tempfile::tempdir().unwrap();
+    let gone = gone.path().join("gone");
+    let mut pole = Pole::add(&center, "a", "a", "24133", Sound::Dac { ppm: 0.0 });
+    pole.environment = vec![("SIMDAC_GONE".into(), gone.to_str().unwrap().into())];
+    pole.start();
+    center.schedule_once("sang", &["dengue"], 6_000, &["66"]);
+    wait_for("the play to be on the air", 30, || center.plays().into_iter().find(|play| play["outcome"] == "playing"));
+    std::fs::write(&gone, "").unwrap();
+    let play = center.play("a", "sang", 30);
+    assert_eq!((&play["outcome"], &play["reason"]), (&"partial".into(), &"output_failed".into()), "{play}");
+    assert!(pole.log().contains("no sound: the sound device went away"), "{}", pole.log());
+    let found = || pole.log().matches("sound goes to").count();
+    assert_eq!(found(), 1, "{}", pole.log());
+    std::fs::remove_file(&gone).unwrap();
+    wait_for("the device to be found again", 30, || (found() == 2).then_some(()));
+    center.schedule_once("chieu", &["dengue"], 5_000, &["66"]);
+    let play = center.play("a", "chieu", 60);
+    assert_eq!((&play["outcome"], &play["evidence"]), (&"played".into(), &"sounded".into()), "{play}\n{}", pole.log());
+    pole.stop();
 }
