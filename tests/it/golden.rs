@@ -202,7 +202,7 @@ pub fn check<T: Serialize>(name: &str, value: &T) {
     assert!(golden == text, "{name} has changed; see the head of this file.\nnow: {text}");
 }
 
-fn record() -> PlaybackRecord {
+pub fn record() -> PlaybackRecord {
     PlaybackRecord {
         speaker: "cum-loa-01".parse().unwrap(),
         occurrence: OccurrenceId::new(&"buoi-sang".parse().unwrap(), NOW_MS),

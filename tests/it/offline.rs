@@ -146,3 +146,53 @@ fn a_center_restored_from_an_older_copy_goes_beyond_what_its_speakers_know() {
         (center.speaker("a")["link"]["state"] == "offline").then_some(())
     });
 }
+
+/// What a power cut can leave of a file that was being written: any part of it. (Files reach their names whole; an old card keeps no such promise.)
+#[test]
+fn whatever_a_cut_at_any_byte_leaves_of_a_file_the_board_starts_and_the_rest_is_kept() {
+    use loaxa::controller::clock::Bound;
+    use loaxa::controller::engine::{Engine, Limits, Now};
+    use loaxa::controller::store::{Care, Counters, Play, Store};
+    use loaxa::controller::volume::VolumeProfile;
+    let dir = tempfile::tempdir().unwrap();
+    let care = Care { durable: false, locked: false };
+    let open = || Store::open_with(dir.path(), "boot", care).expect("it opens");
+    let world = crate::golden::World::new();
+    let plan = serde_json::to_vec(&world.signed(&world.plan())).unwrap();
+    let record = crate::golden::record();
+    let play = Play { record, begun: false, acknowledged: false, emergency: false, tickets: vec![] };
+    let id = play.record.occurrence.clone();
+    let (store, _) = open();
+    store.save_plan(&plan, &Counters { starts: 3, ..Counters::default() }).unwrap();
+    store.save_clock(Bound { low_ns: 1, high_ns: 2, at_mono_ns: 3 }).unwrap();
+    store.save_play(&play).unwrap();
+    drop(store);
+    let start = || {
+        let (_store, contents) = open();
+        let kept = (contents.plan.is_some(), contents.counters.starts, contents.clock.is_some());
+        let plays = contents.plays.contains_key(&id);
+        let limits =
+            Limits { max_clock_error_ns: 1, volume: VolumeProfile::default(), quota_bytes: 1, version: "test".into() };
+        Engine::new(world.anchor(), limits, contents, Now { mono_ns: 10, system: None });
+        (kept, plays)
+    };
+    let whole = start();
+    assert_eq!((whole.0.0, whole.0.2, whole.1), (true, true, true));
+    let files: Vec<_> = ["plan.json", "state.json", "clock.json"].map(|name| dir.path().join(name)).into();
+    let play = std::fs::read_dir(dir.path().join("plays")).unwrap().flatten().next().expect("the play's file").path();
+    for path in files.into_iter().chain([play]) {
+        let bytes = std::fs::read(&path).unwrap();
+        for at in 0..bytes.len() {
+            std::fs::write(&path, &bytes[..at]).unwrap();
+            std::fs::write(path.with_extension("tmp"), &bytes[..at]).unwrap();
+            let (kept, plays) = start();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            let of = |other: &str| other != name;
+            assert!(!of("plan.json") || kept.0, "{name} cut at {at} took the plan along");
+            assert!(!of("clock.json") || kept.2, "{name} cut at {at} took the clock along");
+            assert!(plays || path.parent() != Some(dir.path()), "{name} cut at {at} took the play along");
+            std::fs::write(&path, &bytes).unwrap();
+        }
+        assert_eq!(start().1, whole.1);
+    }
+}
