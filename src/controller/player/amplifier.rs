@@ -110,6 +110,8 @@ pub struct Amplifier {
     /// What it was last told to be, and until when it is held on.
     on: bool,
     hold_until_ns: i64,
+    /// What was found last since it was switched on.
+    failing: bool,
 }
 
 impl Amplifier {
@@ -122,7 +124,15 @@ impl Amplifier {
             let mut minder = Minder { switch, status, warm_up, tell, told: None };
             minder.mind(&order);
         })?;
-        Ok(Self { wiring, orders: Some(orders), found, thread: Some(thread), on: false, hold_until_ns: i64::MIN })
+        Ok(Self {
+            wiring,
+            orders: Some(orders),
+            found,
+            thread: Some(thread),
+            on: false,
+            hold_until_ns: i64::MIN,
+            failing: false,
+        })
     }
 
     /// Switches by what is to sound: `next_ns` is when the nearest of it begins or has begun, if there is any.
@@ -138,13 +148,20 @@ impl Amplifier {
 
     fn order(&mut self, on: bool) {
         if self.on != on && self.orders.as_ref().is_some_and(|orders| orders.try_send(on).is_ok()) {
-            self.on = on;
+            (self.on, self.failing) = (on, false);
         }
     }
 
     /// What was found since the last call.
-    pub fn found(&self) -> Option<Found> {
-        self.found.try_recv().ok()
+    pub fn found(&mut self) -> Option<Found> {
+        let found = self.found.try_recv().ok()?;
+        self.failing = self.on && found != Found::Good;
+        Some(found)
+    }
+
+    /// Whether it is known not to carry what sounds now; what was wrong the last time does not count.
+    pub fn is_failing(&self) -> bool {
+        self.failing
     }
 }
 
@@ -178,6 +195,8 @@ impl Minder {
             match orders.recv_timeout(look.saturating_duration_since(Instant::now())) {
                 Ok(order) => {
                     on = order;
+                    // What was found before is no finding of now.
+                    self.told = None;
                     self.perform(on);
                     look = Instant::now() + self.warm_up;
                 }
@@ -277,13 +296,19 @@ mod tests {
         amplifier.turn(0, Some(0));
         let found = wait_for("a finding", || amplifier.found());
         assert_eq!(found, Found::Problem("it was switched on and is off".into()));
-        drop(amplifier);
+        // Mended before the next sound: what was found the last time says nothing of that one.
+        assert!(amplifier.is_failing());
+        amplifier.turn(3 * MS, None);
         std::fs::write(&status, "1\n").unwrap();
+        amplifier.turn(10_000 * MS, Some(10_000 * MS));
+        assert!(!amplifier.is_failing());
+        assert_eq!(wait_for("a finding", || amplifier.found()), Found::Good);
+        drop(amplifier);
         let mut amplifier = Amplifier::start(wiring.clone()).unwrap();
         amplifier.turn(0, Some(0));
         assert_eq!(wait_for("a finding", || amplifier.found()), Found::Good);
         let nowhere = Wiring { switch: Line::Program("/nowhere/switch".into()), ..wiring };
-        let amplifier = Amplifier::start(nowhere).unwrap();
+        let mut amplifier = Amplifier::start(nowhere).unwrap();
         let found = wait_for("a finding", || amplifier.found());
         assert!(matches!(found, Found::Problem(problem) if problem.contains("/nowhere/switch")));
     }

@@ -171,7 +171,7 @@ impl<R: FnMut(PlayerEvent)> Mixer<R> {
                 (self.report)(PlayerEvent::Amplifier { problem });
             }
         }
-        if self.amplifier_problem.is_some() {
+        if amplifier.is_failing() {
             let now_ns = mono_ns();
             let begun = self.sessions.iter_mut().filter(|feed| feed.session.start_mono_ns < now_ns);
             begun.for_each(|feed| feed.amplifier_failed = true);
