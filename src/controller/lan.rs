@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with, sockopt};
-use tracing::{info, warn};
+use tracing::{debug, warn};
 
 use super::neighbours::{Neighbours, Outgoing, Reference};
 use super::os;
@@ -54,6 +54,11 @@ impl Lan {
         neighbours.know(known);
         neighbours.reference(os::mono_ns())
     }
+
+    /// Whether nobody else is heard.
+    pub fn is_alone(&self) -> bool {
+        self.neighbours.lock().unwrap_or_else(PoisonError::into_inner).is_alone()
+    }
 }
 
 impl Drop for Lan {
@@ -75,7 +80,7 @@ struct Carrier {
 impl Carrier {
     fn run(mut self, stopped: &AtomicBool) {
         os::make_thread_real_time();
-        info!("neighbours are looked for on the local network");
+        debug!("neighbours are looked for on the local network");
         while !stopped.load(Ordering::Relaxed) {
             let due = self.with(|neighbours| neighbours.turn(os::mono_ns()));
             due.into_iter().for_each(|outgoing| self.send(outgoing));

@@ -208,6 +208,10 @@ impl Neighbours {
         });
     }
 
+    pub fn is_alone(&self) -> bool {
+        self.others.is_empty()
+    }
+
     /// What to go by instead of one's own knowledge, if there is a leader whose clock is known.
     pub fn reference(&self, now_mono_ns: i64) -> Option<Reference> {
         let leader = self.leader.as_ref()?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rumqttc::{TlsConfiguration, Transport};
 use tokio::sync::mpsc;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info};
 
 use super::clock::Bound;
 use super::config::{Broker, Config, TrustSystem};
@@ -35,6 +35,8 @@ use crate::protocol::topics::{self, Down, Up};
 const TICK: Duration = Duration::from_millis(100);
 /// As in the unit that is shipped; where there is no watchdog, for the status alone.
 const USUAL_WATCHDOG: Duration = Duration::from_secs(30);
+/// How often neighbours are looked for anew while none are heard.
+const NEIGHBOURS_AGAIN_NS: i64 = 60_000_000_000;
 /// How far a clock that is trusted without anything keeping it may be off.
 const UNKEPT_CLOCK_ERROR_NS: i64 = 100_000_000;
 
@@ -110,6 +112,7 @@ struct NeighbourLine {
     key: Option<NeighbourKey>,
     lan: Option<Lan>,
     next_mono_ns: i64,
+    again_mono_ns: i64,
 }
 
 /// Renewal, and the topics that carry it.
@@ -175,6 +178,7 @@ impl Shell {
                 key: None,
                 lan: None,
                 next_mono_ns: 0,
+                again_mono_ns: 0,
             },
             status: StatusFile::new(config),
             store_dir: dir.clone(),
@@ -242,13 +246,17 @@ impl Shell {
         };
         let line = &mut self.neighbours;
         line.next_mono_ns = now.mono_ns + 1_000_000_000;
-        if line.key.as_ref() != self.engine.neighbour_key() {
+        let changed = line.key.as_ref() != self.engine.neighbour_key();
+        // A board is up before its network is, and a network that has gone and come back may have forgotten it.
+        let lonely = line.lan.as_ref().is_none_or(Lan::is_alone) && now.mono_ns >= line.again_mono_ns;
+        if changed || lonely {
+            line.again_mono_ns = now.mono_ns + NEIGHBOURS_AGAIN_NS;
             line.lan = None;
             line.key = self.engine.neighbour_key().cloned();
             let Some(key) = line.key.clone() else { return };
             let neighbours = Neighbours::new(self.engine.speaker().clone(), os::boot_number(), key);
             line.lan = Lan::start(neighbours, interface)
-                .inspect_err(|error| warn!("neighbours on the local network cannot be reached: {error}"))
+                .inspect_err(|error| debug!("neighbours on the local network cannot be reached: {error}"))
                 .ok();
         }
         let Some(lan) = &line.lan else { return };
