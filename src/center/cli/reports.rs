@@ -118,12 +118,12 @@ pub fn speaker_table(speakers: &Value) -> String {
     }
     let mut lines = vec![table.to_string()];
     for row in rows {
-        if let Some(problem) = row["store_problem"].as_str() {
-            lines.push(format!("{} can keep nothing on its disk: {problem}", row["id"].as_str().unwrap_or_default()));
-        }
-        for (name, what) in
-            [("capture_problem", "has nothing to listen with"), ("path_warning", "does not sound as it did")]
-        {
+        for (name, what) in [
+            ("amplifier_problem", "has an amplifier that is not as it should be"),
+            ("store_problem", "can keep nothing on its disk"),
+            ("capture_problem", "has nothing to listen with"),
+            ("path_warning", "does not sound as it did"),
+        ] {
             if let Some(problem) = row[name].as_str() {
                 lines.push(format!("{} {what}: {problem}", row["id"].as_str().unwrap_or_default()));
             }
