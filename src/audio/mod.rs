@@ -19,6 +19,7 @@ pub mod meter;
 pub mod reckoning;
 pub mod resample;
 pub mod source;
+pub mod sweep;
 #[cfg(feature = "controller")]
 pub mod track;
 pub mod wav;

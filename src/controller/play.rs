@@ -9,7 +9,7 @@ use super::os::mono_ns;
 use super::player::amplifier::Wiring;
 use super::player::mixer::Player;
 use super::player::output::Target;
-use super::player::{Command, PlayerEvent, Session, SessionItem};
+use super::player::{Command, PlayerEvent, Session};
 use super::store::hash_file;
 use crate::audio::meter::Meter;
 use crate::audio::source::Source;
@@ -100,24 +100,10 @@ fn sound(file: &Path, target: Target, amplifier: Option<Wiring>, played: &mut Pl
         Err(_) => return Err("the player ended".into()),
     }
     let hash = hash_file(file).map_err(|e| e.to_string())?;
+    // Late enough for the device to have got into its stride.
+    let start_mono_ns = mono_ns() + 600_000_000 + warm_up_ns;
     let occurrence = "play@0".to_owned().try_into().map_err(|_| "occurrence".to_owned())?;
-    let session = Session {
-        occurrence,
-        // Late enough for the device to have got into its stride.
-        start_mono_ns: mono_ns() + 600_000_000 + warm_up_ns,
-        items: vec![SessionItem {
-            file: Some(hash),
-            at_frame: 0,
-            frames: played.frames,
-            skip_ms: 0,
-            gain: 1.0,
-            fade_in: false,
-            fade_out: false,
-        }],
-        beds: vec![],
-        frames: played.frames,
-        volume: 1.0,
-    };
+    let session = Session::of_one(occurrence, hash, played.frames, start_mono_ns, 1.0);
     player.send(Command::Play(session));
     for event in events {
         match event {

@@ -3,7 +3,6 @@
 //! Owns the sweep, the words and the exit code. Plays the way a bulletin is played; takes no device from a running controller; writes nothing but the
 //! baseline, and that only when asked to.
 
-use std::path::Path as FilePath;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -15,18 +14,16 @@ use super::os;
 use super::path::{Baseline, CHANGE_DB, Path, Verdict};
 use super::player::mixer::Player;
 use super::player::output::Target;
-use super::player::{Command, PlayerEvent, Session, SessionItem, Summary};
+use super::player::{Command, PlayerEvent, Session, Summary};
 use super::store::{self, Store, hash_file};
+use crate::audio::from_db;
 use crate::audio::heard::Finding;
+use crate::audio::sweep::Sweep;
 use crate::audio::wav::WavWriter;
-use crate::audio::{RATE_HZ, from_db};
 
 /// Quiet enough for a house beside the horn, and by its length far above what correlation needs.
-const SWEEP_DBFS: f32 = -30.0;
-const SWEEP_S: f32 = 1.5;
-const SWEEP_HZ: (f32, f32) = (300.0, 3_000.0);
-/// It comes and goes softly, so that a horn does not crack.
-const RAMP_S: f32 = 0.1;
+/// Every frequency of the band once, and nothing in it like anything else in it.
+const SWEEP: Sweep = Sweep { from_hz: 300.0, to_hz: 3_000.0, seconds: 1.5, ramp_s: 0.1, dbfs: -30.0 };
 /// How long devices may take to be ready, and the sweep to be judged.
 const READY: Duration = Duration::from_secs(15);
 const JUDGED: Duration = Duration::from_secs(10);
@@ -178,7 +175,7 @@ fn tell(lang: Lang, known: &Baseline, found: Option<Finding>, keep: bool) -> Tol
 /// Plays it through the real player, with its ear.
 fn sweep_out(config: &Config, target: Target, lang: Lang) -> Result<Summary, String> {
     let file = tempfile::Builder::new().suffix(".wav").tempfile().map_err(|e| e.to_string())?;
-    let samples = sweep();
+    let samples = SWEEP.samples();
     WavWriter::create(file.path())
         .and_then(|mut wav| {
             wav.write(&samples)?;
@@ -196,7 +193,11 @@ fn sweep_out(config: &Config, target: Target, lang: Lang) -> Result<Summary, Str
     .map_err(|e| e.to_string())?;
     ready(&events, lang)?;
     let start_mono_ns = os::mono_ns() + 600_000_000 + warm_up_ns;
-    if !player.send(Command::Play(session(file.path(), samples.len() as u64, start_mono_ns, config.audio.volume_db)?)) {
+    let volume = from_db(config.audio.volume_db.min(0.0));
+    let hash = hash_file(file.path()).map_err(|e| e.to_string())?;
+    let occurrence = "selftest@0".to_owned().try_into().map_err(|_| "occurrence".to_owned())?;
+    let session = Session::of_one(occurrence, hash, samples.len() as u64, start_mono_ns, volume);
+    if !player.send(Command::Play(session)) {
         return Err("the player takes no orders".into());
     }
     let until = Instant::now() + JUDGED + Duration::from_nanos(warm_up_ns.unsigned_abs());
@@ -231,56 +232,9 @@ fn ready(events: &Receiver<PlayerEvent>, lang: Lang) -> Result<(), String> {
     Ok(())
 }
 
-fn session(file: &FilePath, frames: u64, start_mono_ns: i64, volume_db: f32) -> Result<Session, String> {
-    let item = SessionItem {
-        file: Some(hash_file(file).map_err(|e| e.to_string())?),
-        at_frame: 0,
-        frames,
-        skip_ms: 0,
-        gain: 1.0,
-        fade_in: false,
-        fade_out: false,
-    };
-    let occurrence = "selftest@0".to_owned().try_into().map_err(|_| "occurrence".to_owned())?;
-    Ok(Session {
-        occurrence,
-        start_mono_ns,
-        items: vec![item],
-        beds: vec![],
-        frames,
-        volume: from_db(volume_db.min(0.0)),
-    })
-}
-
-/// A linear sweep: every frequency of the band once, and nothing in it like anything else in it.
-fn sweep() -> Vec<f32> {
-    let rate = RATE_HZ as f32;
-    let amplitude = from_db(SWEEP_DBFS);
-    let slope = (SWEEP_HZ.1 - SWEEP_HZ.0) / SWEEP_S;
-    let sample = |n: u32| {
-        let at_s = n as f32 / rate;
-        let ramp = (at_s.min(SWEEP_S - at_s) / RAMP_S).clamp(0.0, 1.0);
-        let soft = 0.5 - 0.5 * (std::f32::consts::PI * ramp).cos();
-        let turns = SWEEP_HZ.0 * at_s + slope * at_s * at_s / 2.0;
-        amplitude * soft * (std::f32::consts::TAU * turns.fract()).sin()
-    };
-    (0..(SWEEP_S * rate) as u32).map(sample).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_sweep_is_quiet_and_soft_at_both_ends() {
-        let sweep = sweep();
-        let peak = sweep.iter().fold(0.0f32, |peak, sample| peak.max(sample.abs()));
-        assert_eq!(sweep.len(), 72_000);
-        assert!((0.031..0.0317).contains(&peak), "{peak}");
-        for edge in [&sweep[..96], &sweep[sweep.len() - 96..]] {
-            assert!(edge.iter().all(|sample| sample.abs() < 1e-4));
-        }
-    }
 
     #[test]
     fn what_is_said_follows_from_gain_and_baseline() {

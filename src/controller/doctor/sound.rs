@@ -4,21 +4,17 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use cpal::traits::{DeviceTrait, HostTrait};
-
 use super::{Patient, Said, Tone, plan};
+use crate::audio::sweep::Sweep;
 use crate::audio::wav::WavWriter;
-use crate::audio::{RATE_HZ, from_db};
 use crate::controller::play;
 use crate::controller::player::amplifier::Wiring;
+use crate::controller::player::device::{self, Use};
 use crate::controller::player::output::Target;
 use crate::domain::schedule::DEFAULT_TIME_ZONE;
 
-const TONE_HZ: f32 = 1000.0;
-const TONE_S: f32 = 1.0;
-const TONE_DBFS: f32 = -20.0;
 /// It comes and goes softly, so that a horn does not crack.
-const RAMP_S: f32 = 0.05;
+const TONE: Sweep = Sweep { from_hz: 1_000.0, to_hz: 1_000.0, seconds: 1.0, ramp_s: 0.05, dbfs: -20.0 };
 /// A device that has not taken a second of sound by then hangs.
 const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -74,10 +70,15 @@ pub(super) fn output(patient: &Patient, tone: Tone) -> Said {
             lang.say("muốn thử tiếng: systemctl stop loaxa-controller", "for a tone: systemctl stop loaxa-controller"),
         );
     }
-    let name = match find(&audio.device) {
+    // What the controller would do with it.
+    let wanted = (!audio.device.is_empty()).then_some(audio.device.as_str());
+    let found = device::find(wanted, Use::Playing).and_then(|found| {
+        device::choose(&found, Use::Playing)?;
+        Ok(device::name(&found))
+    });
+    let name = match found {
         Ok(name) => name,
-        Err(None) => return Said::fault(lang.say("không thấy thiết bị âm thanh", "no sound device was found"), look),
-        Err(Some(problem)) => {
+        Err(problem) => {
             let finding = lang.say(
                 format!("không dùng được thiết bị âm thanh ({problem})"),
                 format!("the sound device is no good ({problem})"),
@@ -98,7 +99,7 @@ pub(super) fn output(patient: &Patient, tone: Tone) -> Said {
     }
     let wiring = patient.config.amplifier.wiring();
     match wiring.and_then(|wiring| sound(&audio.device, wiring)) {
-        Ok(seconds) if seconds > TONE_S * 0.9 => Said::note(
+        Ok(seconds) if seconds > TONE.seconds * 0.9 => Said::note(
             lang.say(
                 format!("{name}: đã phát tiếng thử {seconds:.1} giây, -20 dBFS"),
                 format!("{name}: played a tone of {seconds:.1} s at -20 dBFS"),
@@ -138,32 +139,11 @@ pub(super) fn is_due(tone: Tone, local_hour: u32) -> bool {
     }
 }
 
-/// The name of the configured output device, if it is there. `None`: there is none at all.
-fn find(wanted: &str) -> Result<String, Option<String>> {
-    let host = cpal::default_host();
-    if wanted.is_empty() {
-        let device = host.default_output_device().ok_or(None)?;
-        let offers = device.supported_output_configs().map_err(|error| Some(error.to_string()))?;
-        if offers.count() == 0 {
-            return Err(None);
-        }
-        return Ok(device.description().map_or_else(|_| "default".to_owned(), |d| d.name().to_owned()));
-    }
-    let mut devices = host.output_devices().map_err(|error| Some(error.to_string()))?;
-    let is_wanted = |device: &cpal::Device| is_called(device, wanted);
-    if devices.any(|device| is_wanted(&device)) { Ok(wanted.to_owned()) } else { Err(Some(format!("{wanted}: ?"))) }
-}
-
-fn is_called(device: &cpal::Device, name: &str) -> bool {
-    device.id().is_ok_and(|id| id.to_string().ends_with(name))
-        || device.description().is_ok_and(|description| description.name() == name)
-}
-
 /// Plays the tone the way a bulletin is played; gives the seconds that the device took.
 fn sound(device: &str, amplifier: Option<Wiring>) -> Result<f32, String> {
     let file = tempfile::Builder::new().suffix(".wav").tempfile().map_err(|error| error.to_string())?;
     let written = WavWriter::create(file.path()).and_then(|mut wav| {
-        wav.write(&tone())?;
+        wav.write(&TONE.samples())?;
         wav.flush()
     });
     written.map_err(|error| error.to_string())?;
@@ -177,19 +157,6 @@ fn sound(device: &str, amplifier: Option<Wiring>) -> Result<f32, String> {
         Ok(played) => played.map(|played| played.seconds as f32),
         Err(_) => Err("the device hangs".into()),
     }
-}
-
-fn tone() -> Vec<f32> {
-    let rate = RATE_HZ as f32;
-    let amplitude = from_db(TONE_DBFS);
-    let sample = |n: u32| {
-        let at_s = n as f32 / rate;
-        let ramp = (at_s.min(TONE_S - at_s) / RAMP_S).clamp(0.0, 1.0);
-        // A raised cosine has no corner at either end.
-        let soft = 0.5 - 0.5 * (std::f32::consts::PI * ramp).cos();
-        amplitude * soft * (std::f32::consts::TAU * TONE_HZ * at_s).sin()
-    };
-    (0..(TONE_S * rate) as u32).map(sample).collect()
 }
 
 /// Whether there is a device to listen with, and, where a controller runs, what it has heard with it.
@@ -226,8 +193,7 @@ pub(super) fn capture(patient: &Patient) -> Said {
             format!("not configured; cards that could: {listed}"),
         ));
     }
-    let mut devices = cpal::default_host().input_devices().ok().into_iter().flatten();
-    if devices.any(|device| is_called(&device, wanted)) {
+    if device::find(Some(wanted), Use::Listening).is_ok() {
         return Said::good(lang.say(format!("{wanted}: có"), format!("{wanted}: it is there")));
     }
     if patient.running && !cards.is_empty() {
@@ -264,14 +230,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_tone_is_quiet_soft_at_both_ends_and_kept_to_the_day() {
-        let tone = tone();
-        let peak = tone.iter().fold(0.0f32, |peak, sample| peak.max(sample.abs()));
-        assert_eq!(tone.len(), RATE_HZ as usize);
-        assert!((0.099..=0.1001).contains(&peak), "{peak}");
-        for edge in [&tone[..48], &tone[tone.len() - 48..]] {
-            assert!(edge.iter().all(|sample| sample.abs() < 0.001));
-        }
+    fn the_tone_is_kept_to_the_day() {
         let due = |tone| (0..24).filter(|hour| is_due(tone, *hour)).collect::<Vec<_>>();
         assert_eq!(due(Tone::ByDay), (5..22).collect::<Vec<_>>());
         assert_eq!((due(Tone::Always).len(), due(Tone::Never).len()), (24, 0));

@@ -9,12 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
+use cpal::traits::{DeviceTrait, StreamTrait};
 use cpal::{FromSample, Sample, SampleFormat, SizedSample};
 use rtrb::{Consumer, Producer, RingBuffer};
 use tracing::info;
 
 use super::converter::Converter;
+use super::device::{self, Use};
 use crate::audio::RATE_HZ;
 use crate::audio::heard::{self, Comparer, EARLY, Finding, LATE, LEAST_WINDOW, LOW_HZ, WINDOW, Window};
 use crate::audio::track::Track;
@@ -364,15 +365,8 @@ impl Judgement {
 }
 
 fn open(wanted: &str) -> Result<Capture, String> {
-    let host = cpal::default_host();
-    let by_id = host.device_by_id(&cpal::DeviceId::new(host.id(), wanted));
-    let by_name = || {
-        let mut devices = host.input_devices().ok()?;
-        devices.find(|device| device.description().is_ok_and(|d| d.name() == wanted))
-    };
-    let device = by_id.or_else(by_name).ok_or_else(|| format!("there is no capture device {wanted:?}"))?;
-    let (channels, format) =
-        choose(&device).ok_or_else(|| format!("{wanted} captures nothing at {RATE_HZ} Hz that is known here"))?;
+    let device = device::find(Some(wanted), Use::Listening)?;
+    let (channels, format) = device::choose(&device, Use::Listening)?;
     let config =
         cpal::StreamConfig { channels, sample_rate: RATE_HZ, buffer_size: cpal::BufferSize::Fixed(PERIOD_FRAMES) };
     let (tap, tapped) = tap();
@@ -386,22 +380,6 @@ fn open(wanted: &str) -> Result<Capture, String> {
     stream.play().map_err(|e| format!("{wanted} cannot be started: {e}"))?;
     info!("capture device {wanted}: the first of {channels} channel(s), {format}, {RATE_HZ} Hz");
     Ok(Capture { _stream: stream, tapped, failed, converter: Converter::default(), heard: Instant::now() })
-}
-
-/// One channel where that is offered; the finest format that is read.
-fn choose(device: &cpal::Device) -> Option<(u16, SampleFormat)> {
-    let offers: Vec<_> = device
-        .supported_input_configs()
-        .ok()?
-        .filter(|offer| (offer.min_sample_rate()..=offer.max_sample_rate()).contains(&RATE_HZ))
-        .collect();
-    let formats = [SampleFormat::F32, SampleFormat::I32, SampleFormat::I16];
-    (1..=8).find_map(|channels| {
-        let offered = |format: &SampleFormat| {
-            offers.iter().any(|offer| offer.channels() == channels && offer.sample_format() == *format)
-        };
-        formats.into_iter().find(offered).map(|format| (channels, format))
-    })
 }
 
 fn build<T: SizedSample>(

@@ -6,6 +6,7 @@
 
 pub mod amplifier;
 pub mod converter;
+pub mod device;
 pub mod ear;
 pub mod feed;
 pub mod mixer;
@@ -65,6 +66,22 @@ pub struct Session {
     pub frames: u64,
     /// Amplitude factor of the whole.
     pub volume: f32,
+}
+
+impl Session {
+    /// One file and nothing else, outside any plan.
+    pub fn of_one(occurrence: OccurrenceId, file: MediaHash, frames: u64, start_mono_ns: i64, volume: f32) -> Self {
+        let item = SessionItem {
+            file: Some(file),
+            at_frame: 0,
+            frames,
+            skip_ms: 0,
+            gain: 1.0,
+            fade_in: false,
+            fade_out: false,
+        };
+        Self { occurrence, start_mono_ns, items: vec![item], beds: vec![], frames, volume }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
+use cpal::traits::{DeviceTrait, StreamTrait};
 use cpal::{FromSample, SampleFormat, SizedSample};
 use tracing::{info, warn};
 
 use super::Pulse;
+use super::device::{self, Use};
 use super::render::{MAX_BUFFER_FRAMES, Renderer};
 use crate::audio::RATE_HZ;
 use crate::audio::wav::WavWriter;
@@ -100,20 +101,9 @@ impl Drop for Output {
 }
 
 fn open_device(name: Option<&str>, renderer: Renderer, pulse: &Arc<Pulse>) -> Result<Output, String> {
-    let host = cpal::default_host();
-    let device = match name {
-        None => host.default_output_device().ok_or("no sound device was found")?,
-        Some(wanted) => {
-            let by_id = host.device_by_id(&cpal::DeviceId::new(host.id(), wanted));
-            let by_name = || {
-                let mut devices = host.output_devices().ok()?;
-                devices.find(|device| device.description().is_ok_and(|d| d.name() == wanted))
-            };
-            by_id.or_else(by_name).ok_or_else(|| format!("there is no sound device {wanted:?}"))?
-        }
-    };
-    let name = device.description().map_or_else(|_| "sound device".to_owned(), |d| d.name().to_owned());
-    let (channels, format) = choose(&device).ok_or_else(|| format!("{name} offers no format at {RATE_HZ} Hz"))?;
+    let device = device::find(name, Use::Playing)?;
+    let name = device::name(&device);
+    let (channels, format) = device::choose(&device, Use::Playing)?;
     let config =
         cpal::StreamConfig { channels, sample_rate: RATE_HZ, buffer_size: cpal::BufferSize::Fixed(PERIOD_FRAMES) };
     let failed = Arc::new(AtomicBool::new(false));
@@ -126,22 +116,6 @@ fn open_device(name: Option<&str>, renderer: Renderer, pulse: &Arc<Pulse>) -> Re
     stream.play().map_err(|e| format!("{name} cannot be started: {e}"))?;
     info!("sound device {name}: {channels} channel(s), {format}, {RATE_HZ} Hz");
     Ok(Output::Device { _stream: stream, failed, name })
-}
-
-/// Channels and sample format: two channels where there are two (both get the same), the finest format we write.
-fn choose(device: &cpal::Device) -> Option<(u16, SampleFormat)> {
-    let offers: Vec<_> = device
-        .supported_output_configs()
-        .ok()?
-        .filter(|offer| (offer.min_sample_rate()..=offer.max_sample_rate()).contains(&RATE_HZ))
-        .collect();
-    let formats = [SampleFormat::F32, SampleFormat::I32, SampleFormat::I16];
-    [2, 1].into_iter().chain(3..=8).find_map(|channels| {
-        let offered = |format: &SampleFormat| {
-            offers.iter().any(|offer| offer.channels() == channels && offer.sample_format() == *format)
-        };
-        formats.into_iter().find(offered).map(|format| (channels, format))
-    })
 }
 
 fn build<T: SizedSample + FromSample<f32>>(
