@@ -33,6 +33,8 @@ use crate::domain::relay::RelayHosts;
 pub enum Change {
     Speakers,
     Plays,
+    /// Programmes, schedules and calendars.
+    Schedules,
 }
 
 impl Change {
@@ -40,6 +42,7 @@ impl Change {
         match self {
             Self::Speakers => "speakers",
             Self::Plays => "plays",
+            Self::Schedules => "schedules",
         }
     }
 }
