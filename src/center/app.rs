@@ -34,6 +34,8 @@ use crate::domain::relay::RelayHosts;
 pub enum Change {
     Speakers,
     Plays,
+    /// Programmes, schedules and calendars.
+    Schedules,
 }
 
 impl Change {
@@ -41,6 +43,7 @@ impl Change {
         match self {
             Self::Speakers => "speakers",
             Self::Plays => "plays",
+            Self::Schedules => "schedules",
         }
     }
 }

@@ -23,6 +23,7 @@ mod heard;
 mod hostile;
 mod lunar;
 mod neighbours;
+mod occurrences;
 mod offline;
 mod people;
 mod planner;

@@ -10,9 +10,11 @@ mod enrolment;
 mod error;
 mod etag;
 mod guard;
+mod occurrences;
 mod people;
 mod places;
 mod plays;
+mod preview;
 mod reach;
 mod readiness;
 mod schedules;
@@ -21,6 +23,7 @@ mod setup;
 mod tokens;
 mod trial;
 mod users;
+mod versions;
 mod web;
 
 use std::sync::Arc;
@@ -130,13 +133,19 @@ const PLAYLIST_BYTES: usize = 16 * 1024 * 1024;
         bulletins::step,
         bulletins::media,
         schedules::programmes,
+        versions::programme,
+        preview::programme,
         schedules::put_programme,
         schedules::delete_programme,
         schedules::schedules,
+        versions::schedule,
+        preview::schedule,
+        occurrences::list,
         schedules::put_schedule,
         schedules::put_playlist,
         schedules::delete_schedule,
         schedules::calendars,
+        versions::calendar,
         schedules::put_calendar,
         schedules::delete_calendar,
         plays::list,
@@ -178,11 +187,23 @@ pub fn router(app: Arc<App>, stop: watch::Receiver<bool>) -> Router {
         .route("/bulletins/{id}/revisions/{revision}/{step}", post(bulletins::step))
         .route("/media/{hash}", get(bulletins::media))
         .route("/programmes", get(schedules::programmes))
-        .route("/programmes/{id}", put(schedules::put_programme).delete(schedules::delete_programme))
+        .route("/preview/programme", post(preview::programme))
+        .route(
+            "/programmes/{id}",
+            get(versions::programme).put(schedules::put_programme).delete(schedules::delete_programme),
+        )
         .route("/schedules", get(schedules::schedules))
-        .route("/schedules/{id}", put(schedules::put_schedule).delete(schedules::delete_schedule))
+        .route("/preview/schedule", post(preview::schedule))
+        .route(
+            "/schedules/{id}",
+            get(versions::schedule).put(schedules::put_schedule).delete(schedules::delete_schedule),
+        )
+        .route("/occurrences", get(occurrences::list))
         .route("/calendars", get(schedules::calendars))
-        .route("/calendars/{id}", put(schedules::put_calendar).delete(schedules::delete_calendar))
+        .route(
+            "/calendars/{id}",
+            get(versions::calendar).put(schedules::put_calendar).delete(schedules::delete_calendar),
+        )
         .route("/plays", get(plays::list))
         .route("/readiness", get(readiness::list))
         .route("/events", get(plays::events).with_state((app.clone(), stop)))
