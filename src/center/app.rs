@@ -33,6 +33,7 @@ use crate::domain::relay::RelayHosts;
 pub enum Change {
     Speakers,
     Plays,
+    Areas,
 }
 
 impl Change {
@@ -40,6 +41,7 @@ impl Change {
         match self {
             Self::Speakers => "speakers",
             Self::Plays => "plays",
+            Self::Areas => "areas",
         }
     }
 }
@@ -69,6 +71,8 @@ pub struct App {
     pub standby: RwLock<HashSet<MediaHash>>,
     /// What was told to whole areas.
     pub commands: Commands,
+    /// The tree of units is changed by one after the other: what was checked still holds when it is written.
+    pub area_edits: tokio::sync::Mutex<()>,
     /// Who has which plan.
     pub plan_book: Mutex<PlanBook>,
     pub ingest_bell: Notify,
@@ -124,6 +128,7 @@ impl App {
             publish_bell: Notify::new(),
             standby: RwLock::default(),
             commands: Commands::default(),
+            area_edits: tokio::sync::Mutex::default(),
             plan_book: Mutex::default(),
             ingest_bell: Notify::new(),
             speaker_passwords: RwLock::default(),
