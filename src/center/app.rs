@@ -36,6 +36,7 @@ pub enum Change {
     Plays,
     /// Programmes, schedules and calendars.
     Schedules,
+    Areas,
 }
 
 impl Change {
@@ -44,6 +45,7 @@ impl Change {
             Self::Speakers => "speakers",
             Self::Plays => "plays",
             Self::Schedules => "schedules",
+            Self::Areas => "areas",
         }
     }
 }
@@ -73,6 +75,8 @@ pub struct App {
     pub standby: RwLock<HashSet<MediaHash>>,
     /// What was told to whole areas.
     pub commands: Commands,
+    /// The tree of units is changed by one after the other: what was checked still holds when it is written.
+    pub area_edits: tokio::sync::Mutex<()>,
     /// Who has which plan.
     pub plan_book: Mutex<PlanBook>,
     pub ingest_bell: Notify,
@@ -130,6 +134,7 @@ impl App {
             publish_bell: Notify::new(),
             standby: RwLock::default(),
             commands: Commands::default(),
+            area_edits: tokio::sync::Mutex::default(),
             plan_book: Mutex::default(),
             ingest_bell: Notify::new(),
             speaker_passwords: RwLock::default(),

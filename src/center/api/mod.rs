@@ -2,6 +2,7 @@
 //!
 //! Every request passes the gate in [`guard`], whose table says what each path asks for.
 
+mod areas;
 mod audit;
 mod authority;
 mod bulletins;
@@ -40,13 +41,14 @@ use utoipa::OpenApi;
 use super::app::App;
 use crate::protocol::limits::ENROLMENT_BYTES;
 
+pub use areas::{AreaChange, AreaView, ImportView, MergerOrder};
 pub use authority::TrustView;
 pub use bulletins::{BulletinView, RevisionView, SoundView};
 pub use commands::Told;
 pub use enrolment::EnrolmentView;
 pub use error::Problem;
 pub use guard::{NEEDS, Need};
-pub use people::{AreaView, Listed, SpeakerCreated, SpeakerView};
+pub use people::{Listed, SpeakerCreated, SpeakerView};
 pub use places::Traits;
 pub use schedules::{Playlist, ProgrammeView, Saved, ScheduleView};
 pub use setup::founding_router;
@@ -59,7 +61,7 @@ const PAGE: i64 = 500;
 const JSON_BYTES: usize = 1024 * 1024;
 /// What is sent by people who have not signed in yet, among others.
 const PEOPLE_BYTES: usize = 16 * 1024;
-/// A whole center's schedules.
+/// A whole center's schedules, or the country's list of units.
 const PLAYLIST_BYTES: usize = 16 * 1024 * 1024;
 
 #[derive(OpenApi)]
@@ -91,8 +93,13 @@ const PLAYLIST_BYTES: usize = 16 * 1024 * 1024;
         audit::list,
         audit::export,
         people::center,
-        people::areas,
-        people::add_area,
+        areas::areas,
+        areas::area,
+        areas::add_area,
+        areas::put_area,
+        areas::import_areas,
+        areas::read_conversion,
+        areas::merge_areas,
         people::speakers,
         people::speaker,
         people::add_speaker,
@@ -159,7 +166,9 @@ struct Description;
 pub fn router(app: Arc<App>, stop: watch::Receiver<bool>) -> Router {
     let guarded = Router::new()
         .route("/center", get(people::center))
-        .route("/areas", get(people::areas).post(people::add_area))
+        .route("/areas", get(areas::areas).post(areas::add_area))
+        .route("/areas/merger", post(areas::merge_areas))
+        .route("/areas/{code}", get(areas::area).put(areas::put_area))
         .route("/speakers", get(people::speakers).post(people::add_speaker))
         .route("/speakers/{id}", get(people::speaker))
         .route("/speakers/{id}/enrolment", post(enrolment::make_code))
@@ -211,6 +220,8 @@ pub fn router(app: Arc<App>, stop: watch::Receiver<bool>) -> Router {
         .merge(
             Router::new()
                 .route("/playlists", post(schedules::put_playlist))
+                .route("/areas/import", post(areas::import_areas))
+                .route("/areas/conversion", post(areas::read_conversion))
                 .layer(DefaultBodyLimit::max(PLAYLIST_BYTES)),
         )
         // Uploads are streamed to the disk and counted there.
