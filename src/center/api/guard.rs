@@ -43,6 +43,7 @@ use Right::{Approve, EditContent, ManageAreas, ManagePeople, ManageTrust, Operat
 pub const NEEDS: &[(&str, &str, Need)] = &[
     ("GET", "/health", Open),
     ("GET", "/openapi.json", Open),
+    ("GET", "/health/details", Here(&[ReadAudit, ManageAreas])),
     ("POST", "/setup", Open),
     ("POST", "/session", Open),
     // The code authenticates both sides.
@@ -62,11 +63,15 @@ pub const NEEDS: &[(&str, &str, Need)] = &[
     ("PUT", "/users/{name}/password", Here(&[ManagePeople])),
     ("DELETE", "/users/{name}/totp", Here(&[ManagePeople])),
     ("GET", "/users/{name}/sessions", Here(&[ManagePeople])),
+    ("DELETE", "/users/{name}/sessions", Here(&[ManagePeople])),
     ("GET", "/tokens", Need::Person),
     ("POST", "/tokens", Here(&[See])),
     ("DELETE", "/tokens/{id}", Need::Person),
     ("GET", "/audit", Here(&[ReadAudit])),
     ("GET", "/audit/export", Here(&[ReadAudit])),
+    ("GET", "/audit/head", Here(&[ReadAudit])),
+    ("GET", "/audit/check", Here(&[ReadAudit])),
+    ("GET", "/settings", Here(&[ReadAudit, ManageAreas])),
     ("GET", "/center", Somewhere(See)),
     ("GET", "/areas", Here(&[See])),
     ("POST", "/areas", Here(&[ManageAreas])),
