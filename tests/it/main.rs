@@ -32,6 +32,7 @@ mod readiness;
 mod redteam;
 mod roles;
 mod rules;
+mod setup;
 mod simulate;
 mod sound;
 mod store;
