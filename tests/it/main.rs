@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails says so")]
 
 mod areas;
+mod admin;
 mod audit;
 mod authority;
 mod broadcast;

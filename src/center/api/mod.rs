@@ -12,6 +12,7 @@ mod error;
 mod etag;
 mod guard;
 mod occurrences;
+mod health;
 mod people;
 mod places;
 mod plays;
@@ -20,6 +21,7 @@ mod reach;
 mod readiness;
 mod schedules;
 mod session;
+mod settings;
 mod setup;
 mod tokens;
 mod trial;
@@ -87,11 +89,16 @@ const PLAYLIST_BYTES: usize = 16 * 1024 * 1024;
         users::set_password,
         users::clear_totp,
         users::sessions,
+        users::end_sessions,
         tokens::list,
         tokens::add,
         tokens::revoke,
         audit::list,
         audit::export,
+        audit::head,
+        audit::check,
+        health::details,
+        settings::settings,
         people::center,
         areas::areas,
         areas::area,
@@ -267,11 +274,15 @@ fn people_routes() -> Router<Arc<App>> {
         .route("/users/{name}", get(users::one).put(users::change))
         .route("/users/{name}/password", put(users::set_password))
         .route("/users/{name}/totp", delete(users::clear_totp))
-        .route("/users/{name}/sessions", get(users::sessions))
+        .route("/users/{name}/sessions", get(users::sessions).delete(users::end_sessions))
         .route("/tokens", get(tokens::list).post(tokens::add))
         .route("/tokens/{id}", delete(tokens::revoke))
         .route("/audit", get(audit::list))
         .route("/audit/export", get(audit::export))
+        .route("/audit/head", get(audit::head))
+        .route("/audit/check", get(audit::check))
+        .route("/health/details", get(health::details))
+        .route("/settings", get(settings::settings))
         .layer(DefaultBodyLimit::max(PEOPLE_BYTES))
 }
 
