@@ -33,6 +33,8 @@ use crate::domain::relay::RelayHosts;
 pub enum Change {
     Speakers,
     Plays,
+    /// The sums of days were made again.
+    Reports,
 }
 
 impl Change {
@@ -40,6 +42,7 @@ impl Change {
         match self {
             Self::Speakers => "speakers",
             Self::Plays => "plays",
+            Self::Reports => "reports",
         }
     }
 }
@@ -72,6 +75,8 @@ pub struct App {
     /// Who has which plan.
     pub plan_book: Mutex<PlanBook>,
     pub ingest_bell: Notify,
+    /// Rung when the account of plays has something to take in.
+    pub account_bell: Notify,
     /// Hashes of the speakers' broker passwords, for the embedded broker's doorman.
     pub speaker_passwords: RwLock<HashMap<SpeakerId, String>>,
     /// What issues the certificates of connections.
@@ -126,6 +131,7 @@ impl App {
             commands: Commands::default(),
             plan_book: Mutex::default(),
             ingest_bell: Notify::new(),
+            account_bell: Notify::new(),
             speaker_passwords: RwLock::default(),
             transport,
             gate,

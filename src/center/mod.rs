@@ -30,6 +30,7 @@ pub mod planner;
 pub mod plays;
 pub mod rate;
 pub mod readiness;
+pub mod reports;
 pub mod schedule_file;
 pub mod serve;
 pub mod store;

@@ -9,14 +9,17 @@ mod commands;
 mod enrolment;
 mod error;
 mod etag;
+mod fields;
 mod guard;
 mod people;
 mod places;
 mod plays;
 mod reach;
 mod readiness;
+mod reports;
 mod schedules;
 mod session;
+mod settings;
 mod tokens;
 mod users;
 mod web;
@@ -115,6 +118,9 @@ const PLAYLIST_BYTES: usize = 16 * 1024 * 1024;
         bulletins::list,
         bulletins::remove,
         bulletins::set_text,
+        fields::put,
+        settings::office,
+        settings::put_office,
         bulletins::one,
         bulletins::add,
         bulletins::revise,
@@ -132,6 +138,8 @@ const PLAYLIST_BYTES: usize = 16 * 1024 * 1024;
         schedules::delete_calendar,
         plays::list,
         readiness::list,
+        reports::period,
+        reports::file,
         plays::events
     )
 )]
@@ -162,6 +170,8 @@ pub fn router(app: Arc<App>, stop: watch::Receiver<bool>) -> Router {
         .route("/tickets", get(authority::tickets).post(authority::add_ticket))
         .route("/tickets/{id}", delete(authority::remove_ticket))
         .route("/bulletins/{id}/text", put(bulletins::set_text))
+        .route("/bulletins/{id}/field", put(fields::put))
+        .route("/settings/office", get(settings::office).put(settings::put_office))
         .route("/bulletins/{id}", get(bulletins::one).delete(bulletins::remove))
         .route("/bulletins/{id}/revisions/{revision}/{step}", post(bulletins::step))
         .route("/media/{hash}", get(bulletins::media))
@@ -173,6 +183,8 @@ pub fn router(app: Arc<App>, stop: watch::Receiver<bool>) -> Router {
         .route("/calendars/{id}", put(schedules::put_calendar).delete(schedules::delete_calendar))
         .route("/plays", get(plays::list))
         .route("/readiness", get(readiness::list))
+        .route("/reports/period", get(reports::period))
+        .route("/reports/period/file", get(reports::file))
         .route("/events", get(plays::events).with_state((app.clone(), stop)))
         .layer(DefaultBodyLimit::max(JSON_BYTES))
         .merge(

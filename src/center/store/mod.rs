@@ -9,7 +9,10 @@ mod commands;
 mod enrolment;
 mod people;
 mod plans;
+mod plays;
+mod reports;
 mod schedules;
+mod settings;
 mod trust;
 
 use std::path::Path;
@@ -25,6 +28,8 @@ pub use bulletins::{BulletinRow, Intake, RevisionRow, Sound};
 pub use enrolment::{ConnectionRow, EnrolmentRow};
 pub use people::{AreaRow, CertificateRow, SpeakerRow, SpeakerTraits};
 pub use plans::{PlanRow, RecordRow};
+pub use plays::{ContentRow, DueRow, NewRecord, PlayFilter, ToldPlay};
+pub use reports::Day;
 pub use schedules::{Changes, Histories, VersionRow};
 pub use trust::{Handover, Said};
 
