@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails says so")]
 
-mod areas;
 mod admin;
+mod areas;
 mod audit;
 mod authority;
 mod broadcast;
@@ -32,6 +32,7 @@ mod planner;
 mod properties;
 mod readiness;
 mod redteam;
+mod reports;
 mod roles;
 mod rules;
 mod setup;

@@ -328,7 +328,6 @@ impl Newcomer {
         let body = json!({ "programme": { name: { "items": ["nhac"] } }, "schedule": { name: schedule } });
         let (status, told) = self.send("POST", "/playlists", &body);
         assert_eq!(status, 200, "{told}");
-        let from = unix_ms() - 3_600_000;
         wait_for("the record", 60, || {
             let over = |play: &&Value| {
                 let outcome = play["outcome"].as_str().unwrap_or_default();
