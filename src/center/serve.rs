@@ -17,7 +17,7 @@ use super::config::Config;
 use super::datadir::{DataDir, Running, random_text};
 use super::founding::{self, Founded};
 use super::link::{self, BrokerAddress};
-use super::{api, audit, commands, delivery, http, ingest, intake, people, planner, readiness, tls, trial};
+use super::{api, audit, commands, delivery, http, ingest, intake, people, planner, readiness, reports, tls, trial};
 
 /// What makes the first admin while there is no account: a code, and the page that takes it, as others than this machine reach it.
 pub struct Setup {
@@ -93,6 +93,7 @@ async fn run(founded: Founded, config: Config, mut announce: impl FnMut(Told<'_>
     tasks.spawn(readiness::run(app.clone()));
     tasks.spawn(ingest::run(app.clone()));
     tasks.spawn(audit::run(app.clone()));
+    tasks.spawn(reports::settle::run(app.clone()));
     for task in embedded.into_iter().flat_map(|broker| broker.tasks) {
         tasks.spawn(async move {
             let _ = task.await;
