@@ -32,6 +32,7 @@ mod redteam;
 mod reports;
 mod roles;
 mod rules;
+mod setup;
 mod simulate;
 mod sound;
 mod store;

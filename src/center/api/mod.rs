@@ -20,7 +20,9 @@ mod reports;
 mod schedules;
 mod session;
 mod settings;
+mod setup;
 mod tokens;
+mod trial;
 mod users;
 mod web;
 
@@ -47,6 +49,7 @@ pub use guard::{NEEDS, Need};
 pub use people::{AreaView, Listed, SpeakerCreated, SpeakerView};
 pub use places::Traits;
 pub use schedules::{Playlist, ProgrammeView, Saved, ScheduleView};
+pub use setup::founding_router;
 pub use tokens::{TokenCreated, TokenView};
 pub use users::UserView;
 
@@ -73,6 +76,8 @@ const PLAYLIST_BYTES: usize = 16 * 1024 * 1024;
         session::sessions,
         session::end_session,
         session::set_up,
+        setup::stage,
+        setup::found,
         users::list,
         users::add,
         users::one,
@@ -96,6 +101,10 @@ const PLAYLIST_BYTES: usize = 16 * 1024 * 1024;
         enrolment::enrol,
         enrolment::disable,
         enrolment::enable,
+        trial::list,
+        trial::begin,
+        trial::end,
+        trial::sound,
         places::plan,
         places::why,
         places::traits,
@@ -156,6 +165,9 @@ pub fn router(app: Arc<App>, stop: watch::Receiver<bool>) -> Router {
         .route("/speakers/{id}/password", post(people::new_speaker_password))
         .route("/speakers/{id}/disable", post(enrolment::disable))
         .route("/speakers/{id}/enable", post(enrolment::enable))
+        .route("/speakers/{id}/trial", post(trial::begin).delete(trial::end))
+        .route("/speakers/{id}/trial/sound", get(trial::sound))
+        .route("/trials", get(trial::list))
         .route("/speakers/{id}/plan", get(places::plan))
         .route("/speakers/{id}/why", get(places::why))
         .route("/speakers/{id}/traits", get(places::traits).put(places::put_traits))
@@ -223,7 +235,8 @@ fn is_text(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bo
 
 fn people_routes() -> Router<Arc<App>> {
     Router::new()
-        .route("/setup", post(session::set_up))
+        .route("/setup", get(setup::stage).post(session::set_up))
+        .route("/setup/center", post(setup::found))
         .route("/session", get(session::myself).post(session::sign_in).delete(session::sign_out))
         .route("/session/password", put(session::change_password))
         .route("/session/totp", post(session::propose_totp).delete(session::clear_totp))
@@ -246,5 +259,16 @@ fn people_routes() -> Router<Arc<App>> {
 pub fn description() -> utoipa::openapi::OpenApi {
     let mut description = Description::openapi();
     description.info.version = env!("CARGO_PKG_VERSION").to_owned();
+    // Handlers have short names, each in its own module; here each has to be one of a kind.
+    for (path, item) in &mut description.paths.paths {
+        let methods =
+            [("get", &mut item.get), ("post", &mut item.post), ("put", &mut item.put), ("delete", &mut item.delete)];
+        for (method, operation) in methods {
+            if let Some(operation) = operation {
+                let name = path.trim_start_matches(guard::PREFIX).replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+                operation.operation_id = Some(format!("{method}{name}"));
+            }
+        }
+    }
     description
 }

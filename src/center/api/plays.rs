@@ -25,6 +25,7 @@ use crate::domain::ids::AreaCode;
 use crate::domain::role::Right;
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(default)]
 pub struct PlayQuery {
     /// A day ago where absent.

@@ -24,6 +24,7 @@ use crate::domain::report::{LONGEST_DAYS, Scope};
 use crate::domain::role::Right;
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(default)]
 pub struct PeriodQuery {
     /// The area, all below it included; the top of the tree where absent.
@@ -55,11 +56,13 @@ pub enum Form {
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct ExportQuery {
     area: Option<String>,
     from: Option<String>,
     to: Option<String>,
     /// xlsx, csv or pdf.
+    #[param(inline)]
     form: Form,
 }
 
