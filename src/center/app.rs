@@ -19,6 +19,7 @@ use super::gate::Gate;
 use super::media::MediaStore;
 use super::people::People;
 use super::planner::Planning;
+use super::pulse::Pulse;
 use super::readiness::LookedUp;
 use super::store::{Store, StoreError, unusable};
 use super::tls::{self, TransportAuthority};
@@ -34,6 +35,13 @@ use crate::domain::relay::RelayHosts;
 pub enum Change {
     Speakers,
     Plays,
+    /// Programmes, schedules and calendars.
+    Schedules,
+    Areas,
+    /// Certificates, the trust list, the authority.
+    Trust,
+    /// Accounts and tokens.
+    Accounts,
     /// The sums of days were made again.
     Reports,
 }
@@ -43,6 +51,10 @@ impl Change {
         match self {
             Self::Speakers => "speakers",
             Self::Plays => "plays",
+            Self::Schedules => "schedules",
+            Self::Areas => "areas",
+            Self::Trust => "trust",
+            Self::Accounts => "accounts",
             Self::Reports => "reports",
         }
     }
@@ -73,6 +85,8 @@ pub struct App {
     pub standby: RwLock<HashSet<MediaHash>>,
     /// What was told to whole areas.
     pub commands: Commands,
+    /// The tree of units is changed by one after the other: what was checked still holds when it is written.
+    pub area_edits: tokio::sync::Mutex<()>,
     /// Who has which plan.
     pub plan_book: Mutex<PlanBook>,
     pub ingest_bell: Notify,
@@ -88,6 +102,8 @@ pub struct App {
     pub gate: Arc<Gate>,
     /// Where the API and the broker were bound, once they are.
     pub bound: OnceLock<Bound>,
+    /// How the parts of this center are.
+    pub pulse: Pulse,
     /// How far conversions are, in percent.
     pub progress: Mutex<HashMap<(BulletinId, u32), u8>>,
     /// Chunk lists by file; a file never changes under its name.
@@ -132,6 +148,7 @@ impl App {
             publish_bell: Notify::new(),
             standby: RwLock::default(),
             commands: Commands::default(),
+            area_edits: tokio::sync::Mutex::default(),
             plan_book: Mutex::default(),
             ingest_bell: Notify::new(),
             account_bell: Notify::new(),
@@ -140,6 +157,7 @@ impl App {
             transport,
             gate,
             bound: OnceLock::new(),
+            pulse: Pulse::new(now_ms()),
             progress: Mutex::default(),
             chunk_lists: Mutex::default(),
             config,
@@ -164,6 +182,7 @@ impl App {
         let trust = Trust::load(&self.store, &self.site, &self.data).await?;
         *self.trust.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(trust);
         self.plan_bell.notify_one();
+        self.changed(Change::Trust);
         Ok(())
     }
 

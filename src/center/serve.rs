@@ -99,6 +99,9 @@ async fn run(founded: Founded, config: Config, mut announce: impl FnMut(Told<'_>
             let _ = task.await;
         });
     }
+    // Before anybody is answered: a page that waits to go on asks at once.
+    let setup = people::offer_setup(&app, code).await.map_err(|e| e.to_string())?;
+    let setup = setup.map(|code| Setup::new(&app.http_url(), code));
     let (stop_sender, stop) = watch::channel(false);
     let router = api::router(app.clone(), stop.clone());
     let web = tokio::spawn(http::serve(http, https, router, app.gate.denials.clone(), stop));
@@ -110,8 +113,6 @@ async fn run(founded: Founded, config: Config, mut announce: impl FnMut(Told<'_>
     let http = format!("{}://{}", scheme("http", app.config.http.tls), reachable(http_address));
     let running = Running { http, mqtt, pid: std::process::id() };
     app.data.set_running(&running)?;
-    let setup = people::offer_setup(&app, code).await.map_err(|e| e.to_string())?;
-    let setup = setup.map(|code| Setup::new(&app.http_url(), code));
     trial::resume(&app);
     announce(Told::Running(&running, setup.as_ref()));
     // None of these ends by itself; a center that has lost one must not look alive.

@@ -14,6 +14,7 @@ pub mod field;
 pub mod fleet;
 pub mod hours;
 pub mod ids;
+pub mod moved;
 pub mod neighbours;
 pub mod plan;
 pub mod priority;

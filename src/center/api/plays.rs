@@ -25,8 +25,8 @@ use crate::domain::ids::AreaCode;
 use crate::domain::role::Right;
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
 #[serde(default)]
+#[into_params(parameter_in = Query)]
 pub struct PlayQuery {
     /// A day ago where absent.
     from_ms: Option<i64>,

@@ -10,7 +10,7 @@ use chrono::NaiveDate;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::settings::Office;
+use super::office::Office;
 use super::{Problem, web};
 use crate::center::app::{App, now_ms};
 use crate::center::cli::escaped;
@@ -24,8 +24,8 @@ use crate::domain::report::{LONGEST_DAYS, Scope};
 use crate::domain::role::Right;
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
 #[serde(default)]
+#[into_params(parameter_in = Query)]
 pub struct PeriodQuery {
     /// The area, all below it included; the top of the tree where absent.
     area: Option<String>,

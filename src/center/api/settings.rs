@@ -1,101 +1,93 @@
-//! What the office says of itself: the heading of its papers.
+//! What this center was told about itself, to be read: by which name each setting is known and how it stands. Changed where the center
+//! runs, since most of it decides who gets in; what holds a password is not told.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Problem;
-use super::etag::{IfMatch, tagged};
-use crate::center::app::{App, now_ms};
-use crate::center::people::person::{Person, Visit};
+use super::guard::elsewhere;
+use crate::center::app::App;
+use crate::center::people::person::Person;
 use crate::domain::role::Right;
 
-const OFFICE: &str = "office";
-/// Longest line, and most recipients, of a heading.
-const LONGEST: usize = 200;
-const RECIPIENTS: usize = 12;
-
-/// The heading and the end of the office's papers, as Nghị định 30/2020/NĐ-CP has them. What is empty is left out or left to be written in.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Office {
-    /// The body above it (cơ quan chủ quản).
-    pub superior: String,
-    /// The office itself; the center's own title where empty.
-    pub name: String,
-    /// What follows the number of a paper, such as BC-TTVH.
-    pub symbol: String,
-    /// Where papers are dated (địa danh).
-    pub place: String,
-    /// Who signs: the post, such as GIÁM ĐỐC, and the name.
-    pub signer_title: String,
-    pub signer_name: String,
-    /// To whom papers go (nơi nhận).
-    pub recipients: Vec<String>,
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct SettingsView {
+    pub site: String,
+    pub title: String,
+    pub area: String,
+    pub area_title: String,
+    pub time_zone: String,
+    /// How people reach the page, and boards the broker, from elsewhere.
+    pub http_url: String,
+    pub mqtt_url: String,
+    pub settings: Vec<Setting>,
 }
 
-impl Office {
-    pub async fn load(app: &App) -> Result<Self, Problem> {
-        Ok(app.store.setting(OFFICE).await?.unwrap_or_default())
-    }
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Setting {
+    /// As in the configuration file; `LOAXA_SESSION__IDLE_MIN` in the environment is `session.idle_min`.
+    pub key: String,
+    #[schema(value_type = Object)]
+    pub value: serde_json::Value,
+    /// Whether it is as it comes.
+    pub usual: bool,
+}
 
-    fn trimmed(mut self) -> Result<Self, Problem> {
-        let lines = [
-            ("superior", &mut self.superior),
-            ("name", &mut self.name),
-            ("symbol", &mut self.symbol),
-            ("place", &mut self.place),
-            ("signer_title", &mut self.signer_title),
-            ("signer_name", &mut self.signer_name),
-        ];
-        for (what, line) in lines {
-            *line = checked(what, line)?;
+/// Those may hold a password, or say where a private key lies.
+const UNTOLD: &[&str] = &["mqtt.broker", "store.database", "tls.key"];
+
+/// The settings of the center
+#[utoipa::path(get, path = "/api/v1/settings", responses((status = 200, body = SettingsView), (status = 403, body = Problem)))]
+pub async fn settings(State(app): State<Arc<App>>, person: Person) -> Result<Json<SettingsView>, Problem> {
+    let top = std::slice::from_ref(&app.site.area);
+    if !person.may(Right::ReadAudit, top) && !person.may(Right::ManageAreas, top) {
+        return Err(elsewhere(Right::ManageAreas, &app.site.area));
+    }
+    let site = &app.site;
+    Ok(Json(SettingsView {
+        site: site.site.to_string(),
+        title: site.title.clone(),
+        area: site.area.to_string(),
+        area_title: site.area_title.clone(),
+        time_zone: site.time_zone.clone(),
+        http_url: app.http_url(),
+        mqtt_url: app.mqtt_url(),
+        settings: told(&app.config).map_err(Problem::internal)?,
+    }))
+}
+
+fn told(config: &crate::center::config::Config) -> Result<Vec<Setting>, serde_json::Error> {
+    let (now, usual) = (serde_json::to_value(config)?, serde_json::to_value(crate::center::config::Config::default())?);
+    let mut settings = vec![];
+    for (section, entries) in now.as_object().into_iter().flatten() {
+        for (name, value) in entries.as_object().into_iter().flatten() {
+            let key = format!("{section}.{name}");
+            if !UNTOLD.contains(&key.as_str()) {
+                settings.push(Setting { usual: usual[section][name] == *value, value: value.clone(), key });
+            }
         }
-        if self.recipients.len() > RECIPIENTS {
-            return Err(Problem::bad_request(format!("recipients: at most {RECIPIENTS} lines")));
-        }
-        let recipients = self.recipients.iter().map(|line| checked("recipients", line));
-        self.recipients =
-            recipients.collect::<Result<Vec<_>, _>>()?.into_iter().filter(|line| !line.is_empty()).collect();
-        Ok(self)
     }
+    Ok(settings)
 }
 
-fn checked(what: &str, line: &str) -> Result<String, Problem> {
-    let line = line.trim();
-    if line.chars().any(char::is_control) {
-        return Err(Problem::bad_request(format!("{what} must be one line without control characters")));
-    }
-    if line.chars().count() > LONGEST {
-        return Err(Problem::bad_request(format!("{what} is longer than {LONGEST} characters")));
-    }
-    Ok(line.to_owned())
-}
+#[cfg(test)]
+mod tests {
+    use crate::center::config::Config;
 
-/// The heading of the office's papers
-#[utoipa::path(get, path = "/api/v1/settings/office", responses((status = 200, body = Office)))]
-pub async fn office(State(app): State<Arc<App>>) -> Result<Response, Problem> {
-    tagged(&Office::load(&app).await?)
-}
-
-/// Set the heading of the office's papers
-#[utoipa::path(put, path = "/api/v1/settings/office", request_body = Office,
-    responses((status = 200, body = Office), (status = 400, body = Problem), (status = 412, body = Problem)))]
-pub async fn put_office(
-    State(app): State<Arc<App>>,
-    person: Person,
-    visit: Visit,
-    seen: IfMatch,
-    Json(office): Json<Office>,
-) -> Result<Response, Problem> {
-    person.demand(Right::ManageAreas, &app.store.areas().await?, &app.site.area)?;
-    seen.check(Some(&Office::load(&app).await?))?;
-    let office = office.trimmed()?;
-    visit.note("the heading of papers");
-    app.store.set_setting(OFFICE, &office, now_ms()).await?;
-    tagged(&office)
+    #[test]
+    fn what_may_hold_a_password_is_not_told() {
+        let mut config = Config::default();
+        config.mqtt.broker = "mqtts://center:geheim@broker.vn".into();
+        config.store.database = "postgres://loaxa:geheim@db/loaxa".into();
+        config.session.idle_min = 5;
+        let settings = super::told(&config).unwrap();
+        assert!(settings.iter().all(|setting| !setting.value.to_string().contains("geheim")));
+        let idle = settings.iter().find(|setting| setting.key == "session.idle_min").unwrap();
+        assert_eq!((&idle.value, idle.usual), (&serde_json::json!(5), false));
+        assert!(settings.iter().filter(|setting| !setting.usual).count() == 1);
+    }
 }
