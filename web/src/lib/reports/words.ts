@@ -76,6 +76,7 @@ const vi = {
   total: 'Tổng cộng',
   columns: {
     plays: 'Lượt theo lịch',
+    count: 'Số lượt',
     complete: 'Thành công',
     percent: 'Tỷ lệ',
     requested: 'Theo lịch',
@@ -248,6 +249,7 @@ const en: ReportWords = {
   total: 'In all',
   columns: {
     plays: 'Planned plays',
+    count: 'Plays',
     complete: 'To the end',
     percent: 'Share',
     requested: 'Planned',
