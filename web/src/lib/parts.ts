@@ -25,6 +25,8 @@ export const PARTS: PartEntry[] = [
     first: true,
     load: () => import('./approve/Approvals.svelte'),
   },
+  { part: 'log', icon: 'log', rights: [], first: false, load: () => import('./log/Log.svelte') },
+  { part: 'reports', icon: 'reports', rights: [], first: false, load: () => import('./reports/Reports.svelte') },
   { part: 'start', icon: 'start', rights: ['manage_areas'], first: false, load: () => import('./start/Start.svelte') },
   { part: 'account', icon: 'account', rights: [], first: false, load: () => import('./account/Account.svelte') },
 ];
