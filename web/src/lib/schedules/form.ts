@@ -119,8 +119,8 @@ export function toForm(rule: Rule): Form {
     clash: rule.clash ?? '',
     wait_min: rule.wait_s == null ? '' : String(rule.wait_s / 60),
     targets: [...(rule.targets ?? [])],
-    instead_on: structuredClone(rule.instead_on ?? []),
-    exceptions: structuredClone(rule.exceptions ?? []),
+    instead_on: copy(rule.instead_on ?? []),
+    exceptions: copy(rule.exceptions ?? []),
     time_zone: rule.time_zone ?? null,
     area: rule.area ?? null,
   };
@@ -157,6 +157,11 @@ export function toRule(form: Form): Rule {
   if (form.area !== null) rule.area = form.area;
   if (form.programme !== '') rule.programme = form.programme;
   return rule;
+}
+
+/** Of a form's own values too, which the browser's clone refuses. */
+function copy<T>(value: T): T {
+  return JSON.parse(JSON.stringify(value)) as T;
 }
 
 function whole(n: number): number {
