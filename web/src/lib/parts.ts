@@ -27,6 +27,14 @@ export const PARTS: PartEntry[] = [
   },
   { part: 'log', icon: 'log', rights: [], first: false, load: () => import('./log/Log.svelte') },
   { part: 'reports', icon: 'reports', rights: [], first: false, load: () => import('./reports/Reports.svelte') },
+  { part: 'schedules', icon: 'schedules', rights: [], first: true, load: () => import('./schedules/Schedules.svelte') },
+  {
+    part: 'programmes',
+    icon: 'programmes',
+    rights: [],
+    first: false,
+    load: () => import('./programmes/Programmes.svelte'),
+  },
   { part: 'start', icon: 'start', rights: ['manage_areas'], first: false, load: () => import('./start/Start.svelte') },
   { part: 'account', icon: 'account', rights: [], first: false, load: () => import('./account/Account.svelte') },
 ];
