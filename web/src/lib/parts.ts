@@ -25,5 +25,12 @@ export const PARTS: PartEntry[] = [
     first: true,
     load: () => import('./approve/Approvals.svelte'),
   },
+  {
+    part: 'admin',
+    icon: 'admin',
+    rights: ['manage_people', 'manage_trust', 'manage_areas', 'read_audit'],
+    first: false,
+    load: () => import('./admin/Admin.svelte'),
+  },
   { part: 'account', icon: 'account', rights: [], first: false, load: () => import('./account/Account.svelte') },
 ];
