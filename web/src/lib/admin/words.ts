@@ -52,7 +52,8 @@ const vi = {
     list: 'Danh sách người dùng',
     shown: (n: string) => `${n} người dùng`,
     nobody: 'Không có người dùng nào khớp.',
-    empty: 'Chưa có ai khác. Hãy thêm người dùng đầu tiên: mỗi người một tài khoản riêng, để nhật ký ghi đúng ai làm gì.',
+    empty:
+      'Chưa có ai khác. Hãy thêm người dùng đầu tiên: mỗi người một tài khoản riêng, để nhật ký ghi đúng ai làm gì.',
     name: 'Tên đăng nhập',
     nameHint: 'Chữ thường không dấu, số, dấu chấm hoặc gạch; không đổi được về sau.',
     title: 'Họ tên, chức vụ',
@@ -111,7 +112,8 @@ const vi = {
     daysWrong: 'Số ngày phải là số nguyên từ 1 đến 400.',
     missingName: 'Hãy ghi mã này dùng để làm gì.',
     once: 'Mã mới: chỉ hiện lần này',
-    onceWhat: 'Hãy chép vào phần mềm cần dùng ngay bây giờ. Đóng lại là không xem lại được; khi đó hãy thu hồi và tạo mã khác.',
+    onceWhat:
+      'Hãy chép vào phần mềm cần dùng ngay bây giờ. Đóng lại là không xem lại được; khi đó hãy thu hồi và tạo mã khác.',
     by: 'Người tạo',
     ends: 'Hết hạn',
     ended: 'đã hết hạn',
@@ -120,7 +122,8 @@ const vi = {
     revoked: 'đã thu hồi',
     revoke: 'Thu hồi',
     revokeThis: (name: string) => `Thu hồi mã “${name}”`,
-    revokeWhat: (name: string) => `Phần mềm đang dùng mã “${name}” sẽ bị từ chối ngay. Không lấy lại được; muốn dùng tiếp phải tạo mã mới.`,
+    revokeWhat: (name: string) =>
+      `Phần mềm đang dùng mã “${name}” sẽ bị từ chối ngay. Không lấy lại được; muốn dùng tiếp phải tạo mã mới.`,
     revokedDone: 'Đã thu hồi mã.',
     old: 'Hiện cả mã đã thu hồi hoặc hết hạn',
   },
@@ -131,7 +134,8 @@ const vi = {
     severity: { urgent: 'Gấp', attention: 'Lưu ý' } satisfies Record<Schema<'Severity'>, string>,
     at: 'Đo lúc',
     broker: 'Kết nối với cụm loa',
-    brokerKind: (embedded: boolean) => (embedded ? 'bộ chuyển tin sẵn trong máy chủ' : 'bộ chuyển tin bên ngoài'),
+    brokerKind: (embedded: boolean): string =>
+      embedded ? 'bộ chuyển tin sẵn trong máy chủ' : 'bộ chuyển tin bên ngoài',
     connected: 'đang kết nối',
     away: 'mất kết nối',
     since: 'từ',
@@ -142,7 +146,10 @@ const vi = {
     turnedAway: 'Kết nối bị từ chối',
     turnedAwayHint: 'từ lúc khởi động: thiếu chứng thư, sai chứng thư, hoặc gửi quá nhiều',
     storage: 'Lưu trữ',
-    store: { sqlite: 'SQLite trong thư mục dữ liệu', postgresql: 'PostgreSQL' } satisfies Record<Schema<'StoreKind'>, string>,
+    store: { sqlite: 'SQLite trong thư mục dữ liệu', postgresql: 'PostgreSQL' } satisfies Record<
+      Schema<'StoreKind'>,
+      string
+    >,
     database: 'Cơ sở dữ liệu',
     written: 'Ghi lần cuối',
     disk: 'Ổ đĩa còn trống',
@@ -168,7 +175,7 @@ const vi = {
     clock: 'Đồng hồ',
     clockSteady: 'không bị chỉnh từ lúc khởi động',
     clockMoved: (by: string) => `đã bị chỉnh ${by} từ lúc khởi động`,
-    synchronised: (yes: boolean) => (yes ? 'được mạng giữ đúng giờ' : 'không được mạng giữ giờ'),
+    synchronised: (yes: boolean): string => (yes ? 'được mạng giữ đúng giờ' : 'không được mạng giữ giờ'),
     ends: 'Sắp hết hạn, theo thứ tự',
     endOf: {
       trust_list: 'Danh sách tin cậy',
@@ -182,15 +189,18 @@ const vi = {
       disk_low: 'Ổ đĩa sắp đầy. Hãy dọn bớt, hoặc chuyển thư mục dữ liệu sang ổ lớn hơn.',
       ended: 'Đã hết hạn.',
       ends_soon: 'Sắp hết hạn.',
-      no_approver: 'Không có người duyệt nào còn chứng nhận hiệu lực: chưa bản tin mới nào phát được. Hãy cấp ở “Khóa và chứng nhận”.',
-      broker_away: 'Trung tâm mất kết nối với bộ chuyển tin, nên không gửi được gì tới cụm loa. Hãy xem bộ chuyển tin và mục mqtt.broker trong cấu hình. Cụm loa vẫn phát theo lịch đã nhận.',
+      no_approver:
+        'Không có người duyệt nào còn chứng nhận hiệu lực: chưa bản tin mới nào phát được. Hãy cấp ở “Khóa và chứng nhận”.',
+      broker_away:
+        'Trung tâm mất kết nối với bộ chuyển tin, nên không gửi được gì tới cụm loa. Hãy xem bộ chuyển tin và mục mqtt.broker trong cấu hình. Cụm loa vẫn phát theo lịch đã nhận.',
       planner_failed: 'Không lập được lịch. Cụm loa vẫn phát theo lịch đã nhận; hãy xem chi tiết bên dưới.',
       planner_late: 'Đã lâu không lập lịch lần nào. Nếu vẫn vậy, hãy khởi động lại máy chủ và xem nhật ký của nó.',
       intake_behind: 'Báo cáo của cụm loa chờ ghi quá nhiều: ổ đĩa có thể quá chậm. Cụm loa vẫn giữ báo cáo của mình.',
       intake_dropped: 'Có lúc báo cáo của cụm loa không còn chỗ chờ; cụm loa sẽ tự gửi lại.',
       clock_set: 'Đồng hồ máy chủ đã bị chỉnh trong lúc chạy. Cụm loa học giờ từ đây: hãy kiểm tra giờ hiện tại.',
       clock_unsynchronised: 'Đồng hồ máy chủ không được mạng giữ đúng giờ. Hãy bật bằng lệnh: timedatectl set-ntp true',
-      clock_behind_log: 'Nhật ký có dòng ghi ở tương lai: đồng hồ máy chủ đã từng chạy nhanh, hoặc nay đang chậm. Hãy chỉnh lại giờ.',
+      clock_behind_log:
+        'Nhật ký có dòng ghi ở tương lai: đồng hồ máy chủ đã từng chạy nhanh, hoặc nay đang chậm. Hãy chỉnh lại giờ.',
     } satisfies Record<WarningCode, string>,
     wayOut: {
       trust_list: 'Ký lại ở “Khóa và chứng nhận”.',
@@ -224,7 +234,8 @@ const vi = {
     from_: 'từ',
     refusedStatus: (status: string) => `bị từ chối hoặc lỗi (${status})`,
     chain: 'Sổ có bị sửa không?',
-    chainWhat: 'Mỗi dòng mang dấu của dòng trước, và máy chủ ký vào dòng cuối vài phút một lần: sửa hay xóa một dòng là lộ ra.',
+    chainWhat:
+      'Mỗi dòng mang dấu của dòng trước, và máy chủ ký vào dòng cuối vài phút một lần: sửa hay xóa một dòng là lộ ra.',
     lines: 'Số dòng',
     hash: 'Dấu của dòng cuối',
     signed: 'Đã ký đến dòng',
@@ -308,7 +319,8 @@ const vi = {
     idleIs: (n: string) => `sau ${n} phút`,
     longest: 'Phải đăng nhập lại',
     longestIs: (n: string) => `sau ${n} giờ`,
-    where: 'Đổi ở tệp cấu hình của máy chủ hoặc bằng biến môi trường, rồi khởi động lại; `loaxa config --print` cho biết giá trị nào từ đâu tới.',
+    where:
+      'Đổi ở tệp cấu hình của máy chủ hoặc bằng biến môi trường, rồi khởi động lại; `loaxa config --print` cho biết giá trị nào từ đâu tới.',
     all: 'Mọi cài đặt đang dùng',
     changed: 'khác mặc định',
     usual: 'mặc định',
@@ -369,7 +381,11 @@ const en: AdminWords = {
     addGrant: 'Add the role',
     removeGrant: (grant) => `Remove ${grant}`,
     noSuchArea: (text) => `There is no unit "${text}".`,
-    missing: { name: 'Please give a user name.', title: 'Please give a name.', grants: 'Please add at least one role.' },
+    missing: {
+      name: 'Please give a user name.',
+      title: 'Please give a name.',
+      grants: 'Please add at least one role.',
+    },
     passwordHint: 'This page makes a first password and shows it once after saving.',
     created: (name) => `Account ${name} was added.`,
     once: 'First password: shown this once',
@@ -427,7 +443,8 @@ const en: AdminWords = {
     revoked: 'revoked',
     revoke: 'Revoke',
     revokeThis: (name) => `Revoke the token "${name}"`,
-    revokeWhat: (name) => `The program that uses "${name}" is refused from now on. This cannot be undone; make a new token to go on.`,
+    revokeWhat: (name) =>
+      `The program that uses "${name}" is refused from now on. This cannot be undone; make a new token to go on.`,
     revokedDone: 'The token was revoked.',
     old: 'Show revoked and ended ones too',
   },
@@ -489,15 +506,20 @@ const en: AdminWords = {
       disk_low: 'The disk is nearly full. Make room, or move the data directory to a larger one.',
       ended: 'Has ended.',
       ends_soon: 'Ends soon.',
-      no_approver: 'No approver has a certificate that holds: nothing new can be played. Certify one under "Keys and certificates".',
-      broker_away: 'The centre is not connected to its broker, so nothing reaches the speakers. Look at the broker, and at mqtt.broker in the configuration. Speakers go on with the plans they have.',
+      no_approver:
+        'No approver has a certificate that holds: nothing new can be played. Certify one under "Keys and certificates".',
+      broker_away:
+        'The centre is not connected to its broker, so nothing reaches the speakers. Look at the broker, and at mqtt.broker in the configuration. Speakers go on with the plans they have.',
       planner_failed: 'Plans could not be made. Speakers go on with the plans they have; see the details below.',
       planner_late: 'No plans were made for a while. If this stays so, restart the server and look into its log.',
-      intake_behind: 'Too many reports of speakers wait to be stored: the disk may be too slow. Speakers keep their reports.',
+      intake_behind:
+        'Too many reports of speakers wait to be stored: the disk may be too slow. Speakers keep their reports.',
       intake_dropped: 'At times reports of speakers found no place; the speakers send them again.',
       clock_set: "The server's clock was set while it ran. Speakers learn the time from it: look whether it is right.",
-      clock_unsynchronised: "The server's clock is not kept right by the network. Switch that on: timedatectl set-ntp true",
-      clock_behind_log: "The log has lines from the future: the server's clock was ahead, or is behind now. Set it right.",
+      clock_unsynchronised:
+        "The server's clock is not kept right by the network. Switch that on: timedatectl set-ntp true",
+      clock_behind_log:
+        "The log has lines from the future: the server's clock was ahead, or is behind now. Set it right.",
     },
     wayOut: {
       trust_list: 'Sign it anew under "Keys and certificates".',
