@@ -35,6 +35,9 @@ use crate::domain::relay::RelayHosts;
 pub enum Change {
     Speakers,
     Plays,
+    /// Programmes, schedules and calendars.
+    Schedules,
+    Areas,
     /// Certificates, the trust list, the authority.
     Trust,
     /// Accounts and tokens.
@@ -46,6 +49,8 @@ impl Change {
         match self {
             Self::Speakers => "speakers",
             Self::Plays => "plays",
+            Self::Schedules => "schedules",
+            Self::Areas => "areas",
             Self::Trust => "trust",
             Self::Accounts => "accounts",
         }
@@ -77,6 +82,8 @@ pub struct App {
     pub standby: RwLock<HashSet<MediaHash>>,
     /// What was told to whole areas.
     pub commands: Commands,
+    /// The tree of units is changed by one after the other: what was checked still holds when it is written.
+    pub area_edits: tokio::sync::Mutex<()>,
     /// Who has which plan.
     pub plan_book: Mutex<PlanBook>,
     pub ingest_bell: Notify,
@@ -136,6 +143,7 @@ impl App {
             publish_bell: Notify::new(),
             standby: RwLock::default(),
             commands: Commands::default(),
+            area_edits: tokio::sync::Mutex::default(),
             plan_book: Mutex::default(),
             ingest_bell: Notify::new(),
             speaker_passwords: RwLock::default(),

@@ -5,6 +5,7 @@
 pub mod accept;
 pub mod api;
 pub mod app;
+pub mod areas;
 pub mod audit;
 pub mod authority;
 pub mod broker;

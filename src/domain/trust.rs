@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::approval::{Approval, Certificate, Denial, PublicKey, Ticket, Use, key_text};
 use super::ids::{AreaCode, BulletinId, KeyId, SiteId};
+use super::moved::Moved;
 use super::priority::Priority;
 
 /// Most entries of one trust list, all kinds together.
@@ -37,6 +38,9 @@ pub struct TrustList {
     /// Where, and from which priority on, two approvers have to agree.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub two_approvers: Vec<TwoApprovers>,
+    /// What stands elsewhere than it did, in the order in which that was said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moved: Vec<Moved>,
 }
 
 /// A bulletin up to and including this revision.
@@ -75,12 +79,26 @@ pub struct Succession {
 impl TrustList {
     /// What holds where the authority has said nothing yet.
     pub fn unless_said(site: SiteId) -> Self {
-        let valid_until_ms = i64::MAX;
-        Self { site, version: 0, made_ms: 0, valid_until_ms, revoked: vec![], withdrawn: vec![], two_approvers: vec![] }
+        Self {
+            site,
+            version: 0,
+            made_ms: 0,
+            valid_until_ms: i64::MAX,
+            revoked: vec![],
+            withdrawn: vec![],
+            two_approvers: vec![],
+            moved: vec![],
+        }
     }
 
     pub fn entries(&self) -> usize {
-        self.revoked.len() + self.withdrawn.len() + self.two_approvers.len()
+        let moved: usize = self.moved.iter().map(Moved::entries).sum();
+        self.revoked.len() + self.withdrawn.len() + self.two_approvers.len() + moved
+    }
+
+    /// Whether all that it says of places makes sense.
+    pub fn is_sound(&self) -> bool {
+        self.moved.iter().all(|moved| moved.is_sound(self.version))
     }
 
     pub fn is_revoked(&self, key: &KeyId) -> bool {

@@ -9,6 +9,7 @@ use loaxa::domain::approval::{Approval, Certificate, Denial, Role, Ticket};
 use loaxa::domain::command::{Command, Order};
 use loaxa::domain::hours::HoursStatement;
 use loaxa::domain::ids::{MediaHash, OccurrenceId};
+use loaxa::domain::moved::Moved;
 use loaxa::domain::plan::{Plan, PlannedItem, PlannedOccurrence};
 use loaxa::domain::priority::Priority;
 use loaxa::domain::record::{Evidence, Outcome, PlaybackRecord, Reason};
@@ -147,7 +148,28 @@ impl World {
             revoked: vec![key_id(&SigningKey::from_seed(&[9; 32]).public())],
             withdrawn: vec![Withdrawn { bulletin: "bao-cu".parse().unwrap(), up_to: 2 }],
             two_approvers: vec![TwoApprovers { area: "66".parse().unwrap(), from: Priority::Emergency }],
+            moved: vec![],
         }
+    }
+
+    /// The list after a unit has become part of another.
+    pub fn trust_moved(&self) -> TrustList {
+        let codes = |list: &[&str]| list.iter().map(|code| code.parse().unwrap()).collect();
+        let merged = Moved {
+            since: 6,
+            areas: codes(&["24136", "24139"]),
+            speakers: vec![],
+            below: codes(&["66", "24133"]),
+            hours: [("66".parse().unwrap(), 3)].into(),
+        };
+        let alone = Moved {
+            since: 4,
+            areas: vec![],
+            speakers: vec!["cum-loa-07".parse().unwrap()],
+            below: codes(&["66", "24133"]),
+            hours: Default::default(),
+        };
+        TrustList { version: 6, moved: vec![alone, merged], ..self.trust() }
     }
 
     pub fn ticket(&self) -> Ticket {
@@ -238,6 +260,7 @@ fn statements_and_envelopes_are_as_agreed() {
     check("hours.json", &world.hours());
     check("plan.json", &world.plan());
     check("trust-list.json", &world.trust());
+    check("trust-list-moved.json", &world.trust_moved());
     check("ticket.json", &world.ticket());
     check("succession.json", &world.succession(&world.authority, &SigningKey::from_seed(&[4; 32])));
     check("signed-plan.json", &world.signed(&world.plan()));
@@ -267,7 +290,17 @@ fn what_a_person_signs_is_as_agreed() {
     let (authority, approver) = (&world.authority, &world.approver);
     let certificate = world.certificate(approver, Role::Approver);
     let bare_hours = HoursStatement { windows: vec![], max_session_s: None, max_day_s: None, ..world.hours() };
-    let bare_trust = TrustList { revoked: vec![], withdrawn: vec![], two_approvers: vec![], ..world.trust() };
+    let bare_trust =
+        TrustList { revoked: vec![], withdrawn: vec![], two_approvers: vec![], moved: vec![], ..world.trust() };
+    let moved = Moved {
+        since: 4,
+        areas: vec!["24169".parse().unwrap()],
+        speakers: vec![],
+        below: vec!["66".parse().unwrap(), "24133".parse().unwrap()],
+        // By their letters, not by their numbers.
+        hours: [("66".parse().unwrap(), 3), ("24133".parse().unwrap(), 2)].into(),
+    };
+    let moving = TrustList { moved: vec![moved], ..world.trust() };
     let list = [
         (approver, both(&world.approval(), approver)),
         (approver, both(&world.ticket(), approver)),
@@ -277,6 +310,7 @@ fn what_a_person_signs_is_as_agreed() {
         (authority, both(&bare_hours, authority)),
         (authority, both(&world.trust(), authority)),
         (authority, both(&bare_trust, authority)),
+        (authority, both(&moving, authority)),
     ];
     let list: Vec<_> = list.into_iter().map(|(key, (envelope, statement))| signed(key, envelope, statement)).collect();
     check("signed-statements.json", &list);
@@ -328,6 +362,7 @@ fn messages_are_as_agreed() {
         path: Some(PathState { gain_db: Some(-29.0), baseline_db: Some(-21.0) }),
         path_warning: Some("8 dB quieter than at installation, 3 plays in a row".into()),
         store_problem: Some("No space left on device (os error 28)".into()),
+        areas: vec![],
         health: Some(Health {
             temperature_c: Some(81),
             free_mb: Some(1200),

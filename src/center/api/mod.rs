@@ -2,6 +2,7 @@
 //!
 //! Every request passes the gate in [`guard`], whose table says what each path asks for.
 
+mod areas;
 mod audit;
 mod authority;
 mod bulletins;
@@ -11,9 +12,11 @@ mod error;
 mod etag;
 mod guard;
 mod health;
+mod occurrences;
 mod people;
 mod places;
 mod plays;
+mod preview;
 mod reach;
 mod readiness;
 mod schedules;
@@ -23,6 +26,7 @@ mod setup;
 mod tokens;
 mod trial;
 mod users;
+mod versions;
 mod web;
 
 use std::sync::Arc;
@@ -39,13 +43,14 @@ use utoipa::OpenApi;
 use super::app::App;
 use crate::protocol::limits::ENROLMENT_BYTES;
 
+pub use areas::{AreaChange, AreaView, ImportView, MergerOrder};
 pub use authority::TrustView;
 pub use bulletins::{BulletinView, RevisionView, SoundView};
 pub use commands::Told;
 pub use enrolment::EnrolmentView;
 pub use error::Problem;
 pub use guard::{NEEDS, Need};
-pub use people::{AreaView, Listed, SpeakerCreated, SpeakerView};
+pub use people::{Listed, SpeakerCreated, SpeakerView};
 pub use places::Traits;
 pub use schedules::{Playlist, ProgrammeView, Saved, ScheduleView};
 pub use setup::founding_router;
@@ -58,7 +63,7 @@ const PAGE: i64 = 500;
 const JSON_BYTES: usize = 1024 * 1024;
 /// What is sent by people who have not signed in yet, among others.
 const PEOPLE_BYTES: usize = 16 * 1024;
-/// A whole center's schedules.
+/// A whole center's schedules, or the country's list of units.
 const PLAYLIST_BYTES: usize = 16 * 1024 * 1024;
 
 #[derive(OpenApi)]
@@ -95,8 +100,13 @@ const PLAYLIST_BYTES: usize = 16 * 1024 * 1024;
         health::details,
         settings::settings,
         people::center,
-        people::areas,
-        people::add_area,
+        areas::areas,
+        areas::area,
+        areas::add_area,
+        areas::put_area,
+        areas::import_areas,
+        areas::read_conversion,
+        areas::merge_areas,
         people::speakers,
         people::speaker,
         people::add_speaker,
@@ -137,13 +147,19 @@ const PLAYLIST_BYTES: usize = 16 * 1024 * 1024;
         bulletins::step,
         bulletins::media,
         schedules::programmes,
+        versions::programme,
+        preview::programme,
         schedules::put_programme,
         schedules::delete_programme,
         schedules::schedules,
+        versions::schedule,
+        preview::schedule,
+        occurrences::list,
         schedules::put_schedule,
         schedules::put_playlist,
         schedules::delete_schedule,
         schedules::calendars,
+        versions::calendar,
         schedules::put_calendar,
         schedules::delete_calendar,
         plays::list,
@@ -157,7 +173,9 @@ struct Description;
 pub fn router(app: Arc<App>, stop: watch::Receiver<bool>) -> Router {
     let guarded = Router::new()
         .route("/center", get(people::center))
-        .route("/areas", get(people::areas).post(people::add_area))
+        .route("/areas", get(areas::areas).post(areas::add_area))
+        .route("/areas/merger", post(areas::merge_areas))
+        .route("/areas/{code}", get(areas::area).put(areas::put_area))
         .route("/speakers", get(people::speakers).post(people::add_speaker))
         .route("/speakers/{id}", get(people::speaker))
         .route("/speakers/{id}/enrolment", post(enrolment::make_code))
@@ -185,11 +203,23 @@ pub fn router(app: Arc<App>, stop: watch::Receiver<bool>) -> Router {
         .route("/bulletins/{id}/revisions/{revision}/{step}", post(bulletins::step))
         .route("/media/{hash}", get(bulletins::media))
         .route("/programmes", get(schedules::programmes))
-        .route("/programmes/{id}", put(schedules::put_programme).delete(schedules::delete_programme))
+        .route("/preview/programme", post(preview::programme))
+        .route(
+            "/programmes/{id}",
+            get(versions::programme).put(schedules::put_programme).delete(schedules::delete_programme),
+        )
         .route("/schedules", get(schedules::schedules))
-        .route("/schedules/{id}", put(schedules::put_schedule).delete(schedules::delete_schedule))
+        .route("/preview/schedule", post(preview::schedule))
+        .route(
+            "/schedules/{id}",
+            get(versions::schedule).put(schedules::put_schedule).delete(schedules::delete_schedule),
+        )
+        .route("/occurrences", get(occurrences::list))
         .route("/calendars", get(schedules::calendars))
-        .route("/calendars/{id}", put(schedules::put_calendar).delete(schedules::delete_calendar))
+        .route(
+            "/calendars/{id}",
+            get(versions::calendar).put(schedules::put_calendar).delete(schedules::delete_calendar),
+        )
         .route("/plays", get(plays::list))
         .route("/readiness", get(readiness::list))
         .route("/events", get(plays::events).with_state((app.clone(), stop)))
@@ -197,6 +227,8 @@ pub fn router(app: Arc<App>, stop: watch::Receiver<bool>) -> Router {
         .merge(
             Router::new()
                 .route("/playlists", post(schedules::put_playlist))
+                .route("/areas/import", post(areas::import_areas))
+                .route("/areas/conversion", post(areas::read_conversion))
                 .layer(DefaultBodyLimit::max(PLAYLIST_BYTES)),
         )
         // Uploads are streamed to the disk and counted there.

@@ -3,6 +3,7 @@
 //! Only these files know SQL. Rows come out as domain values; a row that cannot be read as one is an error, not a guess.
 
 mod accounts;
+mod areas;
 mod audit;
 mod bulletins;
 mod commands;
@@ -22,6 +23,7 @@ use sqlx::any::AnyPoolOptions;
 use thiserror::Error;
 
 pub use accounts::{AccountRow, SessionRow, TokenRow};
+pub use areas::{AreaEdit, MergerRows, Pin, PinRow, Span};
 pub use audit::AuditQuery;
 pub use bulletins::{BulletinRow, Intake, RevisionRow, Sound};
 pub use enrolment::{ConnectionRow, EnrolmentRow};

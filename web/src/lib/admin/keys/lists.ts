@@ -22,8 +22,9 @@ export type Change =
  *  speakers count as old. */
 export function nextList(list: Listed, change: Change, made_ms: number): TrustList {
   const { revoked = [], withdrawn = [], two_approvers = [] } = list;
+  // Whatever else the list says goes on being said: who stands elsewhere since a merger, and what later centers know of.
   const next: TrustList = {
-    site: list.site,
+    ...list,
     version: Math.max(Math.floor(made_ms / 1000), list.version + 1),
     made_ms,
     valid_until_ms: made_ms + TRUST_VALID_MS,
