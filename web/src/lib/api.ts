@@ -12,6 +12,8 @@ export interface CenterInfo {
   title: string;
   time_zone: string;
   version: string;
+  /** The area at the top of the tree. */
+  area?: string;
   now_ms: number;
 }
 
@@ -131,6 +133,7 @@ export interface Outlook {
 /** What the change stream speaks of. */
 export const TOPICS = ['speakers', 'plays', 'reports'] as const;
 export const TOPICS = ['speakers', 'plays', 'schedules'] as const;
+export const TOPICS = ['speakers', 'plays', 'trust', 'accounts'] as const;
 export type Topic = (typeof TOPICS)[number];
 
 /** A list that was read page by page; `complete` is false where reading stopped at the limit. */
