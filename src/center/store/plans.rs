@@ -154,6 +154,7 @@ impl Store {
                 query.execute(&mut *tx).await?;
             }
         }
+        super::speakers::note_sound(&mut tx, records).await?;
         tx.commit().await?;
         Ok(())
     }
