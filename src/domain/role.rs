@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::ids::AreaCode;
 
 /// One kind of thing that can be done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "center", derive(utoipa::ToSchema))]
 pub enum Right {
     /// Look at plans, plays, bulletins and speakers.
     See,

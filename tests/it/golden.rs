@@ -3,6 +3,8 @@
 //! A difference means that the format has changed. If that is meant, `LOAXA_BLESS=1` writes the files anew, and they are committed
 //! together with the change.
 
+use std::path::Path;
+
 use loaxa::domain::approval::{Approval, Certificate, Denial, Role, Ticket};
 use loaxa::domain::command::{Command, Order};
 use loaxa::domain::hours::HoursStatement;
@@ -193,13 +195,16 @@ impl World {
 }
 
 pub fn check<T: Serialize>(name: &str, value: &T) {
-    let path = repository().join("tests/golden").join(name);
+    check_at(&repository().join("tests/golden").join(name), value);
+}
+
+fn check_at<T: Serialize>(path: &Path, value: &T) {
     let text = serde_json::to_string_pretty(value).unwrap() + "\n";
     if std::env::var_os("LOAXA_BLESS").is_some() {
-        std::fs::write(&path, &text).unwrap();
+        std::fs::write(path, &text).unwrap();
     }
-    let golden = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(golden == text, "{name} has changed; see the head of this file.\nnow: {text}");
+    let golden = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(golden == text, "{} has changed; see the head of this file.\nnow: {text}", path.display());
 }
 
 pub fn record() -> PlaybackRecord {
@@ -482,4 +487,10 @@ fn what_neighbours_tell_each_other_is_as_agreed() {
     for (packet, sealed) in packets.into_iter().zip(sealed) {
         assert_eq!(Packet::open(&hex::decode(sealed).unwrap(), &key), Some(packet));
     }
+}
+
+/// The types of the page's client are made from it (`npm run generate`), so that page and center cannot drift apart.
+#[test]
+fn the_openapi_description_is_the_one_that_the_page_is_made_from() {
+    check_at(&repository().join("web/openapi.json"), &loaxa::center::api::description());
 }

@@ -8,6 +8,7 @@ mod bulletins;
 mod commands;
 mod enrolment;
 mod error;
+mod etag;
 mod guard;
 mod people;
 mod places;
@@ -23,9 +24,12 @@ mod web;
 use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
+use axum::http::{Extensions, HeaderMap, StatusCode, Version, header};
 use axum::routing::{delete, get, post, put};
 use axum::{Json, Router, middleware};
 use tokio::sync::watch;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{Predicate as _, SizeAbove};
 use utoipa::OpenApi;
 
 use super::app::App;
@@ -193,8 +197,16 @@ pub fn router(app: Arc<App>, stop: watch::Receiver<bool>) -> Router {
         .nest(guard::PREFIX, guarded.fallback(async || Problem::not_found("there is nothing at this address")))
         .fallback(web::page)
         .layer(middleware::map_response(error::as_problem))
+        .layer(CompressionLayer::new().compress_when(SizeAbove::new(1024).and(is_text)))
         // Outermost, so that no answer is without them.
         .layer(middleware::map_response(web::add_headers))
+}
+
+/// What a slow line gets smaller: lists of speakers and the page, not sound, and nothing that is streamed.
+fn is_text(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default();
+    matches!(kind, "application/json" | "text/html" | "text/javascript" | "text/css" | "text/csv" | "image/svg+xml")
 }
 
 fn people_routes() -> Router<Arc<App>> {
@@ -219,7 +231,7 @@ fn people_routes() -> Router<Arc<App>> {
 }
 
 /// OpenAPI 3.1, with the server's own prefix.
-fn description() -> utoipa::openapi::OpenApi {
+pub fn description() -> utoipa::openapi::OpenApi {
     let mut description = Description::openapi();
     description.info.version = env!("CARGO_PKG_VERSION").to_owned();
     description

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Problem;
+use super::etag::{self, IfMatch};
 use super::people::speaker_for;
 use crate::center::app::{App, Change, now_ms};
 use crate::center::exchange::ical;
@@ -130,32 +131,35 @@ pub struct Traits {
     pub step_with: Option<String>,
 }
 
+impl From<&SpeakerTraits> for Traits {
+    fn from(known: &SpeakerTraits) -> Self {
+        Self {
+            languages: known.languages.iter().map(Language::to_string).collect(),
+            latitude: known.place.map(|place| place.0),
+            longitude: known.place.map(|place| place.1),
+            step_with: known.step_with.clone(),
+        }
+    }
+}
+
 /// What is known of a speaker's surroundings
 #[utoipa::path(get, path = "/api/v1/speakers/{id}/traits", responses((status = 200, body = Traits), (status = 404, body = Problem)))]
-pub async fn traits(
-    State(app): State<Arc<App>>,
-    person: Person,
-    Path(id): Path<String>,
-) -> Result<Json<Traits>, Problem> {
-    let known = speaker_for(&app, &person, Right::See, &id).await?.traits;
-    Ok(Json(Traits {
-        languages: known.languages.iter().map(Language::to_string).collect(),
-        latitude: known.place.map(|place| place.0),
-        longitude: known.place.map(|place| place.1),
-        step_with: known.step_with,
-    }))
+pub async fn traits(State(app): State<Arc<App>>, person: Person, Path(id): Path<String>) -> Result<Response, Problem> {
+    etag::tagged(&Traits::from(&speaker_for(&app, &person, Right::See, &id).await?.traits))
 }
 
 /// Set what is known of a speaker's surroundings
 #[utoipa::path(put, path = "/api/v1/speakers/{id}/traits", request_body = Traits,
-    responses((status = 204), (status = 400, body = Problem), (status = 404, body = Problem)))]
+    responses((status = 204), (status = 400, body = Problem), (status = 404, body = Problem), (status = 412, body = Problem)))]
 pub async fn put_traits(
     State(app): State<Arc<App>>,
     person: Person,
     Path(id): Path<String>,
+    seen: IfMatch,
     Json(new): Json<Traits>,
 ) -> Result<StatusCode, Problem> {
     let speaker = speaker_for(&app, &person, Right::OperateSpeakers, &id).await?;
+    seen.check(Some(&Traits::from(&speaker.traits)))?;
     let languages: Vec<Language> =
         new.languages.iter().map(|l| l.parse()).collect::<Result<_, _>>().map_err(Problem::bad_request)?;
     if languages.len() > 8 || (1..languages.len()).any(|index| languages[..index].contains(&languages[index])) {

@@ -77,6 +77,8 @@ pub struct SelfView {
     pub name: String,
     pub title: String,
     pub grants: Vec<Grant>,
+    /// What they may do in some place.
+    pub rights: Vec<Right>,
     /// Whether a second factor is on.
     pub totp: bool,
     /// When this session ends if nothing more is heard of it; a token's own end.
@@ -86,8 +88,9 @@ pub struct SelfView {
 /// Who is signed in
 #[utoipa::path(get, path = "/api/v1/session", responses((status = 200, body = SelfView), (status = 401, body = Problem)))]
 pub async fn myself(person: Person) -> Json<SelfView> {
+    let rights = Right::ALL.into_iter().filter(|right| person.may_somewhere(*right)).collect();
     let Person { name, title, grants, totp, ends_ms, .. } = person;
-    Json(SelfView { name, title, grants, totp, ends_ms })
+    Json(SelfView { name, title, grants, rights, totp, ends_ms })
 }
 
 /// The account behind a session: a token cannot change who its maker is.
