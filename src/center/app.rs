@@ -20,6 +20,7 @@ use super::media::MediaStore;
 use super::people::People;
 use super::planner::Planning;
 use super::readiness::LookedUp;
+use super::standing::LastWords;
 use super::store::{Store, StoreError, unusable};
 use super::tls::{self, TransportAuthority};
 use crate::domain::approval::Certificate;
@@ -69,6 +70,8 @@ pub struct App {
     pub standby: RwLock<HashSet<MediaHash>>,
     /// What was told to whole areas.
     pub commands: Commands,
+    /// What each board said last.
+    pub last_words: LastWords,
     /// Who has which plan.
     pub plan_book: Mutex<PlanBook>,
     pub ingest_bell: Notify,
@@ -124,6 +127,7 @@ impl App {
             publish_bell: Notify::new(),
             standby: RwLock::default(),
             commands: Commands::default(),
+            last_words: LastWords::default(),
             plan_book: Mutex::default(),
             ingest_bell: Notify::new(),
             speaker_passwords: RwLock::default(),

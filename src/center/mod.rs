@@ -32,6 +32,7 @@ pub mod rate;
 pub mod readiness;
 pub mod schedule_file;
 pub mod serve;
+pub mod standing;
 pub mod store;
 pub mod tls;
 pub mod verify;

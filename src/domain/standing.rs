@@ -258,8 +258,10 @@ pub struct Turn {
     pub detail: String,
 }
 
-fn turn(subject: Subject, value: &'static str, detail: impl Into<String>) -> Turn {
-    Turn { subject, item: "", value, detail: detail.into() }
+impl Turn {
+    pub fn new(subject: Subject, value: &'static str, detail: impl Into<String>) -> Self {
+        Self { subject, item: "", value, detail: detail.into() }
+    }
 }
 
 impl Facts {
@@ -275,29 +277,29 @@ impl Facts {
     pub fn turns(&self, before: Option<&Self>) -> Vec<Turn> {
         let mut turns = vec![];
         if before.map(|before| before.online) != Some(self.online) {
-            turns.push(turn(Subject::Link, if self.online { "up" } else { "down" }, ""));
+            turns.push(Turn::new(Subject::Link, if self.online { "up" } else { "down" }, ""));
         }
         let Some(said) = &self.said else { return turns };
         let old = before.and_then(|before| before.said.as_ref());
         if old.map(|old| old.clock_trusted) != Some(said.clock_trusted) {
-            turns.push(turn(Subject::Clock, if said.clock_trusted { "trusted" } else { "untrusted" }, ""));
+            turns.push(Turn::new(Subject::Clock, if said.clock_trusted { "trusted" } else { "untrusted" }, ""));
         }
         if old.map(Said::is_complete) != Some(said.is_complete()) {
             let value = if said.is_complete() { "complete" } else { "lacking" };
-            turns.push(turn(Subject::Content, value, format!("{}/{}", said.ready, said.wanted)));
+            turns.push(Turn::new(Subject::Content, value, format!("{}/{}", said.ready, said.wanted)));
         }
         match (old.and_then(|old| old.refused.as_ref()), &said.refused) {
-            (before, Some(why)) if before != Some(why) => turns.push(turn(Subject::Plan, "refused", why.as_str())),
-            (Some(_), None) => turns.push(turn(Subject::Plan, "taken", "")),
+            (before, Some(why)) if before != Some(why) => turns.push(Turn::new(Subject::Plan, "refused", why.as_str())),
+            (Some(_), None) => turns.push(Turn::new(Subject::Plan, "taken", "")),
             _ => {}
         }
         let none = BTreeMap::new();
         let faults = old.map_or(&none, |old| &old.faults);
         for (fault, words) in said.faults.iter().filter(|(fault, _)| !faults.contains_key(fault)) {
-            turns.push(Turn { item: fault.as_str(), ..turn(Subject::Fault, "begun", words.as_str()) });
+            turns.push(Turn { item: fault.as_str(), ..Turn::new(Subject::Fault, "begun", words.as_str()) });
         }
         for fault in faults.keys().filter(|fault| !said.faults.contains_key(fault)) {
-            turns.push(Turn { item: fault.as_str(), ..turn(Subject::Fault, "ended", "") });
+            turns.push(Turn { item: fault.as_str(), ..Turn::new(Subject::Fault, "ended", "") });
         }
         turns
     }
@@ -366,7 +368,12 @@ mod tests {
                 &[LinkDown, Fault, ContentMissing],
             ),
             ("it never came", Known { link: Link::Never, clock_trusted: None, ..well() }, Never, &[NeverHeard]),
-            ("nobody has put a board there", Known { link: Link::Never, has_board: false, ..well() }, Never, &[NoBoard]),
+            (
+                "nobody has put a board there",
+                Known { link: Link::Never, has_board: false, ..well() },
+                Never,
+                &[NoBoard],
+            ),
             ("it is shut out", Known { disabled: true, faults: hot(), ..well() }, Disabled, &[ShutOut]),
         ];
         for (name, known, word, causes) in cases {
@@ -394,13 +401,15 @@ mod tests {
         let more = facts(true, Said { ready: 4, wanted: 4, ..said() });
         assert_eq!(more.turns(Some(&first)), [], "complete is complete");
         let hot = BTreeMap::from([(Fault::Hot, "82".to_owned())]);
-        let ill = facts(true, Said { clock_trusted: false, ready: 2, refused: Some("old".into()), faults: hot, ..said() });
+        let ill =
+            facts(true, Said { clock_trusted: false, ready: 2, refused: Some("old".into()), faults: hot, ..said() });
         let expected = ["clock  untrusted ", "content  lacking 2/3", "plan  refused old", "fault hot begun 82"];
         assert_eq!(told(&ill.turns(Some(&first))), expected);
         let hotter = BTreeMap::from([(Fault::Hot, "90".to_owned()), (Fault::Store, "full".to_owned())]);
         let worse = facts(true, Said { refused: Some("other".into()), faults: hotter, ..ill.said.clone().unwrap() });
         assert_eq!(told(&worse.turns(Some(&ill))), ["plan  refused other", "fault store begun full"]);
-        let back = ["clock  trusted ", "content  complete 3/3", "plan  taken ", "fault store ended ", "fault hot ended "];
+        let back =
+            ["clock  trusted ", "content  complete 3/3", "plan  taken ", "fault store ended ", "fault hot ended "];
         let mut turned = told(&first.turns(Some(&worse)));
         turned.sort_by_key(|line| back.iter().position(|known| known == line));
         assert_eq!(turned, back);

@@ -108,7 +108,7 @@ async fn speakers(store: &Store) {
     assert_eq!(store.speaker(&id).await.unwrap().since_ms, None);
     let told = async |birth, online, now_ms| {
         let state = State { birth, online, detail: None };
-        store.set_states(&[(id.clone(), state)], now_ms).await.unwrap() == [true]
+        store.set_states(&[(id.clone(), state, vec![])], now_ms).await.unwrap() == [true]
     };
     assert!(told(5, true, 10).await);
     assert!(!told(4, false, 20).await, "a late last will of an older connection");

@@ -78,6 +78,7 @@ pub const NEEDS: &[(&str, &str, Need)] = &[
     ("GET", "/speakers", Here(&[See])),
     ("POST", "/speakers", Here(&[OperateSpeakers])),
     ("GET", "/speakers/{id}", Here(&[See])),
+    ("GET", "/speakers/{id}/history", Here(&[See])),
     ("GET", "/speakers/{id}/plan", Here(&[See])),
     ("GET", "/speakers/{id}/why", Here(&[See])),
     ("GET", "/speakers/{id}/traits", Here(&[See])),

@@ -17,6 +17,7 @@ mod reach;
 mod readiness;
 mod schedules;
 mod session;
+mod speakers;
 mod tokens;
 mod users;
 mod web;
@@ -41,9 +42,10 @@ pub use commands::Told;
 pub use enrolment::EnrolmentView;
 pub use error::Problem;
 pub use guard::{NEEDS, Need};
-pub use people::{AreaView, Listed, SpeakerCreated, SpeakerView};
+pub use people::{AreaView, Listed, SpeakerCreated};
 pub use places::Traits;
 pub use schedules::{Playlist, ProgrammeView, Saved, ScheduleView};
+pub use speakers::{SpeakerListed, SpeakerView};
 pub use tokens::{TokenCreated, TokenView};
 pub use users::UserView;
 
@@ -85,8 +87,9 @@ const PLAYLIST_BYTES: usize = 16 * 1024 * 1024;
         people::center,
         people::areas,
         people::add_area,
-        people::speakers,
-        people::speaker,
+        speakers::list,
+        speakers::one,
+        speakers::history,
         people::add_speaker,
         people::new_speaker_password,
         enrolment::make_code,
@@ -142,8 +145,9 @@ pub fn router(app: Arc<App>, stop: watch::Receiver<bool>) -> Router {
     let guarded = Router::new()
         .route("/center", get(people::center))
         .route("/areas", get(people::areas).post(people::add_area))
-        .route("/speakers", get(people::speakers).post(people::add_speaker))
-        .route("/speakers/{id}", get(people::speaker))
+        .route("/speakers", get(speakers::list).post(people::add_speaker))
+        .route("/speakers/{id}", get(speakers::one))
+        .route("/speakers/{id}/history", get(speakers::history))
         .route("/speakers/{id}/enrolment", post(enrolment::make_code))
         .route("/speakers/{id}/password", post(people::new_speaker_password))
         .route("/speakers/{id}/disable", post(enrolment::disable))

@@ -10,6 +10,7 @@ mod enrolment;
 mod people;
 mod plans;
 mod schedules;
+mod speakers;
 mod trust;
 
 use std::path::Path;
@@ -26,6 +27,7 @@ pub use enrolment::{ConnectionRow, EnrolmentRow};
 pub use people::{AreaRow, CertificateRow, SpeakerRow, SpeakerTraits};
 pub use plans::{PlanRow, RecordRow};
 pub use schedules::{Changes, Histories, VersionRow};
+pub use speakers::TurnRow;
 pub use trust::{Handover, Said};
 
 /// SQLite in the data directory.
