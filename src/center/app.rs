@@ -17,6 +17,7 @@ use super::datadir::{DataDir, Site};
 use super::delivery::{PlanBook, with_book};
 use super::gate::Gate;
 use super::media::MediaStore;
+use super::overview::Failures;
 use super::people::People;
 use super::planner::Planning;
 use super::readiness::LookedUp;
@@ -72,6 +73,8 @@ pub struct App {
     pub commands: Commands,
     /// What each board said last.
     pub last_words: LastWords,
+    /// Plays that failed of late.
+    pub failures: Failures,
     /// Who has which plan.
     pub plan_book: Mutex<PlanBook>,
     pub ingest_bell: Notify,
@@ -128,6 +131,7 @@ impl App {
             standby: RwLock::default(),
             commands: Commands::default(),
             last_words: LastWords::default(),
+            failures: Failures::default(),
             plan_book: Mutex::default(),
             ingest_bell: Notify::new(),
             speaker_passwords: RwLock::default(),

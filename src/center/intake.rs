@@ -143,6 +143,7 @@ async fn store_records(app: &App, client: &AsyncClient, records: Vec<PlaybackRec
             warn!("{} records cannot be stored: {error}", records.len());
             return;
         }
+        app.failures.note(&records, now_ms());
         app.changed(Change::Plays);
     }
     let mut dropped: BTreeMap<&SpeakerId, u32> = BTreeMap::new();

@@ -24,6 +24,7 @@ pub mod ingest;
 pub mod intake;
 pub mod link;
 pub mod media;
+pub mod overview;
 pub mod passwords;
 pub mod people;
 pub mod planner;

@@ -41,6 +41,7 @@ pub async fn serve(
     app.data.clear_running();
     app.store.forget_links(now_ms()).await.map_err(|e| e.to_string())?;
     app.last_words.load(&app.store).await.map_err(|e| e.to_string())?;
+    app.failures.load(&app.store, now_ms()).await.map_err(|e| e.to_string())?;
     ingest::sweep(&app).await.map_err(|e| e.to_string())?;
     let (broker, embedded) = start_broker(&app).await?;
     let http = TcpListener::bind(&app.config.http.address)

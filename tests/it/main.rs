@@ -33,6 +33,7 @@ mod roles;
 mod rules;
 mod simulate;
 mod sound;
+mod speakers;
 mod store;
 mod strangers;
 mod tidy;

@@ -68,6 +68,7 @@ pub const NEEDS: &[(&str, &str, Need)] = &[
     ("GET", "/audit", Here(&[ReadAudit])),
     ("GET", "/audit/export", Here(&[ReadAudit])),
     ("GET", "/center", Somewhere(See)),
+    ("GET", "/overview", Here(&[See])),
     ("GET", "/areas", Here(&[See])),
     ("POST", "/areas", Here(&[ManageAreas])),
     ("GET", "/areas/{code}/hours", Here(&[See])),

@@ -10,6 +10,7 @@ mod enrolment;
 mod error;
 mod etag;
 mod guard;
+mod overview;
 mod people;
 mod places;
 mod plays;
@@ -85,6 +86,7 @@ const PLAYLIST_BYTES: usize = 16 * 1024 * 1024;
         audit::list,
         audit::export,
         people::center,
+        overview::overview,
         people::areas,
         people::add_area,
         speakers::list,
@@ -144,6 +146,7 @@ struct Description;
 pub fn router(app: Arc<App>, stop: watch::Receiver<bool>) -> Router {
     let guarded = Router::new()
         .route("/center", get(people::center))
+        .route("/overview", get(overview::overview))
         .route("/areas", get(people::areas).post(people::add_area))
         .route("/speakers", get(speakers::list).post(people::add_speaker))
         .route("/speakers/{id}", get(speakers::one))
