@@ -342,7 +342,7 @@ async fn plans_and_records(store: &Store) {
     // Beside the speaker stands what is newest, however it comes in.
     let sound = async || {
         let row = store.speaker(&"a".parse().unwrap()).await.unwrap();
-        (row.proven.map(|(at_ms, _)| at_ms), row.last.map(|(at_ms, outcome, reason)| (at_ms, outcome, reason)))
+        (row.proven.map(|(at_ms, _)| at_ms), row.last)
     };
     assert_eq!(sound().await, (Some(150), Some((150, Outcome::Played, None))));
     let at = |start_ms: i64, outcome, evidence, reason| PlaybackRecord {

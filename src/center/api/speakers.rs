@@ -185,6 +185,7 @@ pub struct SpeakerView {
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct SpeakerQuery {
     #[serde(default)]
     cursor: String,
@@ -304,6 +305,7 @@ fn listed(app: &App, areas: &AreaTree, outlooks: &mut Outlooks, row: &SpeakerRow
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct HistoryQuery {
     /// Unix ms; a week ago where absent.
     from_ms: Option<i64>,
