@@ -73,6 +73,7 @@ pub struct Trouble {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = NamedSpeaker)]
 pub struct Named {
     pub id: String,
     pub title: String,
@@ -245,7 +246,8 @@ fn on_air(
             play.sounding += 1;
         }
     }
-    let mut plays: Vec<OnAir> = plays.into_values().collect();
+    // Boards name a play a few seconds before it begins.
+    let mut plays: Vec<OnAir> = plays.into_values().filter(|play| play.since_ms <= now_ms).collect();
     let rank = |play: &OnAir| play.priority.parse::<Priority>().ok();
     plays.sort_by(|a, b| (rank(b), a.since_ms, &a.occurrence).cmp(&(rank(a), b.since_ms, &b.occurrence)));
     plays

@@ -11,7 +11,7 @@ pub const SOON_MS: i64 = 60 * 60_000;
 /// Whether the board is in touch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[cfg_attr(feature = "center", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "center", derive(utoipa::ToSchema), schema(as = SpeakerLink))]
 pub enum Link {
     Online,
     Offline,
@@ -21,7 +21,7 @@ pub enum Link {
 /// Something that a board says is not as it should be: a closed list, each with one meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[cfg_attr(feature = "center", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "center", derive(utoipa::ToSchema), schema(as = SpeakerFault))]
 pub enum Fault {
     /// The amplifier is not as it should be.
     Amplifier,
@@ -80,7 +80,6 @@ impl Fault {
 /// Where a speaker stands with its newest plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[cfg_attr(feature = "center", derive(utoipa::ToSchema))]
 pub enum PlanStanding {
     /// None was made for it yet.
     None,
@@ -114,7 +113,7 @@ pub struct Known {
 /// One word for a speaker, the gravest that is true.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[cfg_attr(feature = "center", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "center", derive(utoipa::ToSchema), schema(as = SpeakerStanding))]
 pub enum Standing {
     /// It is on line and says that it is playing.
     Sounding,
@@ -135,7 +134,7 @@ pub enum Standing {
 /// Why it stands so: a closed list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[cfg_attr(feature = "center", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "center", derive(utoipa::ToSchema), schema(as = SpeakerCause))]
 pub enum Cause {
     ShutOut,
     NoBoard,
@@ -212,7 +211,7 @@ pub struct Said {
 /// What of a speaker has turned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[cfg_attr(feature = "center", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "center", derive(utoipa::ToSchema), schema(as = SpeakerSubject))]
 pub enum Subject {
     /// up, down, or unheard: the center was restarted and has not heard it since.
     Link,

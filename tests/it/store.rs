@@ -32,7 +32,7 @@ fn sqlite_keeps_what_it_is_given() {
         store.close().await;
         // Opened again, it is all there, and the migrations know that they have run.
         let store = Store::open_sqlite(dir.path()).await.unwrap();
-        assert_eq!(store.records(None, 0, i64::MAX).await.unwrap().len(), 1);
+        assert_eq!(store.records(None, 0, i64::MAX).await.unwrap().len(), 5);
     });
 }
 
@@ -44,7 +44,7 @@ fn postgresql_keeps_what_it_is_given() {
         exercise(&store).await;
         store.close().await;
         let store = Store::open_url(&postgres.url).await.unwrap();
-        assert_eq!(store.records(None, 0, i64::MAX).await.unwrap().len(), 1);
+        assert_eq!(store.records(None, 0, i64::MAX).await.unwrap().len(), 5);
     });
 }
 

@@ -35,9 +35,7 @@ export const METRES_PER_DEGREE = 111_195;
 export const LARGEST_SCALE = 2_000_000;
 
 export function placed(speakers: readonly Speaker[]): Placed[] {
-  return speakers.filter(
-    (one): one is Placed => typeof one.latitude === 'number' && typeof one.longitude === 'number',
-  );
+  return speakers.filter((one): one is Placed => typeof one.latitude === 'number' && typeof one.longitude === 'number');
 }
 
 /** Degrees of longitude are shorter the further north one is. */
@@ -151,7 +149,9 @@ export function labels(
     const [x, y] = [sumX / count, sumY / count];
     if (x < 0 || y < 0 || x > size.width || y > size.height) continue;
     const half = title.length * 4 + 8;
-    const clear = shown.every((one) => Math.abs(one.y - y) > 18 || Math.abs(one.x - x) > half + one.title.length * 4 + 8);
+    const clear = shown.every(
+      (one) => Math.abs(one.y - y) > 18 || Math.abs(one.x - x) > half + one.title.length * 4 + 8,
+    );
     if (clear) shown.push({ area, title, x, y });
   }
   return shown;

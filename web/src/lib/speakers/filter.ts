@@ -3,7 +3,7 @@ import type { Schema } from '../api.ts';
 import { fold, holds, wordsOf } from './fold.ts';
 
 export type Speaker = Schema<'SpeakerListed'>;
-export type Standing = Schema<'Standing'>;
+export type Standing = Schema<'SpeakerStanding'>;
 export type Area = Schema<'AreaView'>;
 
 /** In the order of gravity for whoever looks after them. */

@@ -3,9 +3,9 @@ import type { Schema } from '../api.ts';
 import type { Lang } from '../text.ts';
 import type { Sort } from './filter.ts';
 
-type Standing = Schema<'Standing'>;
-type Cause = Schema<'Cause'>;
-type Fault = Schema<'Fault'>;
+type Standing = Schema<'SpeakerStanding'>;
+type Cause = Schema<'SpeakerCause'>;
+type Fault = Schema<'SpeakerFault'>;
 
 const vi = {
   heading: 'Cụm loa',
@@ -136,7 +136,8 @@ const vi = {
     disableAsk: (n: string) =>
       `${n} cụm loa sẽ mất kết nối ngay, không vào lại được và không nhận lịch mới. Lịch đã nhận vẫn được phát cho đến hết.`,
     enableAsk: (n: string) => `${n} cụm loa được kết nối lại và nhận lịch mới.`,
-    languagesAsk: 'Mỗi bản tin được phát lần lượt bằng các ngôn ngữ này, theo thứ tự, nếu có bản đó. Để trống: theo chương trình.',
+    languagesAsk:
+      'Mỗi bản tin được phát lần lượt bằng các ngôn ngữ này, theo thứ tự, nếu có bản đó. Để trống: theo chương trình.',
     languagesField: 'Mã ngôn ngữ, cách nhau bằng dấu phẩy',
     languagesHint: 'Ví dụ: rad, vie (Ê Đê rồi tiếng Việt); cjm Chăm, bdq Ba Na, kpm Cơ Ho, jra Gia Rai.',
     stepAsk: 'Các cụm loa có cùng một từ ở đây phát cùng nhịp, dù ở gần nhau. Để trống: bỏ.',
@@ -155,7 +156,8 @@ const vi = {
     what: 'Lệnh',
     volume: 'Chỉnh âm lượng',
     volumeDb: 'To hơn (+) hoặc nhỏ hơn (−) so với lịch, dB',
-    volumeHint: 'Từ −30 đến +6; 0 là như lịch. Không đổi âm lượng khẩn cấp. Cụm loa đang mất kết nối không nghe được lệnh này.',
+    volumeHint:
+      'Từ −30 đến +6; 0 là như lịch. Không đổi âm lượng khẩn cấp. Cụm loa đang mất kết nối không nghe được lệnh này.',
     stop: 'Dừng lượt đang phát',
     stopHint: 'Lượt phát khẩn cấp vẫn tiếp tục.',
     refresh: 'Yêu cầu báo tình trạng',
@@ -224,7 +226,15 @@ const vi = {
     more: 'Có nhiều thay đổi hơn; chỉ hiện những thay đổi mới nhất.',
     table: 'Bảng thay đổi',
     unknown: 'chưa biết',
-    rows: { link: 'Kết nối', clock: 'Đồng hồ', content: 'Nội dung', plan: 'Lịch', fault: 'Hỏng hóc', access: 'Quyền kết nối', board: 'Bộ điều khiển' } as Record<string, string>,
+    rows: {
+      link: 'Kết nối',
+      clock: 'Đồng hồ',
+      content: 'Nội dung',
+      plan: 'Lịch',
+      fault: 'Hỏng hóc',
+      access: 'Quyền kết nối',
+      board: 'Bộ điều khiển',
+    } as Record<string, string>,
     value: {
       'link up': 'có kết nối',
       'link down': 'mất kết nối',
@@ -470,7 +480,8 @@ const en: Words = {
     disableAsk: (n) =>
       `${n} speakers lose their connection now, cannot come back and get no new plans. What they have already got they go on playing until it ends.`,
     enableAsk: (n) => `${n} speakers may connect again and get new plans.`,
-    languagesAsk: 'Each bulletin is played in these languages one after the other, as far as it exists in them. Empty: as the programme says.',
+    languagesAsk:
+      'Each bulletin is played in these languages one after the other, as far as it exists in them. Empty: as the programme says.',
     languagesField: 'Language codes, separated by commas',
     languagesHint: 'For example rad, vie (Ê Đê, then Vietnamese); cjm Chăm, bdq Ba Na, kpm Cơ Ho, jra Gia Rai.',
     stepAsk: 'Speakers with the same word here play in step, however near they are. Empty: none.',
@@ -489,7 +500,8 @@ const en: Words = {
     what: 'Command',
     volume: 'Change the volume',
     volumeDb: 'Louder (+) or quieter (−) than planned, dB',
-    volumeHint: 'From −30 to +6; 0 is as planned. Emergencies keep their volume. Speakers that are offline do not hear this command.',
+    volumeHint:
+      'From −30 to +6; 0 is as planned. Emergencies keep their volume. Speakers that are offline do not hear this command.',
     stop: 'Stop what is on the air',
     stopHint: 'An emergency goes on.',
     refresh: 'Ask how they are',
@@ -558,7 +570,15 @@ const en: Words = {
     more: 'There are more changes; only the newest are shown.',
     table: 'Table of changes',
     unknown: 'not known',
-    rows: { link: 'Link', clock: 'Clock', content: 'Content', plan: 'Plan', fault: 'Faults', access: 'Access', board: 'Controller' },
+    rows: {
+      link: 'Link',
+      clock: 'Clock',
+      content: 'Content',
+      plan: 'Plan',
+      fault: 'Faults',
+      access: 'Access',
+      board: 'Controller',
+    },
     value: {
       'link up': 'connected',
       'link down': 'connection lost',
@@ -612,7 +632,8 @@ const en: Words = {
     languages: 'Languages of the residents',
     latitude: 'Latitude',
     longitude: 'Longitude',
-    placeHint: 'Decimal degrees, such as 12.6797 and 108.0377. A pair copied from a map may be pasted into the latitude.',
+    placeHint:
+      'Decimal degrees, such as 12.6797 and 108.0377. A pair copied from a map may be pasted into the latitude.',
     step: 'In step with',
     stepHint: 'Speakers with the same word here play in step, however near they are.',
     save: 'Save',
