@@ -10,17 +10,22 @@ mod enrolment;
 mod error;
 mod etag;
 mod guard;
+mod occurrences;
 mod overview;
 mod people;
 mod places;
 mod plays;
+mod preview;
 mod reach;
 mod readiness;
 mod schedules;
 mod session;
+mod setup;
 mod speakers;
 mod tokens;
+mod trial;
 mod users;
+mod versions;
 mod web;
 
 use std::sync::Arc;
@@ -46,6 +51,7 @@ pub use guard::{NEEDS, Need};
 pub use people::{AreaView, Listed, SpeakerCreated};
 pub use places::Traits;
 pub use schedules::{Playlist, ProgrammeView, Saved, ScheduleView};
+pub use setup::founding_router;
 pub use speakers::{SpeakerListed, SpeakerView};
 pub use tokens::{TokenCreated, TokenView};
 pub use users::UserView;
@@ -73,6 +79,8 @@ const PLAYLIST_BYTES: usize = 16 * 1024 * 1024;
         session::sessions,
         session::end_session,
         session::set_up,
+        setup::stage,
+        setup::found,
         users::list,
         users::add,
         users::one,
@@ -98,6 +106,10 @@ const PLAYLIST_BYTES: usize = 16 * 1024 * 1024;
         enrolment::enrol,
         enrolment::disable,
         enrolment::enable,
+        trial::list,
+        trial::begin,
+        trial::end,
+        trial::sound,
         places::plan,
         places::why,
         places::traits,
@@ -126,13 +138,19 @@ const PLAYLIST_BYTES: usize = 16 * 1024 * 1024;
         bulletins::step,
         bulletins::media,
         schedules::programmes,
+        versions::programme,
+        preview::programme,
         schedules::put_programme,
         schedules::delete_programme,
         schedules::schedules,
+        versions::schedule,
+        preview::schedule,
+        occurrences::list,
         schedules::put_schedule,
         schedules::put_playlist,
         schedules::delete_schedule,
         schedules::calendars,
+        versions::calendar,
         schedules::put_calendar,
         schedules::delete_calendar,
         plays::list,
@@ -155,6 +173,9 @@ pub fn router(app: Arc<App>, stop: watch::Receiver<bool>) -> Router {
         .route("/speakers/{id}/password", post(people::new_speaker_password))
         .route("/speakers/{id}/disable", post(enrolment::disable))
         .route("/speakers/{id}/enable", post(enrolment::enable))
+        .route("/speakers/{id}/trial", post(trial::begin).delete(trial::end))
+        .route("/speakers/{id}/trial/sound", get(trial::sound))
+        .route("/trials", get(trial::list))
         .route("/speakers/{id}/plan", get(places::plan))
         .route("/speakers/{id}/why", get(places::why))
         .route("/speakers/{id}/traits", get(places::traits).put(places::put_traits))
@@ -173,11 +194,23 @@ pub fn router(app: Arc<App>, stop: watch::Receiver<bool>) -> Router {
         .route("/bulletins/{id}/revisions/{revision}/{step}", post(bulletins::step))
         .route("/media/{hash}", get(bulletins::media))
         .route("/programmes", get(schedules::programmes))
-        .route("/programmes/{id}", put(schedules::put_programme).delete(schedules::delete_programme))
+        .route("/preview/programme", post(preview::programme))
+        .route(
+            "/programmes/{id}",
+            get(versions::programme).put(schedules::put_programme).delete(schedules::delete_programme),
+        )
         .route("/schedules", get(schedules::schedules))
-        .route("/schedules/{id}", put(schedules::put_schedule).delete(schedules::delete_schedule))
+        .route("/preview/schedule", post(preview::schedule))
+        .route(
+            "/schedules/{id}",
+            get(versions::schedule).put(schedules::put_schedule).delete(schedules::delete_schedule),
+        )
+        .route("/occurrences", get(occurrences::list))
         .route("/calendars", get(schedules::calendars))
-        .route("/calendars/{id}", put(schedules::put_calendar).delete(schedules::delete_calendar))
+        .route(
+            "/calendars/{id}",
+            get(versions::calendar).put(schedules::put_calendar).delete(schedules::delete_calendar),
+        )
         .route("/plays", get(plays::list))
         .route("/readiness", get(readiness::list))
         .route("/events", get(plays::events).with_state((app.clone(), stop)))
@@ -218,7 +251,8 @@ fn is_text(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bo
 
 fn people_routes() -> Router<Arc<App>> {
     Router::new()
-        .route("/setup", post(session::set_up))
+        .route("/setup", get(setup::stage).post(session::set_up))
+        .route("/setup/center", post(setup::found))
         .route("/session", get(session::myself).post(session::sign_in).delete(session::sign_out))
         .route("/session/password", put(session::change_password))
         .route("/session/totp", post(session::propose_totp).delete(session::clear_totp))
