@@ -171,13 +171,14 @@ for (const viewport of [WIDE, PHONE]) {
     test.use({ viewport });
 
     test('an operator adds a speaker, says where it is, gets its code, and shuts it out', async ({ page, office }) => {
+      test.setTimeout(120_000);
       const name = `Chợ Ea ${viewport.width}`;
       const id = `cho-ea-${viewport.width}`;
       await enterAs(page, office, 'kythuat', 'speakers');
       await page.getByRole('button', { name: 'Thêm cụm loa' }).first().click();
       await page.getByLabel('Tên cụm loa').fill(name);
       await page.getByRole('dialog').getByLabel('Khu vực').selectOption('24133');
-      await page.getByRole('button', { name: 'Thêm', exact: true }).click();
+      await page.getByRole('dialog').getByRole('button', { name: 'Thêm', exact: true }).click();
       await expect(page.getByRole('heading', { name, level: 2 })).toBeVisible();
       await expect(page.getByText('chưa có bộ điều khiển').first()).toBeVisible();
       await page.getByRole('button', { name: 'Sửa thông tin' }).click();
@@ -224,7 +225,8 @@ for (const viewport of [WIDE, PHONE]) {
   });
 }
 
-test('two who edit at once are told, and choose', async ({ page, office }) => {
+test('two who edit at once are told, and choose', async ({ page, office, expected }) => {
+  expected.failedRequests = true;
   add(office, 'hai-nguoi', 'Hai người');
   await enterAs(page, office, 'kythuat', 'speakers/hai-nguoi');
   await page.getByRole('button', { name: 'Sửa thông tin' }).click();
@@ -299,7 +301,7 @@ made.describe('thousands', () => {
     await page.getByRole('button', { name: 'Bỏ lọc' }).click();
     await page.getByRole('button', { name: /^Mất kết nối/ }).click();
     await expect(grid).toHaveAttribute('aria-rowcount', '121');
-    await page.getByLabel('Khu vực').selectOption('24103');
+    await page.getByLabel('Khu vực', { exact: true }).selectOption('24103');
     await expect(page.getByText(/^\d+ trong 3\.000 cụm loa/)).toBeVisible();
     await page.getByLabel('Tìm theo tên').fill('không đâu có');
     await expect(page.getByText('Không có cụm loa nào khớp với bộ lọc.')).toBeVisible();
@@ -348,18 +350,23 @@ made.describe('thousands', () => {
       tasks.length = 0;
       const frames: number[] = [];
       let last = performance.now();
-      for (let y = 0; y < document.documentElement.scrollHeight; y += 700) {
+      // As a wheel does it for a while, then at a pace at which every frame has other rows.
+      const height = document.documentElement.scrollHeight;
+      for (let y = 0; y < height; y += y < 20_000 ? 120 : 700) {
         scrollTo(0, y);
         await frame();
         frames.push(performance.now() - last);
         last = performance.now();
+        if (y === 19_920) Object.assign(globalThis, { wheelTasks: [...tasks] });
       }
+      scrollTo(0, height);
       await frame();
-      return { tasks: [...tasks], frames: frames.toSorted((a, b) => a - b) };
+      const { wheelTasks } = globalThis as unknown as { wheelTasks: number[] };
+      return { tasks: [...tasks], wheelTasks, frames: frames.toSorted((a, b) => a - b) };
     });
-    const { tasks, frames } = measured;
+    const { tasks, wheelTasks, frames } = measured;
     console.info(
-      `3,000 speakers: first row after ${shown_ms} ms; ${frames.length} steps of scrolling, p50 ${frames[Math.floor(frames.length / 2)]?.toFixed(1)} ms, ` +
+      `3,000 speakers: first row after ${shown_ms} ms; by the wheel ${wheelTasks.length} tasks over 50 ms in 167 frames; in all ${frames.length} steps of scrolling, p50 ${frames[Math.floor(frames.length / 2)]?.toFixed(1)} ms, ` +
         `p95 ${frames[Math.floor(frames.length * 0.95)]?.toFixed(1)} ms, worst ${frames.at(-1)?.toFixed(1)} ms; ` +
         `${tasks.length} tasks over 50 ms, the longest ${Math.max(0, ...tasks).toFixed(0)} ms`,
     );
@@ -385,7 +392,9 @@ made.describe('thousands', () => {
     await expect(page.getByText('Chưa lưu bộ lọc nào.')).toBeVisible();
   });
 
-  made('the map groups them, and the keyboard gets from a group to a speaker', async ({ page, center }) => {
+  made('the map groups them, and the keyboard gets from a group to a speaker', async ({ page, center, expected }) => {
+    // The made-up center knows nothing of one speaker alone.
+    expected.failedRequests = true;
     await enter(page, center);
     await page.goto(`${center.url}/#speakers?as=map`);
     const map = page.getByRole('group', { name: 'Bản đồ cụm loa' });
