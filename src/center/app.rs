@@ -20,6 +20,7 @@ use super::media::MediaStore;
 use super::overview::Failures;
 use super::people::People;
 use super::planner::Planning;
+use super::pulse::Pulse;
 use super::readiness::LookedUp;
 use super::standing::LastWords;
 use super::store::{Store, StoreError, unusable};
@@ -38,6 +39,11 @@ pub enum Change {
     Plays,
     /// Programmes, schedules and calendars.
     Schedules,
+    Areas,
+    /// Certificates, the trust list, the authority.
+    Trust,
+    /// Accounts and tokens.
+    Accounts,
 }
 
 impl Change {
@@ -46,6 +52,9 @@ impl Change {
             Self::Speakers => "speakers",
             Self::Plays => "plays",
             Self::Schedules => "schedules",
+            Self::Areas => "areas",
+            Self::Trust => "trust",
+            Self::Accounts => "accounts",
         }
     }
 }
@@ -79,6 +88,8 @@ pub struct App {
     pub last_words: LastWords,
     /// Plays that failed of late.
     pub failures: Failures,
+    /// The tree of units is changed by one after the other: what was checked still holds when it is written.
+    pub area_edits: tokio::sync::Mutex<()>,
     /// Who has which plan.
     pub plan_book: Mutex<PlanBook>,
     pub ingest_bell: Notify,
@@ -92,6 +103,8 @@ pub struct App {
     pub gate: Arc<Gate>,
     /// Where the API and the broker were bound, once they are.
     pub bound: OnceLock<Bound>,
+    /// How the parts of this center are.
+    pub pulse: Pulse,
     /// How far conversions are, in percent.
     pub progress: Mutex<HashMap<(BulletinId, u32), u8>>,
     /// Chunk lists by file; a file never changes under its name.
@@ -138,6 +151,7 @@ impl App {
             commands: Commands::default(),
             last_words: LastWords::default(),
             failures: Failures::default(),
+            area_edits: tokio::sync::Mutex::default(),
             plan_book: Mutex::default(),
             ingest_bell: Notify::new(),
             speaker_passwords: RwLock::default(),
@@ -145,6 +159,7 @@ impl App {
             transport,
             gate,
             bound: OnceLock::new(),
+            pulse: Pulse::new(now_ms()),
             progress: Mutex::default(),
             chunk_lists: Mutex::default(),
             config,
@@ -169,6 +184,7 @@ impl App {
         let trust = Trust::load(&self.store, &self.site, &self.data).await?;
         *self.trust.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(trust);
         self.plan_bell.notify_one();
+        self.changed(Change::Trust);
         Ok(())
     }
 

@@ -5,6 +5,7 @@
 pub mod accept;
 pub mod api;
 pub mod app;
+pub mod areas;
 pub mod audit;
 pub mod authority;
 pub mod broker;
@@ -30,6 +31,7 @@ pub mod passwords;
 pub mod people;
 pub mod planner;
 pub mod plays;
+pub mod pulse;
 pub mod rate;
 pub mod readiness;
 pub mod schedule_file;

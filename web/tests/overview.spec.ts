@@ -42,11 +42,11 @@ made('what is on, what failed and what waits, in words with figures and ways to 
   await expect(air).toContainText('3 mất kết nối, chưa biết có phát không');
   await expect(air).toContainText('2 đang kết nối mà không phát');
   const wrong = page.getByRole('region', { name: 'Trục trặc từ hôm qua' });
-  await expect(wrong).toContainText('mất kết nối — 2 khu vực: 28/45 cụm loa');
+  await expect(wrong).toContainText('Mất kết nối — 2 khu vực: 28/45 cụm loa');
   await expect(wrong).toContainText(/Phường Buôn Ma Thuột: cả 25 cụm loa, từ 04:00/);
   await expect(wrong).toContainText('3/20 cụm loa, chưa biết kết quả 12 lượt phát');
   await expect(wrong).toContainText(
-    /không phát được: .*\s*Phường Buôn Ma Thuột: 4\/25 cụm loa, 12 lượt phát, từ 04:00 đến 09:00/,
+    /Không phát được: .*\s*Phường Buôn Ma Thuột: 4\/25 cụm loa, 12 lượt phát, từ 04:00 đến 09:00/,
   );
   await expect(wrong.getByRole('link', { name: 'Phường Ea Kao' })).toHaveAttribute(
     'href',

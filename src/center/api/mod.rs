@@ -2,6 +2,7 @@
 //!
 //! Every request passes the gate in [`guard`], whose table says what each path asks for.
 
+mod areas;
 mod audit;
 mod authority;
 mod bulletins;
@@ -10,6 +11,7 @@ mod enrolment;
 mod error;
 mod etag;
 mod guard;
+mod health;
 mod occurrences;
 mod overview;
 mod people;
@@ -20,6 +22,7 @@ mod reach;
 mod readiness;
 mod schedules;
 mod session;
+mod settings;
 mod setup;
 mod speakers;
 mod tokens;
@@ -42,13 +45,14 @@ use utoipa::OpenApi;
 use super::app::App;
 use crate::protocol::limits::ENROLMENT_BYTES;
 
+pub use areas::{AreaChange, AreaView, ImportView, MergerOrder};
 pub use authority::TrustView;
 pub use bulletins::{BulletinView, RevisionView, SoundView};
 pub use commands::Told;
 pub use enrolment::EnrolmentView;
 pub use error::Problem;
 pub use guard::{NEEDS, Need};
-pub use people::{AreaView, Listed, SpeakerCreated};
+pub use people::{Listed, SpeakerCreated};
 pub use places::Traits;
 pub use schedules::{Playlist, ProgrammeView, Saved, ScheduleView};
 pub use setup::founding_router;
@@ -62,7 +66,7 @@ const PAGE: i64 = 500;
 const JSON_BYTES: usize = 1024 * 1024;
 /// What is sent by people who have not signed in yet, among others.
 const PEOPLE_BYTES: usize = 16 * 1024;
-/// A whole center's schedules.
+/// A whole center's schedules, or the country's list of units.
 const PLAYLIST_BYTES: usize = 16 * 1024 * 1024;
 
 #[derive(OpenApi)]
@@ -88,18 +92,28 @@ const PLAYLIST_BYTES: usize = 16 * 1024 * 1024;
         users::set_password,
         users::clear_totp,
         users::sessions,
+        users::end_sessions,
         tokens::list,
         tokens::add,
         tokens::revoke,
         audit::list,
         audit::export,
+        audit::head,
+        audit::check,
+        health::details,
+        settings::settings,
         people::center,
         overview::overview,
-        people::areas,
-        people::add_area,
         speakers::list,
         speakers::one,
         speakers::history,
+        areas::areas,
+        areas::area,
+        areas::add_area,
+        areas::put_area,
+        areas::import_areas,
+        areas::read_conversion,
+        areas::merge_areas,
         people::add_speaker,
         people::new_speaker_password,
         enrolment::make_code,
@@ -165,10 +179,12 @@ pub fn router(app: Arc<App>, stop: watch::Receiver<bool>) -> Router {
     let guarded = Router::new()
         .route("/center", get(people::center))
         .route("/overview", get(overview::overview))
-        .route("/areas", get(people::areas).post(people::add_area))
         .route("/speakers", get(speakers::list).post(people::add_speaker))
         .route("/speakers/{id}", get(speakers::one))
         .route("/speakers/{id}/history", get(speakers::history))
+        .route("/areas", get(areas::areas).post(areas::add_area))
+        .route("/areas/merger", post(areas::merge_areas))
+        .route("/areas/{code}", get(areas::area).put(areas::put_area))
         .route("/speakers/{id}/enrolment", post(enrolment::make_code))
         .route("/speakers/{id}/password", post(people::new_speaker_password))
         .route("/speakers/{id}/disable", post(enrolment::disable))
@@ -218,6 +234,8 @@ pub fn router(app: Arc<App>, stop: watch::Receiver<bool>) -> Router {
         .merge(
             Router::new()
                 .route("/playlists", post(schedules::put_playlist))
+                .route("/areas/import", post(areas::import_areas))
+                .route("/areas/conversion", post(areas::read_conversion))
                 .layer(DefaultBodyLimit::max(PLAYLIST_BYTES)),
         )
         // Uploads are streamed to the disk and counted there.
@@ -263,11 +281,15 @@ fn people_routes() -> Router<Arc<App>> {
         .route("/users/{name}", get(users::one).put(users::change))
         .route("/users/{name}/password", put(users::set_password))
         .route("/users/{name}/totp", delete(users::clear_totp))
-        .route("/users/{name}/sessions", get(users::sessions))
+        .route("/users/{name}/sessions", get(users::sessions).delete(users::end_sessions))
         .route("/tokens", get(tokens::list).post(tokens::add))
         .route("/tokens/{id}", delete(tokens::revoke))
         .route("/audit", get(audit::list))
         .route("/audit/export", get(audit::export))
+        .route("/audit/head", get(audit::head))
+        .route("/audit/check", get(audit::check))
+        .route("/health/details", get(health::details))
+        .route("/settings", get(settings::settings))
         .layer(DefaultBodyLimit::max(PEOPLE_BYTES))
 }
 

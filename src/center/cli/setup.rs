@@ -199,6 +199,12 @@ pub enum Area {
         #[command(flatten)]
         signing: Signing,
     },
+    /// Change a unit's name, or the unit above it where no speaker stands in it
+    Edit(super::areas::Edit),
+    /// Bring in an official list of units (CSV): all of it or nothing
+    Import(super::areas::ImportFile),
+    /// Let units become part of another, with their speakers, schedules and accounts; the authority signs it for the boards
+    Merge(super::areas::Merge),
     /// Decide whose priority bulletins go first in a unit: its own, or those from above
     #[command(group(clap::ArgGroup::new("whose").required(true)))]
     Order {
@@ -213,6 +219,9 @@ pub enum Area {
 pub async fn area(place: &Place, command: Area) -> Result<(), String> {
     let client = place.client().await?;
     match command {
+        Area::Edit(edit) => super::areas::edit(place, &client, edit).await?,
+        Area::Import(file) => super::areas::import(place, &client, file).await?,
+        Area::Merge(merge) => super::areas::merge(place, &client, merge).await?,
         Area::Add { code, title, parent } => {
             let body = json!({ "code": code, "title": title, "parent": parent });
             client.send::<Value>(Method::POST, "/areas", &body).await?;

@@ -476,7 +476,10 @@ fn says_the_same(stored: &PlanRow, draft: &Draft, now_ms: i64) -> bool {
 /// Plans at start, whenever the bell rings, and every few minutes.
 pub async fn run(app: Arc<App>) {
     loop {
-        match plan_all(&app, now_ms()).await {
+        let from_ms = now_ms();
+        let outcome = plan_all(&app, from_ms).await;
+        app.pulse.planned(from_ms, now_ms(), outcome.as_ref().map(|made| *made).map_err(ToString::to_string));
+        match outcome {
             Ok(0) => {}
             Ok(made) => {
                 info!("{made} new plans");

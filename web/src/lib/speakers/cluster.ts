@@ -97,21 +97,49 @@ export function clusters(speakers: readonly Placed[], outlook: Outlook, size: Si
     if (there) there.push(speaker);
     else cells.set(cell, [speaker]);
   }
-  return [...cells.values()].map((members) => {
-    let [x, y] = [0, 0];
+  const groups = [...cells.values()].map((members) => ({ members, ...middle(members, outlook, size) }));
+  return apart(groups).map(({ members, x, y }) => {
     const found = new Map<Standing, number>();
-    for (const member of members) {
-      const [memberX, memberY] = project(member, outlook, size);
-      x += memberX / members.length;
-      y += memberY / members.length;
-      found.set(member.standing, (found.get(member.standing) ?? 0) + 1);
-    }
+    for (const { standing } of members) found.set(standing, (found.get(standing) ?? 0) + 1);
     const standings = STANDINGS.flatMap((one): [Standing, number][] => {
       const count = found.get(one);
       return count === undefined ? [] : [[one, count]];
     });
     return { id: `${members[0]?.id} ${members.length}`, x, y, speakers: members, standings };
   });
+}
+
+interface Group {
+  members: Placed[];
+  x: number;
+  y: number;
+}
+
+function middle(members: Placed[], outlook: Outlook, size: Size): { x: number; y: number } {
+  let [sumX, sumY] = [0, 0];
+  for (const member of members) {
+    const [x, y] = project(member, outlook, size);
+    sumX += x;
+    sumY += y;
+  }
+  return { x: sumX / members.length, y: sumY / members.length };
+}
+
+/** Two cells may have their middles at their common edge: what would lie over something larger joins it. */
+function apart(groups: Group[]): Group[] {
+  const kept: Group[] = [];
+  for (const group of groups.sort((a, b) => b.members.length - a.members.length)) {
+    const under = kept.find((one) => Math.hypot(one.x - group.x, one.y - group.y) < CELL * 0.85);
+    if (under === undefined) {
+      kept.push({ ...group, members: [...group.members] });
+      continue;
+    }
+    const [had, more] = [under.members.length, group.members.length];
+    under.x = (under.x * had + group.x * more) / (had + more);
+    under.y = (under.y * had + group.y * more) / (had + more);
+    under.members.push(...group.members);
+  }
+  return kept;
 }
 
 /** Whether zooming in can part them. */
