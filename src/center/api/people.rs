@@ -18,7 +18,6 @@ use crate::center::passwords;
 use crate::center::people::person::{Person, Visit};
 use crate::center::store::{CertificateRow, Pin, SpeakerRow, StoreError};
 use crate::domain::approval::{Certificate, Role, key_text};
-use crate::domain::area::AreaTree;
 use crate::domain::ids::{AreaCode, SpeakerId};
 use crate::domain::role::Right;
 use crate::protocol::enrolment::Pinned;

@@ -70,6 +70,9 @@ export interface Play {
   evidence: Evidence;
 }
 
+/** A speaker in a list. */
+export type Speaker = Schema<'SpeakerListed'>;
+
 export type WaitingReason =
   'content_missing' | 'plan_on_its_way' | 'plan_refused' | 'clock_untrusted' | 'never_heard' | 'disabled';
 
@@ -142,6 +145,8 @@ export class ApiError extends Error {
 export const TOTP_REQUIRED = 'loaxa:totp-required';
 /** The `type` of the refusal of an edit where somebody else was quicker. */
 export const CHANGED_MEANWHILE = 'loaxa:changed-meanwhile';
+/** The `type` of every answer of a server that has no center yet. */
+export const NOT_SET_UP = 'loaxa:not-set-up';
 
 const BASE = '/api/v1';
 export const EVENTS_URL = `${BASE}/events`;
