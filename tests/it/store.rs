@@ -79,6 +79,7 @@ async fn exercise(store: &Store) {
     schedules(store).await;
     plans_and_records(store).await;
     account_and_sums(store).await;
+    newest_sounds(store).await;
     accounts(store).await;
     sessions_and_tokens(store).await;
     audit_log(store).await;
@@ -342,32 +343,6 @@ async fn plans_and_records(store: &Store) {
     assert_eq!((rows.len(), &rows[0].record, rows[0].received_ms), (1, &record, 500), "the first account stays");
     assert!(store.records(Some(&"b".parse().unwrap()), 0, 1000).await.unwrap().is_empty());
     assert!(store.records(None, 151, 1000).await.unwrap().is_empty());
-    // Beside the speaker stands what is newest, however it comes in.
-    let sound = async || {
-        let row = store.speaker(&"a".parse().unwrap()).await.unwrap();
-        (row.proven.map(|(at_ms, _)| at_ms), row.last)
-    };
-    assert_eq!(sound().await, (Some(150), Some((150, Outcome::Played, None))));
-    let at = |start_ms: i64, outcome, evidence, reason| PlaybackRecord {
-        occurrence: OccurrenceId::new(&"s".parse().unwrap(), start_ms),
-        start_ms,
-        outcome,
-        evidence,
-        reason,
-        ..record.clone()
-    };
-    let missed = Some(Reason::ContentMissing);
-    let late = [
-        at(170, Outcome::Missed, Evidence::Scheduled, missed),
-        at(160, Outcome::Played, Evidence::HeardBack, None),
-        at(140, Outcome::Played, Evidence::Sounded, None),
-    ];
-    store.add_records(&late, 700).await.unwrap();
-    assert_eq!(sound().await, (Some(160), Some((170, Outcome::Missed, missed))));
-    store.add_records(&[at(130, Outcome::Partial, Evidence::Sounded, None)], 800).await.unwrap();
-    assert_eq!(sound().await, (Some(160), Some((170, Outcome::Missed, missed))));
-    assert_eq!(store.failed_records(131, 10).await.unwrap(), [late[0].clone()]);
-    assert_eq!(store.failed_records(0, 10).await.unwrap().len(), 2);
 }
 
 /// The record of `plans_and_records`, of the play that began at 100, taken into the account.
@@ -447,6 +422,36 @@ async fn account_and_sums(store: &Store) {
         store.set_setting("x", &value, 5).await.unwrap();
     }
     assert_eq!(store.setting::<u32>("x").await.unwrap(), Some(2));
+}
+
+/// What of the records stands beside the speaker: the newest, however it comes in.
+async fn newest_sounds(store: &Store) {
+    let record = store.records(None, 0, 1000).await.unwrap()[0].record.clone();
+    let sound = async || {
+        let row = store.speaker(&"a".parse().unwrap()).await.unwrap();
+        (row.proven.map(|(at_ms, _)| at_ms), row.last)
+    };
+    assert_eq!(sound().await, (Some(150), Some((150, Outcome::Played, None))));
+    let at = |start_ms: i64, outcome, evidence, reason| PlaybackRecord {
+        occurrence: OccurrenceId::new(&"s".parse().unwrap(), start_ms),
+        start_ms,
+        outcome,
+        evidence,
+        reason,
+        ..record.clone()
+    };
+    let missed = Some(Reason::ContentMissing);
+    let late = [
+        at(170, Outcome::Missed, Evidence::Scheduled, missed),
+        at(160, Outcome::Played, Evidence::HeardBack, None),
+        at(140, Outcome::Played, Evidence::Sounded, None),
+    ];
+    store.add_records(&late, 700).await.unwrap();
+    assert_eq!(sound().await, (Some(160), Some((170, Outcome::Missed, missed))));
+    store.add_records(&[at(130, Outcome::Partial, Evidence::Sounded, None)], 800).await.unwrap();
+    assert_eq!(sound().await, (Some(160), Some((170, Outcome::Missed, missed))));
+    assert_eq!(store.failed_records(131, 10).await.unwrap(), [late[0].clone()]);
+    assert_eq!(store.failed_records(0, 10).await.unwrap().len(), 2);
 }
 
 async fn accounts(store: &Store) {
