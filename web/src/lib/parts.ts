@@ -19,6 +19,13 @@ export interface PartEntry {
 export const PARTS: PartEntry[] = [
   { part: 'overview', icon: 'overview', rights: [], first: true, load: () => import('./overview/Overview.svelte') },
   {
+    part: 'speakers',
+    icon: 'speakers',
+    rights: ['see'],
+    first: true,
+    load: () => import('./speakers/Speakers.svelte'),
+  },
+  {
     part: 'approve',
     icon: 'approve',
     rights: ['approve'],
