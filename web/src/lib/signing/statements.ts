@@ -68,6 +68,17 @@ export interface TrustList {
   revoked?: string[];
   withdrawn?: { bulletin: string; up_to: number }[];
   two_approvers?: { area: string; from: string }[];
+  /** What stands elsewhere than it did: with all below it, below this path since that version of the list. */
+  moved?: Moved[];
+}
+
+export interface Moved {
+  since: number;
+  areas?: string[];
+  speakers?: string[];
+  below: string[];
+  /** The lowest versions of lawful hours there. */
+  hours?: Record<string, number>;
 }
 
 export const APPROVAL_TYPE = 'application/vnd.loaxa.approval.v1+json';
@@ -113,6 +124,17 @@ const LAYOUTS: Record<PayloadType, Layout> = {
     { name: 'revoked', without: 'empty' },
     { name: 'withdrawn', without: 'empty', each: ['bulletin', 'up_to'] },
     { name: 'two_approvers', without: 'empty', each: ['area', 'from'] },
+    {
+      name: 'moved',
+      without: 'empty',
+      each: [
+        'since',
+        { name: 'areas', without: 'empty' },
+        { name: 'speakers', without: 'empty' },
+        'below',
+        { name: 'hours', without: 'empty' },
+      ],
+    },
   ],
 };
 
@@ -128,7 +150,7 @@ function laidOut(layout: Layout, statement: object): Record<string, unknown> {
     const { name, without, each } = typeof field === 'string' ? { name: field, without: null, each: undefined } : field;
     const value = given.get(name) ?? null;
     given.delete(name);
-    if (without !== null && (value === null || (without === 'empty' && (value as unknown[]).length === 0))) continue;
+    if (without !== null && (value === null || (without === 'empty' && Object.keys(value as object).length === 0))) continue;
     out[name] = each === undefined ? sound(name, value) : (value as object[]).map((one) => laidOut(each, one));
   }
   // Somebody believes that these are signed too.
