@@ -19,6 +19,7 @@ use super::gate::Gate;
 use super::media::MediaStore;
 use super::people::People;
 use super::planner::Planning;
+use super::pulse::Pulse;
 use super::readiness::LookedUp;
 use super::store::{Store, StoreError, unusable};
 use super::tls::{self, TransportAuthority};
@@ -34,7 +35,13 @@ use crate::domain::relay::RelayHosts;
 pub enum Change {
     Speakers,
     Plays,
+    /// Programmes, schedules and calendars.
+    Schedules,
     Areas,
+    /// Certificates, the trust list, the authority.
+    Trust,
+    /// Accounts and tokens.
+    Accounts,
 }
 
 impl Change {
@@ -42,7 +49,10 @@ impl Change {
         match self {
             Self::Speakers => "speakers",
             Self::Plays => "plays",
+            Self::Schedules => "schedules",
             Self::Areas => "areas",
+            Self::Trust => "trust",
+            Self::Accounts => "accounts",
         }
     }
 }
@@ -87,6 +97,8 @@ pub struct App {
     pub gate: Arc<Gate>,
     /// Where the API and the broker were bound, once they are.
     pub bound: OnceLock<Bound>,
+    /// How the parts of this center are.
+    pub pulse: Pulse,
     /// How far conversions are, in percent.
     pub progress: Mutex<HashMap<(BulletinId, u32), u8>>,
     /// Chunk lists by file; a file never changes under its name.
@@ -139,6 +151,7 @@ impl App {
             transport,
             gate,
             bound: OnceLock::new(),
+            pulse: Pulse::new(now_ms()),
             progress: Mutex::default(),
             chunk_lists: Mutex::default(),
             config,
@@ -163,6 +176,7 @@ impl App {
         let trust = Trust::load(&self.store, &self.site, &self.data).await?;
         *self.trust.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(trust);
         self.plan_bell.notify_one();
+        self.changed(Change::Trust);
         Ok(())
     }
 

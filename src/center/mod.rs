@@ -30,6 +30,7 @@ pub mod passwords;
 pub mod people;
 pub mod planner;
 pub mod plays;
+pub mod pulse;
 pub mod rate;
 pub mod readiness;
 pub mod schedule_file;

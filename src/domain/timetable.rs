@@ -286,11 +286,18 @@ pub fn timetable(world: &World, expanded: &Expanded, profile: &Profile) -> Timet
     table
 }
 
+impl World {
+    /// When it is lawful to broadcast at the end of a path of areas, in a window and somewhat round it.
+    pub fn openings(&self, areas: &[AreaCode], window: Window) -> Openings {
+        let hours: Vec<_> = areas.iter().filter_map(|area| self.places.get(area)?.hours.clone()).collect();
+        Openings::new(&hours, window.from_ms - DAY_MS, window.until_ms + 2 * DAY_MS)
+    }
+}
+
 /// The lawful hours at a place, and whether its own bulletins go first.
 fn place(world: &World, profile: &Profile, window: Window) -> (Openings, bool) {
     let places: Vec<_> = profile.areas.iter().filter_map(|area| world.places.get(area)).collect();
-    let hours: Vec<_> = places.iter().filter_map(|place| place.hours.clone()).collect();
-    let openings = Openings::new(&hours, window.from_ms - DAY_MS, window.until_ms + 2 * DAY_MS);
+    let openings = world.openings(&profile.areas, window);
     // The commune's own word, or that of the nearest unit above it that has one.
     let own_first = places.iter().rev().find_map(|place| place.own_first).unwrap_or(false);
     (openings, own_first)

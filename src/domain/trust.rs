@@ -18,7 +18,9 @@ pub const MAX_ENTRIES: usize = 1000;
 /// Signed by the authority.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "center", derive(utoipa::ToSchema))]
 pub struct TrustList {
+    #[cfg_attr(feature = "center", schema(value_type = String))]
     pub site: SiteId,
     /// Rises with every change; a speaker never goes back.
     pub version: u64,
@@ -28,6 +30,7 @@ pub struct TrustList {
     /// Keys of approvers and dispatchers whose signatures are worth nothing any more, whenever they were made: who has
     /// stolen a key can also write an old date.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "center", schema(value_type = Vec<String>))]
     pub revoked: Vec<KeyId>,
     /// Bulletins that are off the air for good.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -43,7 +46,9 @@ pub struct TrustList {
 /// A bulletin up to and including this revision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "center", derive(utoipa::ToSchema))]
 pub struct Withdrawn {
+    #[cfg_attr(feature = "center", schema(value_type = String))]
     pub bulletin: BulletinId,
     pub up_to: u32,
 }
@@ -51,8 +56,11 @@ pub struct Withdrawn {
 /// In this area and all below it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "center", derive(utoipa::ToSchema))]
 pub struct TwoApprovers {
+    #[cfg_attr(feature = "center", schema(value_type = String))]
     pub area: AreaCode,
+    #[cfg_attr(feature = "center", schema(value_type = String))]
     pub from: Priority,
 }
 

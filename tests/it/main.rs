@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails says so")]
 
 mod areas;
+mod admin;
 mod audit;
 mod authority;
 mod broadcast;
@@ -24,6 +25,7 @@ mod heard;
 mod hostile;
 mod lunar;
 mod neighbours;
+mod occurrences;
 mod offline;
 mod people;
 mod planner;

@@ -11,17 +11,22 @@ mod enrolment;
 mod error;
 mod etag;
 mod guard;
+mod occurrences;
+mod health;
 mod people;
 mod places;
 mod plays;
+mod preview;
 mod reach;
 mod readiness;
 mod schedules;
 mod session;
+mod settings;
 mod setup;
 mod tokens;
 mod trial;
 mod users;
+mod versions;
 mod web;
 
 use std::sync::Arc;
@@ -84,11 +89,16 @@ const PLAYLIST_BYTES: usize = 16 * 1024 * 1024;
         users::set_password,
         users::clear_totp,
         users::sessions,
+        users::end_sessions,
         tokens::list,
         tokens::add,
         tokens::revoke,
         audit::list,
         audit::export,
+        audit::head,
+        audit::check,
+        health::details,
+        settings::settings,
         people::center,
         areas::areas,
         areas::area,
@@ -137,13 +147,19 @@ const PLAYLIST_BYTES: usize = 16 * 1024 * 1024;
         bulletins::step,
         bulletins::media,
         schedules::programmes,
+        versions::programme,
+        preview::programme,
         schedules::put_programme,
         schedules::delete_programme,
         schedules::schedules,
+        versions::schedule,
+        preview::schedule,
+        occurrences::list,
         schedules::put_schedule,
         schedules::put_playlist,
         schedules::delete_schedule,
         schedules::calendars,
+        versions::calendar,
         schedules::put_calendar,
         schedules::delete_calendar,
         plays::list,
@@ -187,11 +203,23 @@ pub fn router(app: Arc<App>, stop: watch::Receiver<bool>) -> Router {
         .route("/bulletins/{id}/revisions/{revision}/{step}", post(bulletins::step))
         .route("/media/{hash}", get(bulletins::media))
         .route("/programmes", get(schedules::programmes))
-        .route("/programmes/{id}", put(schedules::put_programme).delete(schedules::delete_programme))
+        .route("/preview/programme", post(preview::programme))
+        .route(
+            "/programmes/{id}",
+            get(versions::programme).put(schedules::put_programme).delete(schedules::delete_programme),
+        )
         .route("/schedules", get(schedules::schedules))
-        .route("/schedules/{id}", put(schedules::put_schedule).delete(schedules::delete_schedule))
+        .route("/preview/schedule", post(preview::schedule))
+        .route(
+            "/schedules/{id}",
+            get(versions::schedule).put(schedules::put_schedule).delete(schedules::delete_schedule),
+        )
+        .route("/occurrences", get(occurrences::list))
         .route("/calendars", get(schedules::calendars))
-        .route("/calendars/{id}", put(schedules::put_calendar).delete(schedules::delete_calendar))
+        .route(
+            "/calendars/{id}",
+            get(versions::calendar).put(schedules::put_calendar).delete(schedules::delete_calendar),
+        )
         .route("/plays", get(plays::list))
         .route("/readiness", get(readiness::list))
         .route("/events", get(plays::events).with_state((app.clone(), stop)))
@@ -246,11 +274,15 @@ fn people_routes() -> Router<Arc<App>> {
         .route("/users/{name}", get(users::one).put(users::change))
         .route("/users/{name}/password", put(users::set_password))
         .route("/users/{name}/totp", delete(users::clear_totp))
-        .route("/users/{name}/sessions", get(users::sessions))
+        .route("/users/{name}/sessions", get(users::sessions).delete(users::end_sessions))
         .route("/tokens", get(tokens::list).post(tokens::add))
         .route("/tokens/{id}", delete(tokens::revoke))
         .route("/audit", get(audit::list))
         .route("/audit/export", get(audit::export))
+        .route("/audit/head", get(audit::head))
+        .route("/audit/check", get(audit::check))
+        .route("/health/details", get(health::details))
+        .route("/settings", get(settings::settings))
         .layer(DefaultBodyLimit::max(PEOPLE_BYTES))
 }
 

@@ -368,7 +368,6 @@ pub struct CertificateView {
     pub key: String,
     /// Whether the authority has revoked the key since.
     pub revoked: bool,
-    #[schema(value_type = Object)]
     pub certificate: Certificate,
 }
 
@@ -415,5 +414,6 @@ pub async fn add_certificate(
     ));
     let (key, certificate) = authority::take_certificate(&app, &envelope).await?;
     app.plan_bell.notify_one();
+    app.changed(Change::Trust);
     Ok((StatusCode::CREATED, Json(CertificateView { key: key.to_string(), revoked: false, certificate })))
 }

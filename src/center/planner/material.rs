@@ -59,6 +59,11 @@ pub struct Voices {
 }
 
 impl Voices {
+    /// The versions of a bulletin, itself first.
+    pub fn of(&self, bulletin: &BulletinId) -> &[Voice] {
+        self.by_bulletin.get(bulletin).map_or(&[], Vec::as_slice)
+    }
+
     /// A programme with what there is for it now.
     pub fn resolve(&self, programme: &Programme) -> Script {
         let cue = |item: &Item| match item {

@@ -8,6 +8,7 @@ mod audit;
 mod bulletins;
 mod commands;
 mod enrolment;
+mod footprint;
 mod people;
 mod plans;
 mod schedules;
@@ -23,8 +24,10 @@ use thiserror::Error;
 
 pub use accounts::{AccountRow, SessionRow, TokenRow};
 pub use areas::{AreaEdit, MergerRows, Pin, PinRow, Span};
+pub use audit::AuditQuery;
 pub use bulletins::{BulletinRow, Intake, RevisionRow, Sound};
 pub use enrolment::{ConnectionRow, EnrolmentRow};
+pub use footprint::Footprint;
 pub use people::{AreaRow, CertificateRow, SpeakerRow, SpeakerTraits};
 pub use plans::{PlanRow, RecordRow};
 pub use schedules::{Changes, Histories, VersionRow};
