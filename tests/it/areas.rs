@@ -107,7 +107,7 @@ fn a_board_follows_its_unit_into_another_without_being_enrolled_anew() {
     assert_eq!((play["outcome"].as_str(), play["reason"].as_str()), (Some("played"), None), "{play}");
     assert_eq!(std::fs::read(pole.identity().join("identity.json")).unwrap(), identity, "nothing was enrolled anew");
     // A command to the new unit reaches it.
-    center.cli(["command", "24999", "volume", "-6"]);
+    center.cli(["command", "volume", "24999", "--db", "-6"]);
     pole.wait_log("told to play -6 dB", 20);
     // History shows both, and the list goes on with what was said.
     let names: Vec<String> =

@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails says so")]
 
-mod areas;
 mod admin;
+mod areas;
 mod audit;
 mod authority;
 mod broadcast;

@@ -25,5 +25,12 @@ export const PARTS: PartEntry[] = [
     first: true,
     load: () => import('./approve/Approvals.svelte'),
   },
+  {
+    part: 'admin',
+    icon: 'admin',
+    rights: ['manage_areas', 'manage_trust'],
+    first: false,
+    load: () => import('./areas/Shell.svelte'),
+  },
   { part: 'account', icon: 'account', rights: [], first: false, load: () => import('./account/Account.svelte') },
 ];

@@ -44,9 +44,7 @@ export function allowed(levels: readonly (readonly Window[])[]): Window[] {
   for (const level of said) {
     const spans = level.map(([from, to]) => [minute(from) ?? 0, minute(to) ?? 0] as const);
     open = open.flatMap(([from, to]) =>
-      spans
-        .map(([f, t]): [number, number] => [Math.max(from, f), Math.min(to, t)])
-        .filter(([f, t]) => f < t),
+      spans.map(([f, t]): [number, number] => [Math.max(from, f), Math.min(to, t)]).filter(([f, t]) => f < t),
     );
   }
   return open.sort((a, b) => a[0] - b[0]).map(([from, to]) => [clock(from), clock(to)]);

@@ -24,11 +24,7 @@ export interface Row {
 
 /** Without marks and capitals, as people search: "Đắk Lắk" is found by "dak lak". */
 export function fold(text: string): string {
-  return text
-    .normalize('NFD')
-    .replace(/\p{M}/gu, '')
-    .replace(/đ/gi, 'd')
-    .toLowerCase();
+  return text.normalize('NFD').replace(/\p{M}/gu, '').replace(/đ/gi, 'd').toLowerCase();
 }
 
 export function build(areas: readonly Area[]): Map<string, Unit> {
@@ -69,7 +65,12 @@ export function matching(units: Map<string, Unit>, query: string, ended: boolean
 }
 
 /** The rows of a tree, of which `open` says what is unfolded; where something is searched for, all that matches is. */
-export function rows(units: Map<string, Unit>, open: ReadonlySet<string>, kept: Set<Unit> | null, search: boolean): Row[] {
+export function rows(
+  units: Map<string, Unit>,
+  open: ReadonlySet<string>,
+  kept: Set<Unit> | null,
+  search: boolean,
+): Row[] {
   const out: Row[] = [];
   const shown = (list: Unit[]) => (kept === null ? list : list.filter((unit) => kept.has(unit)));
   const lay = (list: Unit[], level: number): void => {

@@ -77,9 +77,11 @@ const vi = {
       bad_code: 'Mã không đúng dạng: tỉnh 2 chữ số, xã 5 chữ số.',
       no_title: 'Không có tên. Điền tên hoặc xóa dòng này.',
       long_title: 'Tên dài quá 200 chữ.',
-      unknown_parent: (other: string) => `Thuộc ${other}, mà đơn vị ấy không có ở đây lẫn trong tệp. Nhập cấp trên trước.`,
+      unknown_parent: (other: string) =>
+        `Thuộc ${other}, mà đơn vị ấy không có ở đây lẫn trong tệp. Nhập cấp trên trước.`,
       twice_otherwise: (other: string) => `Mã này ở dòng ${other} có tên hoặc nơi thuộc khác.`,
-      stands_elsewhere: (other: string) => `Ở đây thuộc ${other} và đã có cụm loa: dùng Sáp nhập để chuyển, có chữ ký của cơ quan.`,
+      stands_elsewhere: (other: string) =>
+        `Ở đây thuộc ${other} và đã có cụm loa: dùng Sáp nhập để chuyển, có chữ ký của cơ quan.`,
       ended: (other: string) => (other === '' ? 'Ở đây đã hết hiệu lực.' : `Ở đây đã nhập vào ${other}.`),
     },
   },
@@ -99,7 +101,8 @@ const vi = {
     accounts: 'Tài khoản ở đơn vị cũ nhận cùng vai trò ở đơn vị mới',
     keep: 'Chỉ chuyển về thuộc đơn vị kia, không nhập vào (đơn vị vẫn còn)',
     table: 'Có bảng chuyển đổi của nhà nước? Chọn tệp CSV để điền sẵn',
-    proposal: (groups: string, divided: string) => `Bảng nêu ${groups} đơn vị mới có đơn vị cũ ở đây; ${divided} đơn vị cũ bị chia.`,
+    proposal: (groups: string, divided: string) =>
+      `Bảng nêu ${groups} đơn vị mới có đơn vị cũ ở đây; ${divided} đơn vị cũ bị chia.`,
     take: (title: string, n: string) => `${title}: ${n} đơn vị cũ`,
     notHere: 'chưa có trong cây',
     divided: 'Bị chia cho nhiều đơn vị mới, cần xem từng cụm loa:',
@@ -114,7 +117,8 @@ const vi = {
     accountsMoved: (n: string) => `${n} tài khoản nhận vai trò ở đơn vị mới`,
     tokens: (n: string) => `${n} khóa truy cập máy nhận vai trò ở đơn vị mới`,
     schedules: (n: string) => `${n} lịch phát vẫn phát đúng những nơi đang phát`,
-    approvers: (n: string) => `${n} chứng nhận người duyệt vẫn có giá trị cho loa của đơn vị cũ; muốn duyệt cho cả đơn vị mới thì cấp chứng nhận mới`,
+    approvers: (n: string) =>
+      `${n} chứng nhận người duyệt vẫn có giá trị cho loa của đơn vị cũ; muốn duyệt cho cả đơn vị mới thì cấp chứng nhận mới`,
     movedSpeakers: (n: string) => `${n} cụm loa chuyển chỗ`,
     needsSign: 'Các cụm loa này chỉ theo khi cơ quan ký. Bạn sẽ cần tệp khóa của cơ quan và mật khẩu của nó.',
     noSign: 'Không có cụm loa nào phải báo, nên không cần chữ ký.',
@@ -126,7 +130,8 @@ const vi = {
     signLine: (what: string, below: string) => `${what} từ nay thuộc ${below}`,
     signAlso: (n: string) => `Cùng ${n} điều cơ quan đã ký trước đây, giữ nguyên.`,
     apply: 'Sáp nhập',
-    done: (units: string, speakers: string) => `Đã sáp nhập ${units} đơn vị; ${speakers} cụm loa sẽ theo khi nhận lịch mới.`,
+    done: (units: string, speakers: string) =>
+      `Đã sáp nhập ${units} đơn vị; ${speakers} cụm loa sẽ theo khi nhận lịch mới.`,
     inTheWay: 'Chưa sáp nhập được:',
     obstacle: {
       nothing: () => 'Không có gì để chuyển: chọn đơn vị cũ khác đơn vị mới.',
@@ -139,8 +144,10 @@ const vi = {
       twice: (about: string) => `${about} được nêu hai lần.`,
       date: () => 'Ngày phải là hôm nay hoặc đã qua: việc sáp nhập được ghi vào đúng ngày hoặc sau đó.',
       list_full: () => 'Danh sách của cơ quan sẽ quá dài; hãy sáp nhập ít đơn vị hơn mỗi lần.',
-      old_boards: (about: string) => `Bộ điều khiển của ${about} chạy phần mềm cũ, chưa biết sáp nhập và sẽ không nhận lịch nữa: hãy cập nhật trước.`,
-      astray: (about: string) => `Bộ điều khiển của ${about} được ghi danh cho nơi khác với cây: hãy ghi danh lại trước.`,
+      old_boards: (about: string) =>
+        `Bộ điều khiển của ${about} chạy phần mềm cũ, chưa biết sáp nhập và sẽ không nhận lịch nữa: hãy cập nhật trước.`,
+      astray: (about: string) =>
+        `Bộ điều khiển của ${about} được ghi danh cho nơi khác với cây: hãy ghi danh lại trước.`,
     },
   },
 
@@ -170,7 +177,8 @@ const vi = {
     signLine: (title: string, windows: string) => `${title}: được phát ${windows}`,
     never: 'không lúc nào',
     done: (title: string) => `Đã ký giờ được phát của ${title}; lịch mới đang được lập.`,
-    badWindow: (n: number) => `Khung ${n}: giờ kết thúc phải sau giờ bắt đầu. Ban đêm thì chia hai khung, ví dụ 22:00–24:00 và 00:00–05:00.`,
+    badWindow: (n: number) =>
+      `Khung ${n}: giờ kết thúc phải sau giờ bắt đầu. Ban đêm thì chia hai khung, ví dụ 22:00–24:00 và 00:00–05:00.`,
     overlap: (n: number) => `Khung ${n} chồng lên khung khác.`,
     noWindow: 'Không có khung nào: sẽ không phát được gì, trừ tin khẩn cấp.',
     badMinutes: 'Số phút phải là số nguyên từ 1 đến 1440.',
@@ -192,7 +200,8 @@ const en: AreaWords = {
   search: 'Search by name or code (marks are not needed)',
   withEnded: 'Show merged units too',
   none: 'No unit matches. Type fewer letters, or a code.',
-  onlyTop: 'There are no units below yet. Bring in the official list of provinces and communes (a CSV file) instead of typing each.',
+  onlyTop:
+    'There are no units below yet. Bring in the official list of provinces and communes (a CSV file) instead of typing each.',
   more: (n) => `${n} more units; type more into the search.`,
   tree: 'Tree of administrative units',
   speakers: (n) => `${n} speakers`,
@@ -208,7 +217,14 @@ const en: AreaWords = {
   lists: 'Units',
   choose: 'Choose a unit in the tree to see and change it.',
   parts: 'Has become part of this unit',
-  columns: { code: 'Code', above: 'Belongs to', speakers: 'Speakers', below: 'Below it', from: 'Since', hours: 'Hours of its own' },
+  columns: {
+    code: 'Code',
+    above: 'Belongs to',
+    speakers: 'Speakers',
+    below: 'Below it',
+    from: 'Since',
+    hours: 'Hours of its own',
+  },
   nothing: 'none',
   cancel: 'Cancel',
 
@@ -216,7 +232,8 @@ const en: AreaWords = {
     editHeading: (title) => `Edit ${title}`,
     addHeading: (title) => `New unit below ${title}`,
     code: 'Code',
-    codeHint: 'The official code: 2 digits for a province, 5 for a commune. Areas of your own: small letters, digits, dashes.',
+    codeHint:
+      'The official code: 2 digits for a province, 5 for a commune. Areas of your own: small letters, digits, dashes.',
     title: 'Name',
     parent: 'Belongs to (code)',
     parentHint: 'Where speakers stand, use Merge instead: boards follow only what the authority has signed.',
@@ -261,9 +278,11 @@ const en: AreaWords = {
       bad_code: 'Not a code: 2 digits for a province, 5 for a commune.',
       no_title: 'There is no name. Fill it in or delete the line.',
       long_title: 'The name is longer than 200 characters.',
-      unknown_parent: (other) => `Belongs to ${other}, which is neither here nor in the file. Import the units above first.`,
+      unknown_parent: (other) =>
+        `Belongs to ${other}, which is neither here nor in the file. Import the units above first.`,
       twice_otherwise: (other) => `In line ${other} this code has another name or place.`,
-      stands_elsewhere: (other) => `Belongs to ${other} here and has speakers: move it with Merge, signed by the authority.`,
+      stands_elsewhere: (other) =>
+        `Belongs to ${other} here and has speakers: move it with Merge, signed by the authority.`,
       ended: (other) => (other === '' ? 'It has ended here.' : `It has become part of ${other} here.`),
     },
   },
@@ -283,7 +302,8 @@ const en: AreaWords = {
     accounts: 'Accounts of the old units get the same roles in the new one',
     keep: 'Only move them below that unit; they go on being units',
     table: 'Have you the state’s table of conversion? Choose the CSV file to fill this in',
-    proposal: (groups, divided) => `The table names ${groups} new units with old ones that are here; ${divided} old ones were divided.`,
+    proposal: (groups, divided) =>
+      `The table names ${groups} new units with old ones that are here; ${divided} old ones were divided.`,
     take: (title, n) => `${title}: ${n} old units`,
     notHere: 'not in the tree yet',
     divided: 'Divided among several new units, to be looked at speaker by speaker:',
@@ -298,9 +318,11 @@ const en: AreaWords = {
     accountsMoved: (n) => `${n} accounts get their roles in the new unit`,
     tokens: (n) => `${n} machine tokens get their roles in the new unit`,
     schedules: (n) => `${n} schedules go on sounding where they sound`,
-    approvers: (n) => `${n} approvers’ certificates go on counting for the old units’ speakers; for the whole new unit, sign new ones`,
+    approvers: (n) =>
+      `${n} approvers’ certificates go on counting for the old units’ speakers; for the whole new unit, sign new ones`,
     movedSpeakers: (n) => `${n} speakers move`,
-    needsSign: 'These speakers follow only when the authority signs. You will need the authority’s key file and its passphrase.',
+    needsSign:
+      'These speakers follow only when the authority signs. You will need the authority’s key file and its passphrase.',
     noSign: 'No speaker has to be told, so no signature is needed.',
     noUndo: (code) => `This cannot be undone by a button. Type the new unit’s code, ${code}, to go on.`,
     typed: 'Code of the new unit',
@@ -323,8 +345,10 @@ const en: AreaWords = {
       twice: (about) => `${about} is named twice.`,
       date: () => 'The day must be today or past: a merger is entered on its day or after it.',
       list_full: () => 'The authority’s list would be too long; merge fewer units at a time.',
-      old_boards: (about) => `The boards of ${about} run old software that does not know mergers and would take no plan any more: update them first.`,
-      astray: (about) => `The boards of ${about} were enrolled for another place than the tree says: enrol them anew first.`,
+      old_boards: (about) =>
+        `The boards of ${about} run old software that does not know mergers and would take no plan any more: update them first.`,
+      astray: (about) =>
+        `The boards of ${about} were enrolled for another place than the tree says: enrol them anew first.`,
     },
   },
 
@@ -354,7 +378,8 @@ const en: AreaWords = {
     signLine: (title, windows) => `${title}: sound is lawful ${windows}`,
     never: 'never',
     done: (title) => `The lawful hours of ${title} are signed; new plans are being made.`,
-    badWindow: (n) => `Window ${n}: its end must come after its beginning. Write a night as two, such as 22:00–24:00 and 00:00–05:00.`,
+    badWindow: (n) =>
+      `Window ${n}: its end must come after its beginning. Write a night as two, such as 22:00–24:00 and 00:00–05:00.`,
     overlap: (n) => `Window ${n} overlaps another one.`,
     noWindow: 'No window: nothing will sound but emergencies.',
     badMinutes: 'Minutes are a whole number from 1 to 1440.',

@@ -150,7 +150,8 @@ function laidOut(layout: Layout, statement: object): Record<string, unknown> {
     const { name, without, each } = typeof field === 'string' ? { name: field, without: null, each: undefined } : field;
     const value = given.get(name) ?? null;
     given.delete(name);
-    if (without !== null && (value === null || (without === 'empty' && Object.keys(value as object).length === 0))) continue;
+    if (without !== null && (value === null || (without === 'empty' && Object.keys(value as object).length === 0)))
+      continue;
     out[name] = each === undefined ? sound(name, value) : (value as object[]).map((one) => laidOut(each, one));
   }
   // Somebody believes that these are signed too.
