@@ -42,6 +42,8 @@ pub enum Change {
     Trust,
     /// Accounts and tokens.
     Accounts,
+    /// The sums of days were made again.
+    Reports,
 }
 
 impl Change {
@@ -53,6 +55,7 @@ impl Change {
             Self::Areas => "areas",
             Self::Trust => "trust",
             Self::Accounts => "accounts",
+            Self::Reports => "reports",
         }
     }
 }
@@ -87,6 +90,8 @@ pub struct App {
     /// Who has which plan.
     pub plan_book: Mutex<PlanBook>,
     pub ingest_bell: Notify,
+    /// Rung when the account of plays has something to take in.
+    pub account_bell: Notify,
     /// Hashes of the speakers' broker passwords, for the embedded broker's doorman.
     pub speaker_passwords: RwLock<HashMap<SpeakerId, String>>,
     /// Speakers that this center runs itself, for trial.
@@ -146,6 +151,7 @@ impl App {
             area_edits: tokio::sync::Mutex::default(),
             plan_book: Mutex::default(),
             ingest_bell: Notify::new(),
+            account_bell: Notify::new(),
             speaker_passwords: RwLock::default(),
             trials: Trials::default(),
             transport,

@@ -155,7 +155,7 @@ fn world(rules: &[Rule], hours: &[(u32, u32)]) -> World {
             made_ms: 0,
         };
         let place =
-            Place { hours: Some(Hours::new(&statement).unwrap()), own_first: Some(from % 2 == 0), ..Place::default() };
+            Place { hours: Some(Hours::new(&statement).unwrap()), own_first: Some(from % 2 == 0), is_part: false };
         world.places.insert(code.parse().unwrap(), place);
     }
     world
@@ -269,7 +269,7 @@ proptest! {
             match kind {
                 0 => now.series.retain(|series| series.id.as_str() != format!("s{index}")),
                 1 => {
-                    let place = Place { own_first: Some(true), ..Place::default() };
+                    let place = Place { own_first: Some(true), hours: None, is_part: false };
                     now.places.insert("24169".parse().unwrap(), place);
                 }
                 _ => put(&mut now, index, &rule),

@@ -22,6 +22,7 @@ use crate::center::people::person::{Person, Visit};
 use crate::center::store::{BulletinRow, Intake, RevisionRow, StoreError};
 use crate::domain::approval::{Approval, Role};
 use crate::domain::bulletin::{Language, RevisionState, Step};
+use crate::domain::field::Field;
 use crate::domain::ids::{AreaCode, BulletinId, KeyId, MediaHash};
 use crate::domain::priority::Priority;
 use crate::domain::role::Right;
@@ -35,6 +36,9 @@ pub struct BulletinView {
     pub language: String,
     pub area: String,
     pub text: String,
+    /// What it is about (lĩnh vực).
+    #[serde(default)]
+    pub field: Field,
     pub created_ms: i64,
     /// Oldest first.
     pub revisions: Vec<RevisionView>,
@@ -139,6 +143,7 @@ async fn view(app: &App, bulletin: BulletinRow) -> Result<BulletinView, Problem>
         revisions.push(revision_view(app, row, approvals.collect(), needed));
     }
     Ok(BulletinView {
+        field: app.store.field(&bulletin.id).await?,
         id: bulletin.id.to_string(),
         title: bulletin.title,
         language: bulletin.language.to_string(),
@@ -203,6 +208,8 @@ pub struct NewBulletin {
     area: String,
     /// The bulletin of which this is another language version.
     version_of: Option<String>,
+    /// What it is about, for reports: society, economy, culture, health, education, security, disaster or other.
+    field: Option<Field>,
     /// The file's name, for people.
     #[serde(default)]
     file_name: String,
@@ -243,6 +250,9 @@ pub async fn add(
     if let Err(error) = app.store.add_bulletin(&row, &file_name(&new.file_name), &upload).await {
         let _ = std::fs::remove_file(app.upload_path(&upload));
         return Err(error.into());
+    }
+    if let Some(field) = new.field {
+        app.store.set_field(&row.id, field).await?;
     }
     app.ingest_bell.notify_one();
     Ok((StatusCode::CREATED, Json(view(&app, row).await?)))

@@ -10,15 +10,18 @@ mod commands;
 mod enrolment;
 mod error;
 mod etag;
+mod fields;
 mod guard;
 mod health;
 mod occurrences;
+mod office;
 mod people;
 mod places;
 mod plays;
 mod preview;
 mod reach;
 mod readiness;
+mod reports;
 mod schedules;
 mod session;
 mod settings;
@@ -141,6 +144,9 @@ const PLAYLIST_BYTES: usize = 16 * 1024 * 1024;
         bulletins::list,
         bulletins::remove,
         bulletins::set_text,
+        fields::put,
+        office::office,
+        office::put_office,
         bulletins::one,
         bulletins::add,
         bulletins::revise,
@@ -164,6 +170,8 @@ const PLAYLIST_BYTES: usize = 16 * 1024 * 1024;
         schedules::delete_calendar,
         plays::list,
         readiness::list,
+        reports::period,
+        reports::file,
         plays::events
     )
 )]
@@ -199,6 +207,8 @@ pub fn router(app: Arc<App>, stop: watch::Receiver<bool>) -> Router {
         .route("/tickets", get(authority::tickets).post(authority::add_ticket))
         .route("/tickets/{id}", delete(authority::remove_ticket))
         .route("/bulletins/{id}/text", put(bulletins::set_text))
+        .route("/bulletins/{id}/field", put(fields::put))
+        .route("/settings/office", get(office::office).put(office::put_office))
         .route("/bulletins/{id}", get(bulletins::one).delete(bulletins::remove))
         .route("/bulletins/{id}/revisions/{revision}/{step}", post(bulletins::step))
         .route("/media/{hash}", get(bulletins::media))
@@ -222,6 +232,8 @@ pub fn router(app: Arc<App>, stop: watch::Receiver<bool>) -> Router {
         )
         .route("/plays", get(plays::list))
         .route("/readiness", get(readiness::list))
+        .route("/reports/period", get(reports::period))
+        .route("/reports/period/file", get(reports::file))
         .route("/events", get(plays::events).with_state((app.clone(), stop)))
         .layer(DefaultBodyLimit::max(JSON_BYTES))
         .merge(

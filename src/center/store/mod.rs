@@ -11,7 +11,10 @@ mod enrolment;
 mod footprint;
 mod people;
 mod plans;
+mod plays;
+mod reports;
 mod schedules;
+mod settings;
 mod trust;
 
 use std::path::Path;
@@ -30,6 +33,8 @@ pub use enrolment::{ConnectionRow, EnrolmentRow};
 pub use footprint::Footprint;
 pub use people::{AreaRow, CertificateRow, SpeakerRow, SpeakerTraits};
 pub use plans::{PlanRow, RecordRow};
+pub use plays::{ContentRow, DueRow, NewRecord, PlayFilter, ToldPlay};
+pub use reports::Day;
 pub use schedules::{Changes, Histories, VersionRow};
 pub use trust::{Handover, Said};
 
