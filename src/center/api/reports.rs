@@ -62,6 +62,7 @@ pub struct ExportQuery {
     from: Option<String>,
     to: Option<String>,
     /// xlsx, csv or pdf.
+    #[param(inline)]
     form: Form,
 }
 
