@@ -118,6 +118,7 @@ export interface Outlook {
 export const TOPICS = ['speakers', 'plays', 'reports'] as const;
 export const TOPICS = ['speakers', 'plays', 'schedules'] as const;
 export const TOPICS = ['speakers', 'plays', 'trust', 'accounts'] as const;
+export const TOPICS = ['speakers', 'plays', 'areas'] as const;
 export type Topic = (typeof TOPICS)[number];
 
 /** A list that was read page by page; `complete` is false where reading stopped at the limit. */

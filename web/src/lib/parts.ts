@@ -47,6 +47,12 @@ export const PARTS: PartEntry[] = [
     rights: ['manage_people', 'manage_trust', 'manage_areas', 'read_audit'],
     first: false,
     load: () => import('./admin/Admin.svelte'),
+  {
+    part: 'admin',
+    icon: 'admin',
+    rights: ['manage_areas', 'manage_trust'],
+    first: false,
+    load: () => import('./areas/Shell.svelte'),
   },
   { part: 'start', icon: 'start', rights: ['manage_areas'], first: false, load: () => import('./start/Start.svelte') },
   { part: 'account', icon: 'account', rights: [], first: false, load: () => import('./account/Account.svelte') },
