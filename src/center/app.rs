@@ -9,6 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use sha2::{Digest, Sha256};
 use tokio::sync::{Notify, broadcast};
 
+use super::api::Uploading;
 use super::audit::Audit;
 use super::authority::Trust;
 use super::commands::{self, Commands};
@@ -33,6 +34,7 @@ use crate::domain::relay::RelayHosts;
 pub enum Change {
     Speakers,
     Plays,
+    Bulletins,
 }
 
 impl Change {
@@ -40,6 +42,7 @@ impl Change {
         match self {
             Self::Speakers => "speakers",
             Self::Plays => "plays",
+            Self::Bulletins => "bulletins",
         }
     }
 }
@@ -80,6 +83,10 @@ pub struct App {
     pub gate: Arc<Gate>,
     /// Where the API and the broker were bound, once they are.
     pub bound: OnceLock<Bound>,
+    /// At which uploads somebody is at work.
+    pub uploading: Uploading,
+    /// Held while the outline of an older sound is made.
+    pub outlining: tokio::sync::Mutex<()>,
     /// How far conversions are, in percent.
     pub progress: Mutex<HashMap<(BulletinId, u32), u8>>,
     /// Chunk lists by file; a file never changes under its name.
@@ -130,6 +137,8 @@ impl App {
             transport,
             gate,
             bound: OnceLock::new(),
+            uploading: Uploading::default(),
+            outlining: tokio::sync::Mutex::default(),
             progress: Mutex::default(),
             chunk_lists: Mutex::default(),
             config,

@@ -8,6 +8,7 @@ pub mod app;
 pub mod audit;
 pub mod authority;
 pub mod broker;
+pub mod bulletin_plays;
 pub mod cli;
 pub mod client;
 pub mod commands;

@@ -7,10 +7,12 @@ mod audit;
 mod bulletins;
 mod commands;
 mod enrolment;
+mod history;
 mod people;
 mod plans;
 mod schedules;
 mod trust;
+mod uploads;
 
 use std::path::Path;
 use std::time::Duration;
@@ -23,10 +25,12 @@ use thiserror::Error;
 pub use accounts::{AccountRow, SessionRow, TokenRow};
 pub use bulletins::{BulletinRow, Intake, RevisionRow, Sound};
 pub use enrolment::{ConnectionRow, EnrolmentRow};
+pub use history::{Counted, Deed, PlayedRow, StepDetail, StepRow};
 pub use people::{AreaRow, CertificateRow, SpeakerRow, SpeakerTraits};
 pub use plans::{PlanRow, RecordRow};
 pub use schedules::{Changes, Histories, VersionRow};
 pub use trust::{Handover, Said};
+pub use uploads::UploadRow;
 
 /// SQLite in the data directory.
 const FILE: &str = "center.db";
