@@ -317,6 +317,7 @@ pub async fn one(
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct NewBulletin {
     /// Made up where absent.
     id: Option<String>,
@@ -404,6 +405,7 @@ fn made_up_id() -> Result<BulletinId, String> {
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct NewRevision {
     #[serde(default)]
     file_name: String,

@@ -253,5 +253,16 @@ fn people_routes() -> Router<Arc<App>> {
 pub fn description() -> utoipa::openapi::OpenApi {
     let mut description = Description::openapi();
     description.info.version = env!("CARGO_PKG_VERSION").to_owned();
+    // Handlers have short names, each in its own module; here each has to be one of a kind.
+    for (path, item) in &mut description.paths.paths {
+        let methods =
+            [("get", &mut item.get), ("post", &mut item.post), ("put", &mut item.put), ("delete", &mut item.delete)];
+        for (method, operation) in methods {
+            if let Some(operation) = operation {
+                let name = path.trim_start_matches(guard::PREFIX).replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+                operation.operation_id = Some(format!("{method}{name}"));
+            }
+        }
+    }
     description
 }

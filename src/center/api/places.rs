@@ -233,6 +233,7 @@ pub async fn plan(
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct At {
     /// Unix ms; now where absent.
     at_ms: Option<i64>,

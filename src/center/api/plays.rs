@@ -22,6 +22,7 @@ use crate::domain::DAY_MS;
 use crate::domain::role::Right;
 
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct PlayQuery {
     /// A day ago where absent.
     from_ms: Option<i64>,

@@ -19,6 +19,7 @@ const MOST_HOURS: i64 = 14 * 24;
 const HOUR_MS: i64 = 3_600_000;
 
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct ReadinessQuery {
     /// How far to look ahead: 24 where absent, at most a fortnight.
     hours: Option<i64>,
