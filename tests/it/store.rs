@@ -5,13 +5,14 @@ use std::process::Command;
 
 use loaxa::audio::loudness::Loudness;
 use loaxa::center::store::{
-    AccountRow, BulletinRow, ConnectionRow, EnrolmentRow, Intake, PlanRow, SessionRow, Sound, SpeakerTraits, Store,
-    StoreError, TokenRow, VersionRow,
+    AccountRow, BulletinRow, ConnectionRow, Deed, EnrolmentRow, Intake, PlanRow, PlayedRow, SessionRow, Sound,
+    SpeakerTraits, StepDetail, Store, StoreError, TokenRow, UploadRow, VersionRow,
 };
 use loaxa::domain::area::Area;
-use loaxa::domain::bulletin::RevisionState;
+use loaxa::domain::bulletin::{Flaw, RevisionState};
 use loaxa::domain::calendar::CalendarText;
 use loaxa::domain::ids::{MediaHash, OccurrenceId, SpeakerId};
+use loaxa::domain::priority::Priority;
 use loaxa::domain::programme::{ItemText, PauseText, ProgrammeText};
 use loaxa::domain::record::{Evidence, Outcome, PlaybackRecord};
 use loaxa::domain::role::{AccountName, Grant};
@@ -200,15 +201,24 @@ async fn bulletins(store: &Store) {
     assert_eq!((waiting.len(), &waiting[0].intake), (1, &Intake::Received { upload: "upload-1".into() }));
     let loudness = Loudness { integrated_lufs: -18.25, true_peak_dbtp: -2.5 };
     let sound = Sound { media: MediaHash([9; 32]), bytes: 50_000, duration_ms: 9_160, loudness, gain_db: 1.5 };
-    store.finish_intake(&waiting[0], &Intake::Ready(sound.clone()), &[Flaw::EndsSilent { length_ms: 4_000 }]).await.unwrap();
+    store
+        .finish_intake(&waiting[0], &Intake::Ready(sound.clone()), &[Flaw::EndsSilent { length_ms: 4_000 }])
+        .await
+        .unwrap();
     let row = store.revisions(&bulletin.id).await.unwrap().remove(0);
-    assert_eq!((&row.intake, row.flaws.as_slice()), (&Intake::Ready(sound), &[Flaw::EndsSilent { length_ms: 4_000 }][..]));
+    assert_eq!(
+        (&row.intake, row.flaws.as_slice()),
+        (&Intake::Ready(sound), &[Flaw::EndsSilent { length_ms: 4_000 }][..])
+    );
     assert!(store.approved_revisions().await.unwrap().is_empty());
     store.set_revision_state(&row, &RevisionState::Submitted, &deed(9)).await.unwrap();
     let second = store.set_revision_state(&row, &RevisionState::Withdrawn, &deed(9)).await;
     assert!(matches!(second, Err(StoreError::Conflict(_))), "somebody else was quicker");
     assert_eq!(store.add_revision(&bulletin.id, "b.mp3", "upload-2", &deed(9)).await.unwrap(), 2);
-    assert!(matches!(store.add_revision(&"gone".parse().unwrap(), "", "", &deed(9)).await, Err(StoreError::NotFound(_))));
+    assert!(matches!(
+        store.add_revision(&"gone".parse().unwrap(), "", "", &deed(9)).await,
+        Err(StoreError::NotFound(_))
+    ));
     let cham = BulletinRow {
         id: "water-cjm".parse().unwrap(),
         language: "cjm".parse().unwrap(),

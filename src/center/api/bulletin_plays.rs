@@ -24,6 +24,7 @@ const PAST: i64 = 20;
 const REPORT_GRACE_MS: i64 = 60_000;
 
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct BulletinPlayQuery {
     /// Past plays that began before this; now where absent.
     before_ms: Option<i64>,

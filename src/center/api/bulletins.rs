@@ -234,6 +234,7 @@ pub(super) fn bulletin_id(text: &str) -> Result<BulletinId, Problem> {
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct BulletinQuery {
     cursor: Option<String>,
     limit: Option<i64>,

@@ -157,6 +157,7 @@ pub async fn discard(
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct PartQuery {
     /// Where in the file this part begins: what is here already.
     offset: u64,
