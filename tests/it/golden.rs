@@ -251,6 +251,47 @@ fn statements_and_envelopes_are_as_agreed() {
     check("command.json", &Envelope::sign(&stop, &world.dispatcher).unwrap());
 }
 
+/// What a person signs, as the page has to write it to the byte: web/tests/sign.spec.ts makes the same envelopes. One of each kind with
+/// what may be left out left out, and a title that JSON has to escape.
+#[test]
+fn what_a_person_signs_is_as_agreed() {
+    let world = World::new();
+    let signed = |key: &SigningKey, envelope: Envelope, statement: serde_json::Value| {
+        let seed = hex::encode(*key.seed());
+        serde_json::json!({ "seed": seed, "public_key": loaxa::domain::approval::key_text::format(&key.public()), "statement": statement, "envelope": envelope })
+    };
+    fn both<S: loaxa::protocol::envelope::Statement>(statement: &S, key: &SigningKey) -> (Envelope, serde_json::Value) {
+        (Envelope::sign(statement, key).unwrap(), serde_json::to_value(statement).unwrap())
+    }
+    let odd = "Bà \"Hai\" \\ tổ 3\n\u{1}\u{7f}\u{2028}\u{1f4e2}";
+    let (authority, approver) = (&world.authority, &world.approver);
+    let certificate = world.certificate(approver, Role::Approver);
+    let bare_hours = HoursStatement { windows: vec![], max_session_s: None, max_day_s: None, ..world.hours() };
+    let bare_trust = TrustList { revoked: vec![], withdrawn: vec![], two_approvers: vec![], ..world.trust() };
+    let list = [
+        (approver, both(&world.approval(), approver)),
+        (approver, both(&world.ticket(), approver)),
+        (authority, both(&certificate, authority)),
+        (authority, both(&Certificate { title: odd.into(), ..certificate.clone() }, authority)),
+        (authority, both(&world.hours(), authority)),
+        (authority, both(&bare_hours, authority)),
+        (authority, both(&world.trust(), authority)),
+        (authority, both(&bare_trust, authority)),
+    ];
+    let list: Vec<_> = list.into_iter().map(|(key, (envelope, statement))| signed(key, envelope, statement)).collect();
+    check("signed-statements.json", &list);
+}
+
+/// The page made it, and writes the same file from the same chances: web/tests/sign.spec.ts.
+#[test]
+fn a_key_that_the_page_made_opens_here() {
+    let text = std::fs::read_to_string(repository().join("tests/golden/page-key.json")).unwrap();
+    let sealed: SealedKey = serde_json::from_str(&text).unwrap();
+    let key = sealed.open("bốn từ bất kỳ: sông, gạch").unwrap();
+    assert_eq!(*key.seed(), [5; 32]);
+    check("page-key.json", &sealed);
+}
+
 /// The page opens the same file with the same passphrase: web/tests/sign.spec.ts.
 #[test]
 fn the_golden_sealed_key_opens_with_its_passphrase() {

@@ -1,7 +1,7 @@
 // Approving in the browser, before a made-up center that checks every signature with other code than the page's.
 import type { Locator, Page } from '@playwright/test';
 import { readFileSync } from 'node:fs';
-import type { SealedKey } from '../src/lib/approve/sign.ts';
+import type { SealedKey } from '../src/lib/signing/keys.ts';
 import type { FakeCenter } from './fake-center.ts';
 import { aSound } from './fake-desk.ts';
 import {

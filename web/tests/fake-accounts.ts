@@ -1,11 +1,22 @@
 // The fake center's people: one account, its password and second factor, its sessions. It knows the API's shapes and refusals
 // and guards nothing.
-import type { Who } from '../src/lib/api.ts';
+import type { Right, Who } from '../src/lib/api.ts';
 import type { SessionRow } from '../src/lib/account/calls.ts';
 import { HOUR_MS, NOW_MS } from './samples.ts';
 
 export const SECRET = 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP';
 export const RECOVERY_CODES = Array.from({ length: 10 }, (_, i) => `k7wq-${i}dmz`);
+
+const ALL_RIGHTS: Right[] = [
+  'see',
+  'edit_content',
+  'approve',
+  'operate_speakers',
+  'manage_areas',
+  'manage_trust',
+  'manage_people',
+  'read_audit',
+];
 
 export interface Answer {
   status: number;
@@ -20,11 +31,18 @@ export class FakeAccounts {
     name: 'duyet',
     title: 'Nguyễn Thị Duyệt',
     grants: [{ role: 'approver', area: '24133' }],
+    rights: ['see', 'approve'],
     totp: false,
     ends_ms: NOW_MS + 12 * HOUR_MS,
   };
   /** What the access token acts as. */
-  local: Who = { ...this.who, name: 'local', title: 'Trung tâm', grants: [{ role: 'admin', area: '66' }] };
+  local: Who = {
+    ...this.who,
+    name: 'local',
+    title: 'Trung tâm',
+    grants: [{ role: 'admin', area: '66' }],
+    rights: ALL_RIGHTS,
+  };
   password = 'mot cau dai de nho';
   code = '123456';
   /** Too many tries: so many seconds to wait. */
@@ -68,7 +86,13 @@ export class FakeAccounts {
     if (given.password === 'mat khau qua de doan')
       return { status: 400, detail: 'that password is among the commonest' };
     this.setupCode = null;
-    this.who = { ...this.who, name: given.name, title: given.title, grants: [{ role: 'admin', area: '66' }] };
+    this.who = {
+      ...this.who,
+      name: given.name,
+      title: given.title,
+      grants: [{ role: 'admin', area: '66' }],
+      rights: ALL_RIGHTS,
+    };
     this.password = given.password;
     return { status: 204 };
   }

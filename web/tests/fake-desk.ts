@@ -4,7 +4,8 @@ import { createHash, createPublicKey, verify } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Priority } from '../src/lib/api.ts';
 import type { Area, Bulletin, Certified, Revision } from '../src/lib/approve/calls.ts';
-import type { Approval, Envelope } from '../src/lib/approve/sign.ts';
+import type { Envelope } from '../src/lib/signing/envelope.ts';
+import type { Approval } from '../src/lib/signing/statements.ts';
 import type { TestKey } from './keys.ts';
 import { NOW_MS } from './samples.ts';
 

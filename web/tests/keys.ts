@@ -2,7 +2,7 @@
 // cost that a test can pay. One golden file has the real cost.
 import { argon2id } from '@noble/hashes/argon2.js';
 import { createCipheriv, createHash, generateKeyPairSync, randomBytes } from 'node:crypto';
-import type { SealedKey } from '../src/lib/approve/sign.ts';
+import type { SealedKey } from '../src/lib/signing/keys.ts';
 
 export interface TestKey {
   sealed: SealedKey;

@@ -1,5 +1,11 @@
-// The typed client of the center's HTTP API: the shapes on the wire, one function per call, and one error class.
-// It keeps no state and shows nothing; the session lives in an HttpOnly cookie that no script can read.
+// The typed client of the center's HTTP API: shapes that stand in its OpenAPI description (`schema.ts` is made from it), the
+// ways to call it, and one error class. It keeps no state and shows nothing; the session lives in an HttpOnly cookie that no
+// script can read.
+import type { components, paths } from './schema.ts';
+
+/** A shape of the API by its name there. */
+export type Schema<Name extends keyof components['schemas']> = components['schemas'][Name];
+export type Right = Schema<'Right'>;
 
 export interface CenterInfo {
   site: string;
@@ -14,6 +20,8 @@ export interface Who {
   name: string;
   title: string;
   grants: { role: string; area: string }[];
+  /** What they may do in some place. */
+  rights: Right[];
   totp: boolean;
   ends_ms: number;
 }
@@ -120,7 +128,9 @@ export interface Outlook {
   more: number;
 }
 
-export type Topic = 'speakers' | 'plays';
+/** What the change stream speaks of. */
+export const TOPICS = ['speakers', 'plays'] as const;
+export type Topic = (typeof TOPICS)[number];
 
 /** A list that was read page by page; `complete` is false where reading stopped at the limit. */
 export interface Listing<T> {
@@ -149,6 +159,8 @@ export class ApiError extends Error {
 
 /** The `type` of a refusal that only asks for the second factor. */
 export const TOTP_REQUIRED = 'loaxa:totp-required';
+/** The `type` of the refusal of an edit where somebody else was quicker. */
+export const CHANGED_MEANWHILE = 'loaxa:changed-meanwhile';
 
 const BASE = '/api/v1';
 export const EVENTS_URL = `${BASE}/events`;
@@ -224,6 +236,73 @@ export async function readPages<T>(
     if (cursor === null) break;
   }
   return { items: [...items.values()], complete: cursor === null };
+}
+
+type Paths = { [P in keyof paths as P extends `/api/v1${infer Rest}` ? Rest : never]: paths[P] };
+type Having<Method extends string> = {
+  [P in keyof Paths]: Paths[P] extends Record<Method, { responses: unknown }> ? P : never;
+}[keyof Paths];
+type JsonOf<Answer> = Answer extends { content: { 'application/json': infer Body } } ? Body : undefined;
+type AnswerTo<Call> = Call extends { responses: infer Answers }
+  ? { [Status in keyof Answers]: Status extends 200 | 201 | 202 ? JsonOf<Answers[Status]> : never }[keyof Answers]
+  : never;
+type BodyOf<Call> = Call extends { requestBody: { content: { 'application/json': infer Body } } } ? Body : undefined;
+
+export type GetPath = Having<'get'>;
+export type Got<P extends GetPath> = AnswerTo<Paths[P]['get']>;
+type ChangeMethod = 'post' | 'put' | 'delete';
+
+export interface Asked {
+  /** What stands in the braces of the path. */
+  in?: Record<string, string | number>;
+  /** Left out where undefined or null. */
+  query?: Record<string, string | number | boolean | null | undefined>;
+  signal?: AbortSignal;
+}
+
+/** Reads what the API describes at this path, such as `get('/speakers/{id}', { in: { id } })`. */
+export async function get<P extends GetPath>(path: P, asked: Asked = {}): Promise<Got<P>> {
+  return (await getTagged(path, asked)).value;
+}
+
+/** The same with the tag of what was read, for an edit of it. */
+export async function getTagged<P extends GetPath>(
+  path: P,
+  asked: Asked = {},
+): Promise<{ value: Got<P>; etag: string | null }> {
+  const response = await call(filled(path, asked), asked.signal ? { signal: asked.signal } : {});
+  return { value: await readJson<Got<P>>(response), etag: response.headers.get('etag') };
+}
+
+/**
+ * Changes something, such as `change('put', '/speakers/{id}/traits', { in: { id }, body, etag })`. With a tag it is refused if somebody
+ * else was quicker: an ApiError whose `type` is CHANGED_MEANWHILE.
+ */
+export async function change<M extends ChangeMethod, P extends Having<M>>(
+  method: M,
+  path: P,
+  asked: Asked & { body?: BodyOf<Paths[P][M & keyof Paths[P]]>; etag?: string | null } = {},
+): Promise<AnswerTo<Paths[P][M & keyof Paths[P]]>> {
+  const headers: Record<string, string> = {};
+  if (asked.body !== undefined) headers['content-type'] = 'application/json';
+  if (asked.etag) headers['if-match'] = asked.etag;
+  const init: RequestInit = { method: method.toUpperCase(), headers };
+  if (asked.body !== undefined) init.body = JSON.stringify(asked.body);
+  if (asked.signal) init.signal = asked.signal;
+  const response = await call(filled(path, asked), init);
+  const isJson = response.headers.get('content-type')?.includes('json') ?? false;
+  return (isJson ? await readJson(response) : undefined) as AnswerTo<Paths[P][M & keyof Paths[P]]>;
+}
+
+function filled(path: string, { in: given = {}, query = {} }: Asked): string {
+  const whole = path.replace(/\{(\w+)\}/g, (_, name: string) => {
+    const value = given[name];
+    if (value === undefined) throw new Error(`${path} needs ${name}`);
+    return encodeURIComponent(value);
+  });
+  const wanted = Object.entries(query).filter(([, value]) => value !== undefined && value !== null);
+  const parameters = new URLSearchParams(wanted.map(([name, value]) => [name, String(value)]));
+  return wanted.length === 0 ? whole : `${whole}?${parameters}`;
 }
 
 export async function read<T>(path: string, signal: AbortSignal): Promise<T> {

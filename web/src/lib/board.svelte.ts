@@ -1,13 +1,11 @@
-// What the page knows: whether someone is signed in, the center's figures, how fresh they are, and whether the center
-// can be reached. It decides when to read; how to show it is the components' business.
+// What every part of the page rests on: whether someone is signed in and as whom, the center's clock, and the change stream by
+// which parts are told to read again. What is read, and how it is shown, is the parts' business.
 import {
   asApiError,
   type ApiError,
   EVENTS_URL,
+  TOPICS,
   getCenter,
-  getOutlook,
-  getPlays,
-  getSpeakers,
   getWho,
   setUp,
   signIn,
@@ -15,14 +13,11 @@ import {
   TOTP_REQUIRED,
   type CenterInfo,
   type Credentials,
-  type Listing,
-  type Outlook,
-  type Play,
-  type Speaker,
+  type Right,
   type Topic,
   type Who,
 } from './api.ts';
-import { DEFAULT_ZONE, startOfDay } from './format.ts';
+import { DEFAULT_ZONE } from './format.ts';
 import { ChangeStream, Refresher } from './live.ts';
 import { setupInFragment, tokenInFragment } from './token.ts';
 
@@ -35,14 +30,17 @@ export type Session =
   | { state: 'out'; why: SignedOut; error: ApiError | null; token: string | null }
   | { state: 'in' };
 
-type Wanted = Topic | 'center';
+/** What some part shows and wants to keep up to date. */
+export interface Reader {
+  /** Reads again when one of these has changed; every reader reads again when the line comes back. */
+  readonly topics: readonly Topic[];
+  /** Throws what concerns the whole page (no answer, a server's error); what concerns only itself it keeps. */
+  read(signal: AbortSignal): Promise<void>;
+}
 
 // Also the longest a silently dead line goes unnoticed: an EventSource cannot see missing heartbeats.
 const REREAD_MS = 60_000;
 const TICK_MS = 5_000;
-// Plays about to begin belong in the log too, so that the next one can be watched as it turns from planned to played.
-const SOON_MS = 10 * 60_000;
-const EARLIER_DAYS = 7;
 
 export class Board {
   session = $state.raw<Session>({ state: 'unknown' });
@@ -51,12 +49,6 @@ export class Board {
   who = $state.raw<Who | null>(null);
   /** The code of `#setup=…`: then the form for the first administrator stands in place of the sign-in. */
   setupCode = $state<string | null>(null);
-  speakers = $state.raw<Listing<Speaker> | null>(null);
-  plays = $state.raw<Listing<Play> | null>(null);
-  /** What is to come, and who is ready for it. */
-  outlook = $state.raw<Outlook | null>(null);
-  /** The first instant of the log. */
-  since_ms = $state(0);
   /** By the center's clock, not this machine's, which may be anything. */
   now_ms = $state(Date.now());
   updated_ms = $state<number | null>(null);
@@ -66,9 +58,12 @@ export class Board {
   #readError = $state.raw<ApiError | null>(null);
   #clockOffset_ms = 0;
   #whoRead = false;
-  #daysBack = 1;
   #stream: ChangeStream | null = null;
-  #refresher: Refresher<Wanted> | null = null;
+  #refresher: Refresher<Reader> | null = null;
+  /** In the order in which they came. */
+  readonly #readers = new Set<Reader>();
+  /** Stands for the center itself among the readers. */
+  readonly #center: Reader = { topics: [], read: (signal) => this.#readCenter(signal) };
   #reading = new AbortController();
 
   /** Null while all is well; an ApiError where the center answered with an error; otherwise the line is gone. */
@@ -84,7 +79,7 @@ export class Board {
   /** Starts everything that goes on by itself; the returned function ends it. */
   start(): () => void {
     const tick = setInterval(() => this.#tick(), TICK_MS);
-    const reread = setInterval(() => this.#refresher?.ask('center', 'speakers', 'plays'), REREAD_MS);
+    const reread = setInterval(() => this.#refresher?.ask(this.#center, ...this.#readers), REREAD_MS);
     const comeBack = () => {
       if (document.visibilityState === 'visible') this.#comeBack();
     };
@@ -151,12 +146,24 @@ export class Board {
 
   /** Where a call of some part was refused: if the session is over, this finds out, and the form comes. */
   check(): void {
-    this.#refresher?.askNow('center');
+    this.#refresher?.askNow(this.#center);
   }
 
-  showEarlier(): void {
-    this.#daysBack += EARLIER_DAYS;
-    this.#refresher?.askNow('plays');
+  /** Whether the person signed in may do this in some place; the center decides about each place itself. */
+  may(right: Right): boolean {
+    return this.who === null || this.who.rights.includes(right);
+  }
+
+  /** Reads now and whenever it is worth while, until the returned function is called. */
+  follow(reader: Reader): () => void {
+    this.#readers.add(reader);
+    this.#refresher?.askNow(reader);
+    return () => this.#readers.delete(reader);
+  }
+
+  /** Reads this one again without waiting for a change. */
+  reread(reader: Reader): void {
+    this.#refresher?.askNow(reader);
   }
 
   /** Takes the code out of the address first, so that it stays neither on the screen nor in the history. */
@@ -181,26 +188,27 @@ export class Board {
     this.#whoRead = false;
     this.#streamUp = true;
     this.signOutFailed = false;
-    const refresher = new Refresher<Wanted>((wanted) => this.#read(wanted));
+    const refresher = new Refresher<Reader>((wanted) => this.#read(wanted));
     const stream = new ChangeStream(EVENTS_URL, {
       opened: () => {
         this.#streamUp = true;
-        refresher.askNow('center', 'speakers', 'plays');
+        refresher.askNow(this.#center, ...this.#readers);
       },
       changed: (data) => {
-        // A play also changes its speaker's last and next; an unknown topic is taken for both.
-        if (topicOf(data) === 'speakers') refresher.ask('speakers');
-        else refresher.ask('speakers', 'plays');
+        const topic = topicOf(data);
+        // A topic that nobody knows, `all` among them, is taken for every one.
+        const known = topic !== null;
+        refresher.ask(...[...this.#readers].filter((reader) => !known || reader.topics.includes(topic)));
       },
       broken: () => {
         this.#streamUp = false;
         // The stream's own error does not say why; a plain call does, and a 401 leads to the form.
-        refresher.ask('center');
+        refresher.ask(this.#center);
       },
     });
     this.#refresher = refresher;
     this.#stream = stream;
-    refresher.askNow('center', 'speakers', 'plays');
+    refresher.askNow(this.#center, ...this.#readers);
   }
 
   #leave(): void {
@@ -216,34 +224,20 @@ export class Board {
     this.center = null;
     this.who = null;
     this.#whoRead = false;
-    this.speakers = null;
-    this.plays = null;
-    this.outlook = null;
     this.updated_ms = null;
-    this.#daysBack = 1;
     this.session = { state: 'out', why, error, token };
   }
 
-  async #read(wanted: Set<Wanted>): Promise<void> {
+  async #read(wanted: Set<Reader>): Promise<void> {
     const signal = this.#reading.signal;
     try {
-      if (wanted.has('center') || this.center === null) await this.#readCenter(signal);
-      const since_ms = startOfDay(this.now_ms, this.zone, this.#daysBack);
-      const [speakers, plays, outlook] = await Promise.all([
-        wanted.has('speakers') ? getSpeakers(signal) : null,
-        wanted.has('plays') ? getPlays(since_ms, this.now_ms + SOON_MS, signal) : null,
-        // Depends on both: on what is planned, and on what speakers say.
-        wanted.has('speakers') || wanted.has('plays') ? getOutlook(signal) : null,
-      ]);
+      // First of all: it says whether the session holds, and what time it is there.
+      if (wanted.has(this.#center) || this.center === null) await this.#center.read(signal);
+      const readers = [...wanted].filter((reader) => this.#readers.has(reader));
+      await Promise.all(readers.map((reader) => reader.read(signal)));
       if (signal.aborted) return;
-      if (speakers !== null) this.speakers = speakers;
-      if (outlook !== null) this.outlook = outlook;
-      if (plays !== null) {
-        this.plays = { ...plays, items: plays.items.toSorted((a, b) => b.start_ms - a.start_ms) };
-        this.since_ms = since_ms;
-      }
       this.#tick();
-      if (speakers !== null || plays !== null) {
+      if (readers.length > 0) {
         this.updated_ms = this.now_ms;
         if (this.#streamUp) this.#stream?.settled();
       }
@@ -283,7 +277,7 @@ export class Board {
 
   #comeBack(): void {
     this.#stream?.hurry();
-    this.#refresher?.ask('center', 'speakers', 'plays');
+    this.#refresher?.ask(this.#center, ...this.#readers);
   }
 
   #tick(): void {
@@ -291,6 +285,7 @@ export class Board {
   }
 }
 
-function topicOf(data: unknown): unknown {
-  return typeof data === 'object' && data !== null && 'topic' in data ? data.topic : null;
+function topicOf(data: unknown): Topic | null {
+  const topic = typeof data === 'object' && data !== null && 'topic' in data ? data.topic : null;
+  return TOPICS.find((known) => known === topic) ?? null;
 }

@@ -3,6 +3,7 @@
 import type { Evidence, LinkState, Outcome, PlayReadiness, Priority, Reason, WaitingReason } from './api.ts';
 import type { Part } from './route.svelte.ts';
 import type { DaySummary } from './summary.ts';
+import type { Theme } from './theme.svelte.ts';
 
 export type Lang = 'vi' | 'en';
 
@@ -16,11 +17,52 @@ const vi = {
 
   nav: {
     label: 'Các phần của trang',
-    board: 'Cụm loa và nhật ký',
+    skip: 'Tới nội dung',
+    more: 'Thêm',
+    overview: 'Tổng quan',
+    start: 'Bắt đầu',
+    speakers: 'Cụm loa',
+    bulletins: 'Bản tin',
     approve: 'Phê duyệt',
+    schedules: 'Lịch phát',
+    programmes: 'Chương trình',
+    log: 'Nhật ký',
+    reports: 'Báo cáo',
+    admin: 'Quản trị',
     account: 'Tài khoản',
-  } satisfies Record<Part | 'label', string>,
+  } satisfies Record<Part | 'label' | 'skip' | 'more', string>,
   signedInAs: 'Đang đăng nhập:',
+  theme: {
+    label: 'Nền',
+    system: 'Theo máy',
+    light: 'Sáng',
+    dark: 'Tối',
+  } satisfies Record<Theme | 'label', string>,
+
+  close: 'Đóng',
+  cancel: 'Thôi',
+  save: 'Lưu',
+  edit: 'Sửa',
+  remove: 'Xóa',
+  undo: 'Hoàn tác',
+  working: 'Đang làm…',
+  typeToConfirm: (word: string) => `Gõ “${word}” để xác nhận`,
+  refusal: {
+    unreachable: 'Không kết nối được với máy chủ. Hãy kiểm tra mạng rồi thử lại.',
+    signedOut: 'Phiên làm việc đã hết hạn. Hãy đăng nhập lại; những gì bạn đã nhập vẫn còn.',
+    tooMany: (wait: string | null) => `Đã thử quá nhiều lần. Hãy đợi ${wait ?? 'vài phút'} rồi thử lại.`,
+    server: (said: string) => `Máy chủ gặp lỗi: ${said}`,
+    refused: (said: string) => `Máy chủ không nhận: ${said}`,
+  },
+  conflict: {
+    heading: 'Có người vừa sửa mục này',
+    what: 'Trong lúc bạn đang sửa, một người khác đã lưu thay đổi. Chưa có gì bị mất: hãy chọn bản muốn giữ.',
+    theirs: 'Bản đang có trên máy chủ',
+    mine: 'Bản của bạn',
+    takeTheirs: 'Lấy bản trên máy chủ',
+    keepMine: 'Lưu bản của tôi',
+    later: 'Để sau',
+  },
 
   signIn: {
     heading: 'Đăng nhập',
@@ -270,11 +312,47 @@ const en: Text = {
 
   nav: {
     label: 'Parts of the page',
-    board: 'Speakers and log',
+    skip: 'To the content',
+    more: 'More',
+    overview: 'Overview',
+    start: 'Getting started',
+    speakers: 'Speakers',
+    bulletins: 'Bulletins',
     approve: 'Approval',
+    schedules: 'Schedule',
+    programmes: 'Programmes',
+    log: 'Log',
+    reports: 'Reports',
+    admin: 'Administration',
     account: 'Account',
   },
   signedInAs: 'Signed in:',
+  theme: { label: 'Theme', system: 'As the device', light: 'Light', dark: 'Dark' },
+
+  close: 'Close',
+  cancel: 'Cancel',
+  save: 'Save',
+  edit: 'Edit',
+  remove: 'Delete',
+  undo: 'Undo',
+  working: 'Working…',
+  typeToConfirm: (word: string) => `Type “${word}” to confirm`,
+  refusal: {
+    unreachable: 'The server cannot be reached. Check the network, then try again.',
+    signedOut: 'The session has ended. Sign in again; what you have typed is still there.',
+    tooMany: (wait: string | null) => `Too many tries. Wait ${wait ?? 'a few minutes'}, then try again.`,
+    server: (said: string) => `The server has failed: ${said}`,
+    refused: (said: string) => `The server refused: ${said}`,
+  },
+  conflict: {
+    heading: 'Somebody has just changed this',
+    what: 'While you were editing, somebody else has saved a change. Nothing is lost yet: choose which one to keep.',
+    theirs: 'What is on the server now',
+    mine: 'Yours',
+    takeTheirs: 'Take the one on the server',
+    keepMine: 'Save mine',
+    later: 'Later',
+  },
 
   signIn: {
     heading: 'Sign in',

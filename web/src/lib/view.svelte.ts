@@ -1,19 +1,27 @@
-// What every component is handed: the board, the language, and words and formats bound to them. One value, passed down
-// by context; there is no module-level state.
+// What every component is handed: the board, the address, the language, and words and formats bound to them. One value, passed
+// down by context; there is no module-level state.
 import { createContext } from 'svelte';
+import type { ApiError } from './api.ts';
 import type { Board } from './board.svelte.ts';
 import { Format } from './format.ts';
+import type { Route } from './route.svelte.ts';
 import { texts, type Lang, type Text } from './text.ts';
+import { ThemeChoice } from './theme.svelte.ts';
+import { Toasts } from './ui/toasts.svelte.ts';
 
 const REMEMBERED = 'loaxa.language';
 
 export class View {
   readonly board: Board;
+  readonly route: Route;
+  readonly theme = new ThemeChoice();
+  readonly toasts = new Toasts();
   #lang = $state<Lang>(remembered());
   readonly #format = $derived.by(() => new Format(this.#lang, this.board.zone));
 
-  constructor(board: Board) {
+  constructor(board: Board, route: Route) {
     this.board = board;
+    this.route = route;
   }
 
   get lang(): Lang {
@@ -26,6 +34,15 @@ export class View {
 
   get format(): Format {
     return this.#format;
+  }
+
+  /** A refused call in words that say whose matter it is. */
+  said({ status, detail, title, retryAfter_s }: ApiError): string {
+    const { refusal } = this.text;
+    if (status === null) return refusal.unreachable;
+    if (status === 401) return refusal.signedOut;
+    if (status === 429) return refusal.tooMany(retryAfter_s === null ? null : this.text.wait(retryAfter_s));
+    return status >= 500 ? refusal.server(detail || title) : refusal.refused(detail || title);
   }
 
   choose(lang: Lang): void {

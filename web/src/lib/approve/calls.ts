@@ -1,6 +1,7 @@
 // What the approval part asks of the center, and the shapes it answers with. It keeps nothing.
 import { ApiError, call, read, readJson, readPages, send, type Listing, type Priority } from '../api.ts';
-import type { Bytes, Envelope } from './sign.ts';
+import type { Envelope } from '../signing/envelope.ts';
+import type { Bytes } from '../signing/keys.ts';
 
 export interface Sound {
   media: string;

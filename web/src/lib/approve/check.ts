@@ -2,7 +2,7 @@
 // src/domain/approval.rs, which alone decide.
 import type { Priority } from '../api.ts';
 import type { Area, Certified, Revision } from './calls.ts';
-import type { Approval } from './sign.ts';
+import type { Approval } from '../signing/statements.ts';
 
 export const PRIORITIES = ['filler', 'normal', 'priority', 'emergency'] as const satisfies Priority[];
 export const DAY_MS = 24 * 60 * 60_000;

@@ -1,6 +1,5 @@
 // The words of the approval part, Vietnamese first; they are loaded with it. English has the type of the original.
 import type { Lang } from '../text.ts';
-import type { SignProblem } from './sign.ts';
 
 const vi = {
   heading: 'Phê duyệt',
@@ -65,16 +64,6 @@ const vi = {
   sign: {
     heading: 'Duyệt bằng khóa của bạn',
     notApprover: 'Tài khoản của bạn không có vai trò người duyệt, nên ở đây chỉ xem và nghe.',
-    local: 'Tệp khóa được mở ngay trên máy này. Cụm mật khẩu và khóa không rời khỏi trang; máy chủ chỉ nhận chữ ký.',
-    key: 'Khóa',
-    pick: 'Tệp khóa của người duyệt',
-    pickHint: 'Tệp mà lệnh `loaxa approver add` ghi ra ở `--key-out`.',
-    picked: 'Khóa đã chọn:',
-    another: 'Chọn tệp khác',
-    remember: 'Nhớ tệp khóa (vẫn niêm phong) trong trình duyệt này',
-    rememberFailed: 'Trình duyệt không cho lưu; lần sau hãy chọn lại tệp.',
-    forget: 'Quên khóa này',
-    passphrase: 'Cụm mật khẩu của khóa',
     areas: 'Được phát ở',
     remove: (area: string) => `Bỏ ${area}`,
     addArea: 'Thêm khu vực (mã hoặc tên)',
@@ -84,8 +73,6 @@ const vi = {
     days: 'Hiệu lực, số ngày',
     emergencyDays:
       'Phê duyệt khẩn cấp dài hơn 1 ngày không được phát trong giờ yên tĩnh. Cho việc khẩn cấp trước mắt, hãy chọn 1 ngày.',
-    clock: (center: string, own: string) =>
-      `Đồng hồ máy này (${own}) lệch với trung tâm (${center}). Thời hạn được ký theo đồng hồ máy này: hãy chỉnh lại trước khi ký.`,
     summary: 'Điều bạn sẽ ký',
     summaryHint: 'Tính ngay trên máy này từ âm thanh đã tải về; đây là tất cả những gì chữ ký cho phép.',
     what: 'Bản tin',
@@ -98,15 +85,11 @@ const vi = {
     who: 'Người ký',
     whoMark: (mark: string) => `dấu của khóa: ${mark}`,
     submit: 'Ký và phê duyệt',
-    opening: (percent: string) => `Đang mở khóa: ${percent} %. Việc này cố ý chậm để không ai dò được mật khẩu.`,
-    sending: 'Đang gửi chữ ký…',
     done: (title: string) => `Đã phê duyệt “${title}”.`,
     doneInPart: (title: string, have: string, need: string) =>
       `Đã ký “${title}”: ${have}/${need} người. Bản tin được phát khi đủ số người duyệt.`,
     missing: {
       heard: 'Hãy nghe đến hết, hoặc xác nhận rằng bạn đã nghe.',
-      key: 'Hãy chọn tệp khóa.',
-      passphrase: 'Hãy nhập cụm mật khẩu của khóa.',
       area: 'Hãy chọn ít nhất một khu vực.',
       days: 'Số ngày phải là số nguyên từ 1 đến 3650.',
     },
@@ -118,16 +101,6 @@ const vi = {
       priority: (highest: string) => `Khóa này chỉ được duyệt đến mức ${highest}.`,
       area: (area: string, allowed: string) => `Khóa này không được duyệt cho ${area}; chỉ cho ${allowed}.`,
     },
-    problem: {
-      not_a_key: 'Đây không phải tệp khóa của loaxa. Hãy chọn tệp mà lệnh `loaxa approver add` ghi ra ở `--key-out`.',
-      wrong_passphrase: 'Cụm mật khẩu không đúng, hoặc tệp khóa đã bị sửa.',
-      no_ed25519:
-        'Trình duyệt này chưa ký được bằng Ed25519. Hãy cập nhật lên Chrome hoặc Edge 137, Safari 17, Firefox 129 trở lên, hoặc dùng lệnh `loaxa bulletin approve`.',
-      insecure:
-        'Trình duyệt chỉ cho ký trên trang mở bằng https:// (hoặc ngay trên máy chủ, http://127.0.0.1). Hãy mở trang bằng https://, hoặc dùng lệnh `loaxa bulletin approve`.',
-      other_key: 'Tệp khóa bị hỏng: phần công khai không thuộc về khóa bên trong.',
-    } satisfies Record<SignProblem, string>,
-    failed: 'Chưa ký được. Hãy tải lại trang và thử lại; nếu vẫn vậy, dùng lệnh `loaxa bulletin approve`.',
   },
 };
 
@@ -196,17 +169,6 @@ const en: ApproveWords = {
   sign: {
     heading: 'Approve with your key',
     notApprover: 'Your account has no approver role, so here you can look and listen only.',
-    local:
-      'The key file is opened on this machine. Passphrase and key never leave the page; the server only gets the signature.',
-    key: 'Key',
-    pick: "The approver's key file",
-    pickHint: 'The file that `loaxa approver add` wrote to `--key-out`.',
-    picked: 'Chosen key:',
-    another: 'Choose another file',
-    remember: 'Remember the key file (still sealed) in this browser',
-    rememberFailed: 'The browser does not allow storing; please pick the file again next time.',
-    forget: 'Forget this key',
-    passphrase: 'Passphrase of the key',
     areas: 'May be played in',
     remove: (area) => `Remove ${area}`,
     addArea: 'Add an area (code or name)',
@@ -216,8 +178,6 @@ const en: ApproveWords = {
     days: 'Valid for, in days',
     emergencyDays:
       'An emergency approval of more than 1 day does not pass the quiet hours. For an emergency at hand choose 1 day.',
-    clock: (center, own) =>
-      `This machine's clock (${own}) differs from the centre's (${center}). The validity is signed by this machine's clock: please set it right first.`,
     summary: 'What you will sign',
     summaryHint: 'Worked out on this machine from the sound that came; this is all that the signature allows.',
     what: 'Bulletin',
@@ -230,15 +190,10 @@ const en: ApproveWords = {
     who: 'Signed by',
     whoMark: (mark) => `key fingerprint: ${mark}`,
     submit: 'Sign and approve',
-    opening: (percent) =>
-      `Opening the key: ${percent}%. It is slow on purpose, so that nobody can guess the passphrase.`,
-    sending: 'Sending the signature…',
     done: (title) => `Approved "${title}".`,
     doneInPart: (title, have, need) => `Signed "${title}": ${have}/${need}. It may be played once all have approved.`,
     missing: {
       heard: 'Please listen to the end, or confirm that you have listened.',
-      key: 'Please choose the key file.',
-      passphrase: 'Please enter the passphrase of the key.',
       area: 'Please choose at least one area.',
       days: 'The number of days must be a whole number from 1 to 3650.',
     },
@@ -251,18 +206,6 @@ const en: ApproveWords = {
       priority: (highest) => `This key may approve only up to ${highest}.`,
       area: (area, allowed) => `This key may not approve for ${area}; only for ${allowed}.`,
     },
-    problem: {
-      not_a_key:
-        'This is not a key file of loaxa. Please choose the file that `loaxa approver add` wrote to `--key-out`.',
-      wrong_passphrase: 'The passphrase is wrong, or the key file was changed.',
-      no_ed25519:
-        'This browser cannot sign with Ed25519 yet. Please update to Chrome or Edge 137, Safari 17, Firefox 129 or newer, or use the command `loaxa bulletin approve`.',
-      insecure:
-        "Browsers sign only on pages opened by https:// (or on the server's own machine, http://127.0.0.1). Please open the page by https://, or use the command `loaxa bulletin approve`.",
-      other_key: 'The key file is damaged: its public half does not belong to the key inside.',
-    },
-    failed:
-      'Signing failed. Please reload the page and try again; if it stays so, use the command `loaxa bulletin approve`.',
   },
 };
 

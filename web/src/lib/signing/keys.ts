@@ -1,32 +1,8 @@
-// What an approver signs and how: the statement, DSSE's encoding of it, and the sealed key that is opened for it. It follows
-// src/domain/approval.rs, src/protocol/envelope.rs and src/protocol/keys.rs byte by byte (tests/golden holds both to it).
-// It sends nothing, stores nothing and reads no clock.
+// Ed25519 keys, and how a private one is sealed under its owner's passphrase: opened, and made. It follows
+// src/protocol/keys.rs byte by byte (tests/golden holds both to it). It sends nothing, stores nothing and reads no clock.
 import { argon2id } from '@noble/hashes/argon2.js';
 
 export type Bytes = Uint8Array<ArrayBuffer>;
-
-/** This revision, with exactly this sound, may be played here, up to this priority, in this time. */
-export interface Approval {
-  site: string;
-  bulletin: string;
-  revision: number;
-  title: string;
-  /** SHA-256 of the sound, in hex. */
-  media: string;
-  areas: string[];
-  highest: string;
-  valid_from_ms: number;
-  valid_until_ms: number;
-  made_ms: number;
-  /** Fingerprint of the key that signs. */
-  approver: string;
-}
-
-export interface Envelope {
-  payloadType: string;
-  payload: string;
-  signatures: { keyid: string; sig: string }[];
-}
 
 /** A private key under a passphrase, as its file holds it. */
 export interface SealedKey {
@@ -41,7 +17,8 @@ export interface SealedKey {
 }
 
 /** `insecure`: browsers sign only on pages that came over HTTPS. `other_key`: the file's halves do not belong together. */
-export type SignProblem = 'not_a_key' | 'wrong_passphrase' | 'no_ed25519' | 'insecure' | 'other_key';
+export type SignProblem =
+  'not_a_key' | 'wrong_passphrase' | 'short_passphrase' | 'no_ed25519' | 'insecure' | 'other_key';
 
 export class SignError extends Error {
   constructor(readonly code: SignProblem) {
@@ -49,9 +26,11 @@ export class SignError extends Error {
   }
 }
 
-export const APPROVAL_TYPE = 'application/vnd.loaxa.approval.v1+json';
+export const MIN_PASSPHRASE_CHARS = 8;
 /** A sealed key is half a kilobyte; whatever is much larger is another file. */
 export const SEALED_KEY_BYTES = 16 * 1024;
+/** What a new key's seal costs, as keys.rs has it. */
+export const COST = { memory_kib: 64 * 1024, passes: 3 } as const;
 // The bounds of keys.rs: a file from a stranger may not take a machine's memory or an hour.
 const MOST_MEMORY_KIB = 1024 * 1024;
 const MOST_PASSES = 16;
@@ -115,11 +94,7 @@ export async function openSeal(
 }
 
 async function unseal(sealed: SealedKey, passphrase: Bytes, progress: (part: number) => void): Promise<Bytes | null> {
-  const cost = { m: sealed.memory_kib, t: sealed.passes, p: 1, dkLen: 32, onProgress: progress };
-  // Argon2's working memory counts in bytes here, and a little more than the blocks themselves.
-  const maxmem = (sealed.memory_kib + 1024) * 1024;
-  const derived = argon2id(passphrase, fromBase64(sealed.salt), { ...cost, maxmem }) as Bytes;
-  passphrase.fill(0);
+  const derived = derive(passphrase, { ...sealed, salt: fromBase64(sealed.salt) }, progress);
   try {
     const key = await crypto.subtle.importKey('raw', derived, 'AES-GCM', false, ['decrypt']);
     const how = { name: 'AES-GCM', iv: fromBase64(sealed.nonce), additionalData: fromBase64(sealed.public_key) };
@@ -131,45 +106,86 @@ async function unseal(sealed: SealedKey, passphrase: Bytes, progress: (part: num
   }
 }
 
-/** The statement's bytes: fields in the order of the Rust struct, without spaces. */
-export function statementBytes(approval: Approval): Bytes {
-  const { site, bulletin, revision, title, media, areas, highest } = approval;
-  const { valid_from_ms, valid_until_ms, made_ms, approver } = approval;
-  return utf8.encode(
-    JSON.stringify({
-      site,
-      bulletin,
-      revision,
+/** Argon2id's key; the passphrase's bytes are wiped. */
+function derive(
+  passphrase: Bytes,
+  { memory_kib, passes, salt }: { memory_kib: number; passes: number; salt: Bytes },
+  progress: (part: number) => void,
+): Bytes {
+  const cost = { m: memory_kib, t: passes, p: 1, dkLen: 32, onProgress: progress };
+  // Argon2's working memory counts in bytes here, and a little more than the blocks themselves.
+  const maxmem = (memory_kib + 1024) * 1024;
+  const derived = argon2id(passphrase, salt, { ...cost, maxmem }) as Bytes;
+  passphrase.fill(0);
+  return derived;
+}
+
+/** A new key, sealed. It takes seconds, like opening one. The key itself is forgotten at once: only the seal gives it back. */
+export async function makeKey(
+  title: string,
+  passphrase: string,
+  progress: (part: number) => void = () => {},
+): Promise<SealedKey> {
+  if ([...passphrase].length < MIN_PASSPHRASE_CHARS) throw new SignError('short_passphrase');
+  const pair = (await crypto.subtle.generateKey('Ed25519', true, ['sign', 'verify'])) as CryptoKeyPair;
+  const half = new Uint8Array(await crypto.subtle.exportKey('raw', pair.publicKey));
+  const wrapped = new Uint8Array(await crypto.subtle.exportKey('pkcs8', pair.privateKey));
+  // Without the optional public half, whose place would be after it.
+  const seed = wrapped.slice(PKCS8_HEAD.length, PKCS8_HEAD.length + 32);
+  wrapped.fill(0);
+  const [salt, nonce] = [crypto.getRandomValues(new Uint8Array(16)), crypto.getRandomValues(new Uint8Array(12))];
+  // Keyboards differ in how they compose Vietnamese letters; `openSeal` and most terminals know this form.
+  const spelling = passphrase.normalize('NFC');
+  try {
+    return await sealSeed({ seed, half, title, passphrase: spelling, ...COST, salt, nonce }, progress);
+  } finally {
+    seed.fill(0);
+  }
+}
+
+export interface Unsealed {
+  seed: Bytes;
+  half: Bytes;
+  title: string;
+  passphrase: string;
+  memory_kib: number;
+  passes: number;
+  salt: Bytes;
+  nonce: Bytes;
+}
+
+export async function sealSeed(key: Unsealed, progress: (part: number) => void = () => {}): Promise<SealedKey> {
+  const { seed, half, title, memory_kib, passes, salt, nonce } = key;
+  const derived = derive(utf8.encode(key.passphrase), { memory_kib, passes, salt }, progress);
+  try {
+    const aes = await crypto.subtle.importKey('raw', derived, 'AES-GCM', false, ['encrypt']);
+    const sealed = await crypto.subtle.encrypt({ name: 'AES-GCM', iv: nonce, additionalData: half }, aes, seed);
+    return {
+      format: 'loaxa-sealed-key-v1',
       title,
-      media,
-      areas,
-      highest,
-      valid_from_ms,
-      valid_until_ms,
-      made_ms,
-      approver,
-    }),
-  );
+      public_key: toBase64(half),
+      memory_kib,
+      passes,
+      salt: toBase64(salt),
+      nonce: toBase64(nonce),
+      sealed: toBase64(new Uint8Array(sealed)),
+    };
+  } finally {
+    derived.fill(0);
+  }
 }
 
-/** DSSE 1.0.2: what is really signed. */
-export function preAuthenticationEncoding(payloadType: string, payload: Uint8Array): Bytes {
-  const head = utf8.encode(`DSSEv1 ${utf8.encode(payloadType).length} ${payloadType} ${payload.length} `);
-  const bytes = new Uint8Array(head.length + payload.length);
-  bytes.set(head);
-  bytes.set(payload, head.length);
-  return bytes;
+/** The file that a person keeps, as the command line writes it. */
+export function keyFile(key: SealedKey): string {
+  return `${JSON.stringify(key, null, 2)}\n`;
 }
 
-/** Signs, and makes sure that the public half, which names the approver, belongs to the key that signed. */
-export async function signApproval(approval: Approval, key: CryptoKey, publicKey: string): Promise<Envelope> {
-  const payload = statementBytes(approval);
-  const signed = preAuthenticationEncoding(APPROVAL_TYPE, payload);
-  const sig = new Uint8Array(await crypto.subtle.sign('Ed25519', key, signed));
-  const half = await crypto.subtle.importKey('raw', fromBase64(publicKey), 'Ed25519', false, ['verify']);
-  if (!(await crypto.subtle.verify('Ed25519', half, sig, signed))) throw new SignError('other_key');
-  const keyid = await keyId(publicKey);
-  return { payloadType: APPROVAL_TYPE, payload: toBase64(payload), signatures: [{ keyid, sig: toBase64(sig) }] };
+/** The public key in what a person pasted or uploaded: alone in base64, or in a sealed key's file. */
+export function readPublicKey(text: string): string {
+  const trimmed = text.trim();
+  if (trimmed.startsWith('{')) return readSealedKey(trimmed).public_key;
+  if (fromBase64(trimmed).length !== 32) throw new SignError('not_a_key');
+  return trimmed;
 }
 
 /** The fingerprint of a public key: the first 16 bytes of its SHA-256 in hex. */

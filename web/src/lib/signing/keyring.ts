@@ -1,6 +1,6 @@
 // Remembers sealed key files in this browser, still sealed: without the passphrase they are of no use to anybody. It never sees
 // a passphrase or an open key.
-import type { SealedKey } from './sign.ts';
+import type { SealedKey } from './keys.ts';
 
 const DATABASE = 'loaxa';
 const STORE = 'sealed-keys';

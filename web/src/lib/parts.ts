@@ -1,0 +1,29 @@
+// The parts of the page: which there are, who finds them in the navigation, and how each is loaded. One line adds a part.
+import type { Component } from 'svelte';
+import type { Right } from './api.ts';
+import type { IconName } from './ui/Icon.svelte';
+import type { Part } from './route.svelte.ts';
+
+export interface PartEntry {
+  part: Part;
+  icon: IconName;
+  /** Shown to whoever has one of these in some place; to everybody where it is empty. */
+  rights: Right[];
+  /** On phones: whether it stands in the bar at the bottom, where four have room; the others are behind "more". */
+  first: boolean;
+  /** What stands behind the part's name in the address, each reads from `view.route`. */
+  load: () => Promise<{ default: Component<Record<string, never>> }>;
+}
+
+/** In the order of the navigation. */
+export const PARTS: PartEntry[] = [
+  { part: 'overview', icon: 'overview', rights: [], first: true, load: () => import('./overview/Overview.svelte') },
+  {
+    part: 'approve',
+    icon: 'approve',
+    rights: ['approve'],
+    first: true,
+    load: () => import('./approve/Approvals.svelte'),
+  },
+  { part: 'account', icon: 'account', rights: [], first: false, load: () => import('./account/Account.svelte') },
+];
