@@ -129,7 +129,7 @@ export interface Outlook {
 }
 
 /** What the change stream speaks of. */
-export const TOPICS = ['speakers', 'plays'] as const;
+export const TOPICS = ['speakers', 'plays', 'bulletins'] as const;
 export type Topic = (typeof TOPICS)[number];
 
 /** A list that was read page by page; `complete` is false where reading stopped at the limit. */

@@ -19,6 +19,13 @@ export interface PartEntry {
 export const PARTS: PartEntry[] = [
   { part: 'overview', icon: 'overview', rights: [], first: true, load: () => import('./overview/Overview.svelte') },
   {
+    part: 'bulletins',
+    icon: 'bulletins',
+    rights: [],
+    first: true,
+    load: () => import('./bulletins/Bulletins.svelte'),
+  },
+  {
     part: 'approve',
     icon: 'approve',
     rights: ['approve'],
