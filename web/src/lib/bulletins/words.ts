@@ -160,7 +160,8 @@ const vi = {
     empty: 'Tệp rỗng, không có gì bên trong.',
     not_audio: 'Đây không phải tệp âm thanh dùng được. Hãy gửi MP3, M4A (AAC), Ogg (Vorbis hoặc Opus), FLAC hoặc WAV.',
     no_track: 'Trong tệp không có âm thanh.',
-    unknown_codec: 'Âm thanh trong tệp được mã hóa theo kiểu không đọc được ở đây. Hãy chuyển sang MP3, M4A, Ogg, FLAC hoặc WAV.',
+    unknown_codec:
+      'Âm thanh trong tệp được mã hóa theo kiểu không đọc được ở đây. Hãy chuyển sang MP3, M4A, Ogg, FLAC hoặc WAV.',
     out_of_range: 'Tần số lấy mẫu hoặc số kênh của tệp nằm ngoài mức nhận được.',
     nothing_decoded: 'Tệp trông như âm thanh nhưng không đọc ra tiếng nào: tệp hỏng hoặc rỗng.',
     too_much_beside: 'Tệp chứa quá nhiều thứ ngoài âm thanh, chẳng hạn ảnh bìa. Hãy xuất lại tệp không kèm ảnh.',
@@ -195,7 +196,8 @@ const vi = {
     withdraw: 'Thu hồi',
     withdrawWhat:
       'Bản này và mọi bản đã duyệt trước nó sẽ không bao giờ được phát nữa; nếu đang phát, cụm loa dừng ngay. Không thể hoàn tác: muốn phát lại phải thêm bản mới và duyệt lại.',
-    withdrawWaiting: 'Bản này sẽ không còn chờ duyệt và không dùng được nữa. Không thể hoàn tác: muốn dùng lại phải thêm bản mới.',
+    withdrawWaiting:
+      'Bản này sẽ không còn chờ duyệt và không dùng được nữa. Không thể hoàn tác: muốn dùng lại phải thêm bản mới.',
     withdrawn: 'Đã thu hồi.',
     remove: 'Xóa bản tin',
     removeWhat: 'Bản tin, âm thanh và lời của nó sẽ mất hẳn. Bản tin này chưa từng được duyệt nên chưa phát ở đâu.',
@@ -205,12 +207,15 @@ const vi = {
     sound: 'Âm thanh',
     noSound: 'Chưa có âm thanh.',
     revisions: 'Các bản ghi',
-    converting: (percent: string) => `Máy chủ đang đo và chuyển âm thanh sang dạng phát: ${percent} %. Bạn có thể rời trang này.`,
+    converting: (percent: string) =>
+      `Máy chủ đang đo và chuyển âm thanh sang dạng phát: ${percent} %. Bạn có thể rời trang này.`,
     convertingLabel: 'Xử lý âm thanh',
     refusedNext: 'Hãy thêm một tệp khác, hoặc ghi âm lại.',
     loudness: (lufs: string, peak: string) => `Độ lớn ${lufs}, đỉnh ${peak}.`,
     gain: (db: string, gain: number) =>
-      Math.abs(gain) < 0.05 ? 'Phát đúng như ghi.' : `Khi phát được ${gain > 0 ? 'tăng' : 'giảm'} ${db} cho bằng các bản tin khác.`,
+      Math.abs(gain) < 0.05
+        ? 'Phát đúng như ghi.'
+        : `Khi phát được ${gain > 0 ? 'tăng' : 'giảm'} ${db} cho bằng các bản tin khác.`,
     approvedBy: 'Đã duyệt:',
     until: (date: string) => `(hiệu lực đến ${date})`,
     revise: 'Thêm bản ghi âm mới',
@@ -376,7 +381,8 @@ const en: BulletinWords = {
     heading: 'New bulletin',
     help: 'The sound is uploaded while you fill in the rest. What you typed is kept in this browser.',
     version: (title) => `“${title}” in another language`,
-    versionHelp: 'A speaker plays the version in the language of its residents. Each has its own sound and its own approval.',
+    versionHelp:
+      'A speaker plays the version in the language of its residents. Each has its own sound and its own approval.',
     original: (language) => `The original: ${language}`,
     title: 'Title',
     language: 'Language',
@@ -416,7 +422,8 @@ const en: BulletinWords = {
     empty: 'The file is empty.',
     not_audio: 'This is no audio file that can be used. Please send MP3, M4A (AAC), Ogg (Vorbis or Opus), FLAC or WAV.',
     no_track: 'There is no sound in the file.',
-    unknown_codec: 'The sound in this file is in a coding that cannot be read here. Please convert it to MP3, M4A, Ogg, FLAC or WAV.',
+    unknown_codec:
+      'The sound in this file is in a coding that cannot be read here. Please convert it to MP3, M4A, Ogg, FLAC or WAV.',
     out_of_range: "The file's sample rate or number of channels is out of range.",
     nothing_decoded: 'The file looks like audio, but no sound could be read from it: it is damaged or empty.',
     too_much_beside: 'The file holds too much beside its sound, such as a cover picture. Please export it without.',
@@ -451,7 +458,8 @@ const en: BulletinWords = {
     withdraw: 'Withdraw',
     withdrawWhat:
       'This revision and every approved one before it will never be played again; where it is on the air, it stops at once. This cannot be undone: to play it again, add a new revision and have it approved.',
-    withdrawWaiting: 'This revision no longer waits for approval and cannot be used any more. This cannot be undone: to use it again, add a new revision.',
+    withdrawWaiting:
+      'This revision no longer waits for approval and cannot be used any more. This cannot be undone: to use it again, add a new revision.',
     withdrawn: 'Withdrawn.',
     remove: 'Delete the bulletin',
     removeWhat: 'The bulletin, its sound and its words will be gone. It was never approved, so it was never played.',
@@ -461,12 +469,15 @@ const en: BulletinWords = {
     sound: 'Sound',
     noSound: 'There is no sound yet.',
     revisions: 'Revisions',
-    converting: (percent) => `The server is measuring and converting the sound for broadcast: ${percent}%. You may leave this page.`,
+    converting: (percent) =>
+      `The server is measuring and converting the sound for broadcast: ${percent}%. You may leave this page.`,
     convertingLabel: 'Preparing the sound',
     refusedNext: 'Please add another file, or record it again.',
     loudness: (lufs, peak) => `Loudness ${lufs}, peak ${peak}.`,
     gain: (db, gain) =>
-      Math.abs(gain) < 0.05 ? 'Played as it was recorded.' : `Played ${db} ${gain > 0 ? 'louder' : 'quieter'}, to be as loud as the others.`,
+      Math.abs(gain) < 0.05
+        ? 'Played as it was recorded.'
+        : `Played ${db} ${gain > 0 ? 'louder' : 'quieter'}, to be as loud as the others.`,
     approvedBy: 'Approved by:',
     until: (date) => `(until ${date})`,
     revise: 'Add a new recording',
