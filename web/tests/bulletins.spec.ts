@@ -7,11 +7,7 @@ import type { Page } from '@playwright/test';
 const WIDE = { width: 1280, height: 900 };
 const PHONE = { width: 360, height: 740 };
 
-test.use({
-  viewport: WIDE,
-  permissions: ['microphone'],
-  launchOptions: { args: ['--use-fake-ui-for-media-stream', '--use-fake-device-for-media-stream'] },
-});
+test.use({ viewport: WIDE });
 
 async function choose(page: Page, name: string): Promise<void> {
   await page.getByLabel('Chọn tệp âm thanh').setInputFiles(sample(name));
