@@ -53,7 +53,7 @@ controller: deps
 ## web: the page, built into the center
 web: web/dist/index.html
 
-web/dist/index.html: web/node_modules/.package-lock.json $(shell find web/src web/index.html web/vite.config.ts web/content-security-policy.txt -type f 2>/dev/null)
+web/dist/index.html: web/node_modules/.package-lock.json $(shell find web/src web/worker web/public web/index.html web/openapi.json web/vite.config.ts web/content-security-policy.txt -type f -not -name schema.ts 2>/dev/null)
 	cd web && npm run --silent build
 	@touch $@ src/center/api/web.rs
 

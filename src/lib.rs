@@ -2,7 +2,7 @@
 //!
 //! Data flows one way: bulletin -> approval -> plan -> delivery -> playback -> report.
 //! Imports run one way too: `bin -> center | controller -> audio | protocol -> domain`;
-//! `center` and `controller` never see each other; `simulate` sees both. `docs/ARCHITECTURE.md` has the whole picture
+//! `center` and `controller` never see each other; `simulate` and `trial` see both. `docs/ARCHITECTURE.md` has the whole picture
 //! and `tests/it/tidy.rs` holds the code to it.
 
 pub mod audio;
@@ -16,3 +16,5 @@ pub mod center;
 pub mod controller;
 #[cfg(all(feature = "center", feature = "controller"))]
 pub mod simulate;
+#[cfg(all(feature = "center", feature = "controller"))]
+pub mod trial;

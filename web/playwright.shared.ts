@@ -9,6 +9,8 @@ export const shared = {
   use: {
     browserName: 'chromium',
     trace: 'off',
+    // Tests of a line that is gone see the line, not what is kept; pwa.spec.ts has it on.
+    serviceWorkers: 'block',
     launchOptions: {
       executablePath: process.env['LOAXA_TEST_BROWSER'] ?? '/usr/bin/chromium',
       args: [

@@ -1,5 +1,7 @@
 // How the page is built: static files with hashed names under web/dist, which the center carries inside its binary.
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig, type Plugin } from 'vite';
 
@@ -21,9 +23,29 @@ const contentSecurityPolicy: Plugin = {
   ],
 };
 
+// The service worker keeps what the page is made of, so it has to know the names: all scripts and styles of the build, and the icons.
+const serviceWorker: Plugin = {
+  name: 'loaxa-service-worker',
+  apply: 'build',
+  buildStart() {
+    const id = fileURLToPath(new URL('worker/service-worker.ts', import.meta.url));
+    this.emitFile({ type: 'chunk', id, fileName: 'service-worker.js' });
+  },
+  generateBundle(_, bundle) {
+    const built = Object.keys(bundle).filter((name) => /^assets\/.*\.(js|css)$/.test(name));
+    const files = [...built, 'icon.svg', 'manifest.webmanifest'].map((name) => `/${name}`).toSorted();
+    const version = createHash('sha256').update(files.join('\n')).digest('hex').slice(0, 12);
+    const worker = bundle['service-worker.js'];
+    if (worker?.type !== 'chunk') throw new Error('the service worker was not built');
+    worker.code = worker.code
+      .replaceAll('LOAXA_FILES', JSON.stringify(files))
+      .replaceAll('LOAXA_VERSION', JSON.stringify(version));
+  },
+};
+
 export default defineConfig({
   base: '/',
-  plugins: [svelte(), contentSecurityPolicy],
+  plugins: [svelte(), contentSecurityPolicy, serviceWorker],
   worker: { format: 'es' },
   build: {
     outDir: 'dist',

@@ -137,6 +137,11 @@ fn sound(case: &Case, anchor: &Anchor, known: &Ratchet, verified: &VerifiedPlan)
     verified.advance(&mut after);
     assert!(after.trust >= case.pinned_trust && after.highest_plan() >= plan.number);
     let offered = after.hours;
+    // Nothing but a list of the authority's own leads a speaker away from where it was enrolled.
+    let moves = list.as_ref().is_some_and(|list| !list.moved.is_empty());
+    assert!(moves || verified.areas() == anchor.areas, "it was moved by nobody");
+    assert!(list.as_ref().is_none_or(|list| list.is_sound() && list.entries() <= 1000));
+    let anchor = &Anchor { areas: verified.areas().to_vec(), ..anchor.clone() };
     let kept = |(area, version): (&AreaCode, &u64)| {
         !anchor.areas.contains(area) || offered.get(area).is_some_and(|known| known >= version)
     };

@@ -42,22 +42,26 @@ impl WavWriter {
     }
 
     fn write_header(&mut self) -> std::io::Result<()> {
-        let file = &mut self.file;
-        file.write_all(b"RIFF")?;
-        file.write_all(&(36 + self.data_bytes).to_le_bytes())?;
-        file.write_all(b"WAVEfmt ")?;
-        file.write_all(&16u32.to_le_bytes())?;
-        for half in [1u16, 1] {
-            file.write_all(&half.to_le_bytes())?; // PCM, mono
-        }
-        file.write_all(&RATE_HZ.to_le_bytes())?;
-        file.write_all(&(RATE_HZ * 2).to_le_bytes())?;
-        for half in [2u16, 16] {
-            file.write_all(&half.to_le_bytes())?; // bytes a frame, bits a sample
-        }
-        file.write_all(b"data")?;
-        file.write_all(&self.data_bytes.to_le_bytes())
+        self.file.write_all(&header(self.data_bytes))
     }
+}
+
+pub const HEADER_BYTES: usize = 44;
+
+/// The header of a file with so many bytes of frames behind it.
+pub fn header(data_bytes: u32) -> [u8; HEADER_BYTES] {
+    let mut header = *b"RIFF....WAVEfmt ....................data....";
+    let mut put = |at: usize, bytes: &[u8]| header[at..at + bytes.len()].copy_from_slice(bytes);
+    put(4, &(36 + data_bytes).to_le_bytes());
+    put(16, &16u32.to_le_bytes());
+    put(20, &1u16.to_le_bytes()); // PCM
+    put(22, &1u16.to_le_bytes()); // mono
+    put(24, &RATE_HZ.to_le_bytes());
+    put(28, &(RATE_HZ * 2).to_le_bytes());
+    put(32, &2u16.to_le_bytes()); // bytes a frame
+    put(34, &16u16.to_le_bytes()); // bits a sample
+    put(40, &data_bytes.to_le_bytes());
+    header
 }
 
 pub fn to_i16(sample: f32) -> i16 {

@@ -20,9 +20,11 @@ use super::gate::Gate;
 use super::media::MediaStore;
 use super::people::People;
 use super::planner::Planning;
+use super::pulse::Pulse;
 use super::readiness::LookedUp;
 use super::store::{Store, StoreError, unusable};
 use super::tls::{self, TransportAuthority};
+use super::trial::Trials;
 use crate::domain::approval::Certificate;
 use crate::domain::area::{Area, AreaTree};
 use crate::domain::ids::{AreaCode, BulletinId, MediaHash, SpeakerId};
@@ -35,6 +37,13 @@ pub enum Change {
     Speakers,
     Plays,
     Bulletins,
+    /// Programmes, schedules and calendars.
+    Schedules,
+    Areas,
+    /// Certificates, the trust list, the authority.
+    Trust,
+    /// Accounts and tokens.
+    Accounts,
 }
 
 impl Change {
@@ -43,6 +52,10 @@ impl Change {
             Self::Speakers => "speakers",
             Self::Plays => "plays",
             Self::Bulletins => "bulletins",
+            Self::Schedules => "schedules",
+            Self::Areas => "areas",
+            Self::Trust => "trust",
+            Self::Accounts => "accounts",
         }
     }
 }
@@ -72,11 +85,15 @@ pub struct App {
     pub standby: RwLock<HashSet<MediaHash>>,
     /// What was told to whole areas.
     pub commands: Commands,
+    /// The tree of units is changed by one after the other: what was checked still holds when it is written.
+    pub area_edits: tokio::sync::Mutex<()>,
     /// Who has which plan.
     pub plan_book: Mutex<PlanBook>,
     pub ingest_bell: Notify,
     /// Hashes of the speakers' broker passwords, for the embedded broker's doorman.
     pub speaker_passwords: RwLock<HashMap<SpeakerId, String>>,
+    /// Speakers that this center runs itself, for trial.
+    pub trials: Trials,
     /// What issues the certificates of connections.
     pub transport: TransportAuthority,
     /// Who may be connected, and who is.
@@ -87,6 +104,8 @@ pub struct App {
     pub uploading: Uploading,
     /// Held while the outline of an older sound is made.
     pub outlining: tokio::sync::Mutex<()>,
+    /// How the parts of this center are.
+    pub pulse: Pulse,
     /// How far conversions are, in percent.
     pub progress: Mutex<HashMap<(BulletinId, u32), u8>>,
     /// Chunk lists by file; a file never changes under its name.
@@ -131,14 +150,17 @@ impl App {
             publish_bell: Notify::new(),
             standby: RwLock::default(),
             commands: Commands::default(),
+            area_edits: tokio::sync::Mutex::default(),
             plan_book: Mutex::default(),
             ingest_bell: Notify::new(),
             speaker_passwords: RwLock::default(),
+            trials: Trials::default(),
             transport,
             gate,
             bound: OnceLock::new(),
             uploading: Uploading::default(),
             outlining: tokio::sync::Mutex::default(),
+            pulse: Pulse::new(now_ms()),
             progress: Mutex::default(),
             chunk_lists: Mutex::default(),
             config,
@@ -163,6 +185,7 @@ impl App {
         let trust = Trust::load(&self.store, &self.site, &self.data).await?;
         *self.trust.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(trust);
         self.plan_bell.notify_one();
+        self.changed(Change::Trust);
         Ok(())
     }
 
@@ -197,14 +220,7 @@ impl App {
 
     /// How people and boards reach the API from elsewhere, as far as it can be known here.
     pub fn http_url(&self) -> String {
-        let http = &self.config.http;
-        let scheme = if http.tls { "https" } else { "http" };
-        let bound = self.bound.get().map(|bound| bound.http);
-        if http.url.is_empty() {
-            self.url(scheme, bound, &http.address, |named| named.or_else(tls::host_name))
-        } else {
-            http.url.clone()
-        }
+        http_url(&self.config, self.bound.get().map(|bound| bound.http))
     }
 
     /// How boards reach the broker; without a host where only the board can know by which name it finds this machine.
@@ -212,28 +228,7 @@ impl App {
         let mqtt = &self.config.mqtt;
         let scheme = if mqtt.tls { "mqtts" } else { "mqtt" };
         let bound = self.bound.get().and_then(|bound| bound.mqtt);
-        if mqtt.url.is_empty() { self.url(scheme, bound, &mqtt.address, |_| None) } else { mqtt.url.clone() }
-    }
-
-    /// `anywhere` says the host where all addresses are bound, given the first of `tls.names`.
-    fn url(
-        &self,
-        scheme: &str,
-        bound: Option<SocketAddr>,
-        address: &str,
-        anywhere: fn(Option<String>) -> Option<String>,
-    ) -> String {
-        let at = bound.or_else(|| address.parse().ok());
-        let port =
-            at.map_or_else(|| address.rsplit(':').next().unwrap_or_default().to_owned(), |at| at.port().to_string());
-        let named = self.config.tls.names.first().cloned();
-        let host = match at {
-            Some(at) if at.ip().is_unspecified() => anywhere(named).unwrap_or_default(),
-            Some(at) if at.ip().is_loopback() || named.is_none() => at.ip().to_string(),
-            _ => named.or_else(|| anywhere(None)).unwrap_or_default(),
-        };
-        let host = if host.contains(':') { format!("[{host}]") } else { host };
-        format!("{scheme}://{host}:{port}")
+        if mqtt.url.is_empty() { url(&self.config, scheme, bound, &mqtt.address, |_| None) } else { mqtt.url.clone() }
     }
 
     /// Whether boards are enrolled here: not where an external broker or plain MQTT knows them by passwords.
@@ -264,6 +259,37 @@ impl App {
     }
 }
 
+/// How people and boards reach the API from elsewhere, where it was bound to this address.
+pub fn http_url(config: &Config, bound: Option<SocketAddr>) -> String {
+    let http = &config.http;
+    let scheme = if http.tls { "https" } else { "http" };
+    if http.url.is_empty() {
+        url(config, scheme, bound, &http.address, |named| named.or_else(tls::host_name))
+    } else {
+        http.url.clone()
+    }
+}
+
+/// `anywhere` says the host where all addresses are bound, given the first of `tls.names`.
+fn url(
+    config: &Config,
+    scheme: &str,
+    bound: Option<SocketAddr>,
+    address: &str,
+    anywhere: fn(Option<String>) -> Option<String>,
+) -> String {
+    let at = bound.or_else(|| address.parse().ok());
+    let port = at.map_or_else(|| address.rsplit(':').next().unwrap_or_default().to_owned(), |at| at.port().to_string());
+    let named = config.tls.names.first().cloned();
+    let host = match at {
+        Some(at) if at.ip().is_unspecified() => anywhere(named).unwrap_or_default(),
+        Some(at) if at.ip().is_loopback() || named.is_none() => at.ip().to_string(),
+        _ => named.or_else(|| anywhere(None)).unwrap_or_default(),
+    };
+    let host = if host.contains(':') { format!("[{host}]") } else { host };
+    format!("{scheme}://{host}:{port}")
+}
+
 /// The rows that every site has from its first day.
 async fn prepare(store: &Store, site: &Site) -> Result<(), StoreError> {
     let root = Area { code: site.area.clone(), parent: None, title: site.area_title.clone() };
@@ -276,12 +302,14 @@ async fn prepare(store: &Store, site: &Site) -> Result<(), StoreError> {
     {
         store.set_hours(&site.area, hours).await?;
     }
-    let certificate: Certificate = site
-        .dispatcher
-        .open(&site.authority)
-        .map_err(|e| StoreError::Damaged(format!("dispatcher certificate: {e}")))?;
-    if !store.certificates().await?.iter().any(|row| row.certificate == certificate) {
-        store.add_certificate(&site.dispatcher, &certificate, now_ms()).await?;
+    let known = store.certificates().await?;
+    for envelope in [Some(&site.dispatcher), site.approver.as_ref()].into_iter().flatten() {
+        let certificate: Certificate = envelope
+            .open(&site.authority)
+            .map_err(|e| StoreError::Damaged(format!("a certificate in site.json: {e}")))?;
+        if !known.iter().any(|row| row.certificate == certificate) {
+            store.add_certificate(envelope, &certificate, now_ms()).await?;
+        }
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ use super::store::{self, CertificateRow, Said, Store, StoreError};
 use crate::domain::approval::{Approval, Certificate, PublicKey, Role, Ticket};
 use crate::domain::hours::{Hours, HoursStatement};
 use crate::domain::ids::KeyId;
+use crate::domain::moved::Moved;
 use crate::domain::trust::{MAX_ENTRIES, TrustList};
 use crate::protocol::envelope::{Envelope, Statement};
 use crate::protocol::keys::{SigningKey, key_id};
@@ -111,8 +112,29 @@ pub async fn take_list(app: &App, envelope: &Envelope) -> Result<TrustList, NotT
             "version {known} of the trust list is in force; sign a later one than that"
         )));
     }
+    stay(&trust.list, &list)?;
     app.store.say(Said::TrustList, list.version, envelope, now_ms()).await?;
     app.reload_trust().await.map_err(wrong)?;
+    Ok(list)
+}
+
+/// Checks a trust list that the authority has signed for a merger: the one in force, and the moves that were worked out.
+pub fn check_moved(app: &App, envelope: &Envelope, wanted: &TrustList) -> Result<TrustList, NotTaken> {
+    let known = app.trust().list.clone();
+    let list = check_list(app, &app.trust().authority, envelope)?;
+    if list.version <= known.version {
+        return Err(NotTaken::Old("the trust list has changed since it was signed; sign the merger again".into()));
+    }
+    let (old, new) = list.moved.split_at(known.moved.len().min(list.moved.len()));
+    let same =
+        |(one, two): (&Moved, &Moved)| one == &Moved { since: one.since, ..two.clone() } && one.since == list.version;
+    let worked_out = &wanted.moved[known.moved.len().min(wanted.moved.len())..];
+    if old != known.moved || new.len() != worked_out.len() || !new.iter().zip(worked_out).all(same) {
+        return Err(NotTaken::Old(
+            "what was signed is not what this merger needs as things stand now; look at it again and sign it again"
+                .into(),
+        ));
+    }
     Ok(list)
 }
 
@@ -127,10 +149,23 @@ fn check_list(app: &App, authority: &PublicKey, envelope: &Envelope) -> Result<T
     if list.entries() > MAX_ENTRIES || list.version > i64::MAX as u64 {
         return Err(wrong(format!("a trust list holds at most {MAX_ENTRIES} entries")));
     }
+    if !list.is_sound() {
+        return Err(wrong("the trust list moves units in a way that makes no sense"));
+    }
     if list.valid_until_ms <= now_ms() {
         return Err(wrong("the trust list has expired already"));
     }
     Ok(list)
+}
+
+/// Units are moved together with the tree, by a merger alone: a list that says otherwise would part the boards from it.
+fn stay(known: &TrustList, list: &TrustList) -> Result<(), NotTaken> {
+    if list.moved == known.moved {
+        return Ok(());
+    }
+    Err(wrong(
+        "this trust list moves other units than the one in force; a merger is brought in with its tree: loaxa area merge ... --signed FILE",
+    ))
 }
 
 /// Takes a certificate of an approver, or of the dispatcher whose key waits in the data directory to take over.
@@ -181,6 +216,7 @@ pub async fn take_handover(app: &App, handover: &Handover) -> Result<PublicKey, 
     if list.version <= trust.list.version {
         return Err(NotTaken::Old(format!("the new trust list needs a version above {}", trust.list.version)));
     }
+    stay(&trust.list, &list)?;
     let mut certificates = vec![];
     for envelope in &handover.certificates {
         let certificate: Certificate = envelope.open(&authority).map_err(wrong)?;

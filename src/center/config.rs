@@ -13,6 +13,7 @@ pub struct Config {
     pub plan: Plan,
     pub session: Session,
     pub relay: Relay,
+    pub trial: Trial,
     pub log: Log,
 }
 
@@ -162,6 +163,23 @@ impl Plan {
 pub struct Relay {
     /// Hosts that programmes may relay from: `vov.vn`, `*.example.vn:8443`; none where empty. Line inputs need none.
     pub allow: Vec<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Trial {
+    /// Whether this center may run speakers itself, on its own machine, for trial.
+    pub speakers: TrialSpeakers,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TrialSpeakers {
+    /// Where page and API are bound to loopback: who reaches them sits at this machine.
+    #[default]
+    Loopback,
+    Always,
+    Never,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -12,6 +12,7 @@
 //! media/             broadcast form, by hash
 //! uploads/           as received, until converted
 //! run.json           where the running server listens
+//! trial/             speakers that the center runs itself for trial, by their ids (trial.rs)
 //! loaxa.toml         configuration that belongs to this center, if any
 //! lock               held by whoever works on this directory
 //! ```
@@ -55,6 +56,9 @@ pub struct Site {
     /// The first trust list, which trusts everybody whom the authority certifies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trust: Option<Envelope>,
+    /// The certificate of the first approver, where one was named while the authority's key was open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approver: Option<Envelope>,
 }
 
 /// Where a running server can be reached, for the command line on the same machine.
@@ -91,13 +95,64 @@ pub struct NewSite {
     pub time_zone: String,
     /// PostgreSQL by URL; SQLite in the directory where absent.
     pub database: Option<String>,
+    /// Who may approve from the first day on, in the whole tree; others are certified later.
+    pub approver: Option<FirstApprover>,
+}
+
+/// Somebody who has made a key; only its public half is known here.
+#[derive(Debug, Clone)]
+pub struct FirstApprover {
+    pub title: String,
+    pub key: PublicKey,
+    pub highest: Priority,
+    pub valid_until_ms: i64,
 }
 
 impl DataDir {
+    /// Whether there is a center here.
+    pub fn is_center(root: &Path) -> bool {
+        root.join("site.json").is_file()
+    }
+
+    /// Makes sure of a directory in which a center can be made: missing, empty, or with no more in it than its configuration and what a
+    /// set-up that was cut off has left. Nothing of anybody else's is ever written over.
+    pub fn vacant(root: &Path) -> Result<Self, String> {
+        let failed = |e: io::Error| format!("{} cannot be used: {e}", root.display());
+        let occupied = |name: &str| {
+            format!(
+                "{} is neither empty nor a center's data directory: it holds {name}. Nothing was changed; name another directory, \
+                 or put site.json back if this was a center",
+                root.display()
+            )
+        };
+        // Set-up mode makes it first, so with it what `make` writes is of the same origin.
+        let begun = root.join("tls").join("ca.pem").is_file();
+        let entries = match fs::read_dir(root) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            entries => Some(entries.map_err(failed)?),
+        };
+        for entry in entries.into_iter().flatten() {
+            let name = entry.map_err(failed)?.file_name();
+            let name = name.to_string_lossy();
+            let ours = match &*name {
+                CONFIG_FILE | "lock" | "lost+found" => true,
+                "media" | "uploads" => is_empty(&root.join(&*name)),
+                "tls" => true,
+                "authority.key" | "dispatcher.key" | "token" => begun,
+                other => begun && other.starts_with(".tmp"),
+            };
+            if !ours {
+                return Err(occupied(&name));
+            }
+        }
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(failed)?;
+        Ok(Self { root: root.to_owned() })
+    }
+
     /// A directory that `init` has made.
     pub fn open(root: &Path) -> Result<Self, String> {
         let this = Self { root: root.to_owned() };
-        if this.root.join("site.json").is_file() {
+        if Self::is_center(root) {
             Ok(this)
         } else {
             Err(format!(
@@ -108,19 +163,25 @@ impl DataDir {
         }
     }
 
-    /// Makes a new center: keys, dispatcher certificate, token. Refuses a directory that is one already.
+    /// Makes a new center, without any configuration but what it needs. Refuses a directory that is one already.
     pub fn init(root: &Path, new: NewSite, authority_passphrase: &str, now_ms: i64) -> Result<Self, String> {
+        refuse_center(root)?;
+        // Left behind by an init that was cut off.
+        let _ = fs::remove_file(root.join(CONFIG_FILE));
+        Self::make(root, new, authority_passphrase, now_ms)
+    }
+
+    /// Makes a new center: keys, dispatcher certificate, token.
+    pub fn make(root: &Path, new: NewSite, authority_passphrase: &str, now_ms: i64) -> Result<Self, String> {
         let failed = |what: &str, e: io::Error| format!("{what} in {} cannot be written: {e}", root.display());
         let this = Self { root: root.to_owned() };
-        if root.join("site.json").exists() {
-            return Err(format!("{} is a center already; nothing was changed", root.display()));
-        }
+        refuse_center(root)?;
         for dir in ["", "media", "uploads"] {
             let mut builder = fs::DirBuilder::new();
             builder.recursive(true).mode(0o700).create(root.join(dir)).map_err(|e| failed("a directory", e))?;
         }
         // Left behind by an init that was cut off: without site.json nothing was ever made with them.
-        for left in ["authority.key", "dispatcher.key", "token", CONFIG_FILE] {
+        for left in ["authority.key", "dispatcher.key", "token"] {
             let _ = fs::remove_file(root.join(left));
         }
         let authority = SigningKey::generate().map_err(|e| e.to_string())?;
@@ -152,7 +213,17 @@ impl DataDir {
             valid_until_ms: now_ms + TRUST_VALID_MS,
             ..TrustList::unless_said(new.site.clone())
         };
+        let approver = new.approver.map(|approver| Certificate {
+            role: Role::Approver,
+            title: approver.title,
+            key: approver.key,
+            highest: approver.highest,
+            valid_until_ms: approver.valid_until_ms,
+            ..certificate.clone()
+        });
+        let approver = approver.map(|certificate| Envelope::sign(&certificate, &authority)).transpose();
         let site = Site {
+            approver: approver.map_err(|e| e.to_string())?,
             trust: Some(Envelope::sign(&trust, &authority).map_err(|e| e.to_string())?),
             hours: Some(Envelope::sign(&hours, &authority).map_err(|e| e.to_string())?),
             site: new.site,
@@ -276,6 +347,17 @@ impl DataDir {
     }
 }
 
+fn refuse_center(root: &Path) -> Result<(), String> {
+    match root.join("site.json").exists() {
+        true => Err(format!("{} is a center already; nothing was changed", root.display())),
+        false => Ok(()),
+    }
+}
+
+fn is_empty(dir: &Path) -> bool {
+    fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none())
+}
+
 /// Random text of `bytes` bytes of entropy, safe in URLs and files.
 pub fn random_text(bytes: usize) -> Result<String, String> {
     let mut random = vec![0; bytes];
@@ -300,4 +382,33 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.as_file().sync_all()?;
     file.persist(path).map_err(|e| e.error)?;
     File::open(parent)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_directory_that_is_nobodys_is_taken_for_a_center() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("data");
+        let take = |name: &str| {
+            let path = root.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "x").unwrap();
+            DataDir::vacant(&root)
+        };
+        assert!(DataDir::vacant(&root).is_ok() && root.is_dir(), "a missing one is made");
+        assert!(DataDir::vacant(&root).is_ok(), "an empty one");
+        assert!(take(CONFIG_FILE).is_ok() && take("lock").is_ok());
+        // An authority's key that lies alone is somebody's only copy.
+        let told = take("authority.key").unwrap_err();
+        assert!(told.contains("it holds authority.key. Nothing was changed"), "{told}");
+        assert!(take("tls/ca.pem").is_ok(), "what a set-up has begun goes on");
+        assert!(take("token").is_ok() && take(".tmpAbC").is_ok());
+        for name in ["center.db", "people.key", "media/ab.opus", "notes.txt"] {
+            assert!(take(name).unwrap_err().contains("neither empty nor"), "{name}");
+            fs::remove_file(root.join(name)).unwrap();
+        }
+    }
 }

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use tracing::info;
 
 use super::app::App;
-use super::store::{ConnectionRow, EnrolmentRow, StoreError};
+use super::store::{ConnectionRow, EnrolmentRow, Pin, StoreError};
 use super::tls::Issued;
 use crate::domain::hours::HoursStatement;
 use crate::domain::ids::{AreaCode, SpeakerId};
@@ -77,8 +77,9 @@ pub async fn make_code(app: &App, speaker: &SpeakerId, until_ms: i64, now_ms: i6
 
 /// What a board at an area has to pin today.
 pub async fn pinned(app: &App, speaker: &SpeakerId, area: &AreaCode) -> Result<Pinned, StoreError> {
-    let areas = app.store.areas().await?.path(area).map_err(|e| StoreError::Damaged(e.to_string()))?;
+    // The trust list first: a merger in between is then said once more to the board, which does no harm.
     let (trust, mut hours) = (app.trust(), BTreeMap::new());
+    let areas = app.store.areas().await?.path(area).map_err(|e| StoreError::Damaged(e.to_string()))?;
     for row in app.store.area_rows().await?.into_iter().filter(|row| areas.contains(&row.area.code)) {
         if let Some(statement) = row.hours.and_then(|envelope| envelope.open::<HoursStatement>(&trust.authority).ok()) {
             hours.insert(row.area.code, statement.version);
@@ -114,8 +115,10 @@ pub async fn enrol(app: &App, request: &Request, now_ms: i64) -> Result<Enrolled
     let until_ms = now_ms + app.config.tls.client_ms();
     let issued = app.transport.issue(&csr, &row.speaker, until_ms).map_err(bad)?;
     let speaker = app.store.speaker(&row.speaker).await?;
+    let pinned = pinned(app, &row.speaker, &speaker.area).await?;
+    let pin = Pin { areas: pinned.areas.clone(), trust: pinned.trust };
     let answer = Answer {
-        pinned: pinned(app, &row.speaker, &speaker.area).await?,
+        pinned,
         ca: app.transport.pem().to_owned(),
         certificate: issued.pem.clone(),
         made_ms: now_ms,
@@ -130,6 +133,7 @@ pub async fn enrol(app: &App, request: &Request, now_ms: i64) -> Result<Enrolled
         // Two at once: one of them was first.
         return Err(Refused::Used(row.speaker));
     }
+    app.store.set_pin(&row.speaker, &pin).await?;
     take_over(app, &row.speaker).await?;
     info!("{} is enrolled; its certificate is {}", row.speaker, certificate.serial);
     Ok(Enrolled { answer: sealed, speaker: row.speaker, serial: Some(certificate.serial) })

@@ -89,6 +89,11 @@ impl Gate {
         Ok(before.len() != now.len() || before.iter().any(|known| !now.contains(known)))
     }
 
+    /// How many boards are connected by TLS.
+    pub fn connected(&self) -> usize {
+        self.live.lock().map_or(0, |live| live.len())
+    }
+
     pub fn set_disabled(&self, speaker: &SpeakerId, disabled: bool) {
         if let Ok(mut roster) = self.roster.write() {
             if disabled {
@@ -223,6 +228,8 @@ struct Told {
     lines: HashMap<String, (Instant, u64)>,
     /// Of those not told at all, since there are too many different ones.
     others: u64,
+    /// Ever, from the start on.
+    all: u64,
 }
 
 /// The same is told once within this time, with how often it happened meanwhile.
@@ -232,9 +239,17 @@ const DIFFERENT: usize = 200;
 
 impl Denials {
     pub fn note(&self, who: &str, why: &str) {
+        if let Ok(mut told) = self.0.lock() {
+            told.all += 1;
+        }
         if let Some(line) = self.line(who, why, Instant::now()) {
             warn!("denied: {line}");
         }
+    }
+
+    /// How many were turned away since the start.
+    pub fn count(&self) -> u64 {
+        self.0.lock().map_or(0, |told| told.all)
     }
 
     fn line(&self, who: &str, why: &str, now: Instant) -> Option<String> {

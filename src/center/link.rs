@@ -7,7 +7,7 @@ use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS, TlsConfig
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
-use super::app::{App, now_ns};
+use super::app::{App, now_ms, now_ns};
 use super::broker::CENTER_USER;
 use super::tls;
 use crate::domain::ids::SpeakerId;
@@ -95,6 +95,7 @@ pub fn start(app: &Arc<App>, broker: &BrokerAddress) -> Result<Link, String> {
     // Each may be large, so few of them wait in memory.
     let (plans, plan_loop) = connect("plans", 32);
     let (heard_sender, heard) = mpsc::channel(HEARD_QUEUE);
+    app.pulse.hears_by(&heard_sender);
     let (want_sender, wants) = mpsc::channel(WANT_QUEUE);
     let (connection_sender, connections) = watch::channel(0);
     let listener = Listener {
@@ -139,6 +140,7 @@ impl Listener {
                 Ok(Event::Incoming(Packet::ConnAck(_))) => {
                     info!("connected to the broker");
                     connected = true;
+                    self.app.pulse.broker_is(true, now_ms());
                     for kind in Up::ALL {
                         let filter = topics::up_from_all(&self.app.site.site, kind);
                         if self.client.try_subscribe(filter, QoS::AtLeastOnce).is_err() {
@@ -158,6 +160,7 @@ impl Listener {
                         warn!("no connection to the broker ({error}); trying again");
                     }
                     connected = false;
+                    self.app.pulse.broker_is(false, now_ms());
                     event_loop.pending.clear();
                     tokio::time::sleep(Duration::from_millis(500)).await;
                 }
@@ -168,6 +171,7 @@ impl Listener {
     /// Never waits: the store's side waits for this loop to publish its acknowledgements. What is dropped is sent again.
     fn pass_on(&self, heard: Heard) {
         if self.heard.try_send(heard).is_err() {
+            self.app.pulse.dropped_one();
             warn!("the store is behind; a message was dropped and will come again");
         }
     }

@@ -1,6 +1,8 @@
 //! `loaxa serve`: puts the parts together and takes them down in good order.
 
+use std::fs::File;
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,8 +15,9 @@ use super::app::{App, Bound, now_ms};
 use super::broker::{self, Broker, CENTER_USER, reachable};
 use super::config::Config;
 use super::datadir::{DataDir, Running, random_text};
+use super::founding::{self, Founded};
 use super::link::{self, BrokerAddress};
-use super::{api, audit, commands, delivery, http, ingest, intake, people, planner, readiness, tls};
+use super::{api, audit, commands, delivery, http, ingest, intake, people, planner, readiness, tls, trial};
 
 /// What makes the first admin while there is no account: a code, and the page that takes it, as others than this machine reach it.
 pub struct Setup {
@@ -22,18 +25,48 @@ pub struct Setup {
     pub url: String,
 }
 
-/// Serves until SIGTERM or SIGINT. `announce` hears the bound addresses once everything answers, and how the first admin is made.
-pub async fn serve(
-    data: DataDir,
-    config: Config,
-    announce: impl FnOnce(&Running, Option<Setup>),
-) -> Result<(), String> {
-    let Some(_lock) = data.lock()? else {
-        return Err(format!("another loaxa is already working on {}", data.root().display()));
-    };
+impl Setup {
+    /// For a page that is reached at `url`. What stands behind the hash goes to no server, and into no log of one.
+    pub fn new(url: &str, code: String) -> Self {
+        Self { url: format!("{}/#setup={code}", url.trim_end_matches('/')), code }
+    }
+}
+
+/// What is told of a server's start.
+pub enum Told<'a> {
+    /// There is no center yet: the page waits for somebody to set it up.
+    Vacant { http: &'a str, setup: &'a Setup },
+    /// Everything answers; with what makes the first admin, while there is none.
+    Running(&'a Running, Option<&'a Setup>),
+}
+
+/// Serves until SIGTERM or SIGINT; where there is no center yet, first the page on which one is made. `announce` hears the bound
+/// addresses, and how what is missing is made.
+pub async fn serve(root: &Path, config: Config, mut announce: impl FnMut(Told<'_>)) -> Result<(), String> {
     check_plain(&config)?;
-    let limits = delivery::limits(&config.mqtt)?;
+    delivery::limits(&config.mqtt)?;
     tls::install_provider();
+    if DataDir::is_center(root) {
+        let data = DataDir::open(root)?;
+        let lock = lock(&data)?;
+        return run(Founded { data, lock, listener: None, code: None }, config, announce).await;
+    }
+    let waiting = |http: &str, setup: &Setup| announce(Told::Vacant { http, setup });
+    let founded = tokio::select! {
+        founded = founding::found(root, &config, waiting) => founded?,
+        signal = wait_for_signal() => return signal,
+    };
+    run(founded, config, announce).await
+}
+
+/// One process at a time works on a directory.
+pub fn lock(data: &DataDir) -> Result<File, String> {
+    data.lock()?.ok_or_else(|| format!("another loaxa is already working on {}", data.root().display()))
+}
+
+async fn run(founded: Founded, config: Config, mut announce: impl FnMut(Told<'_>)) -> Result<(), String> {
+    let Founded { data, lock: _lock, listener, code } = founded;
+    let limits = delivery::limits(&config.mqtt)?;
     raise_file_limit();
     let app = App::open(data, config).await?;
     app.transport.ensure_server(&tls::server_names(&app.config.tls), now_ms())?;
@@ -42,9 +75,10 @@ pub async fn serve(
     app.store.forget_links(now_ms()).await.map_err(|e| e.to_string())?;
     ingest::sweep(&app).await.map_err(|e| e.to_string())?;
     let (broker, embedded) = start_broker(&app).await?;
-    let http = TcpListener::bind(&app.config.http.address)
-        .await
-        .map_err(|e| format!("http.address {}: {e}", app.config.http.address))?;
+    let http = match listener {
+        Some(listener) => TcpListener::from_std(listener).map_err(|e| e.to_string())?,
+        None => bind_http(&app.config).await?,
+    };
     let http_address = http.local_addr().map_err(|e| e.to_string())?;
     let outside = embedded.as_ref().map(|broker| broker.outside);
     let _ = app.bound.set(Bound { http: http_address, mqtt: outside });
@@ -75,10 +109,10 @@ pub async fn serve(
     let http = format!("{}://{}", scheme("http", app.config.http.tls), reachable(http_address));
     let running = Running { http, mqtt, pid: std::process::id() };
     app.data.set_running(&running)?;
-    let setup = people::offer_setup(&app).await.map_err(|e| e.to_string())?;
-    let setup =
-        setup.map(|code| Setup { url: format!("{}/#setup={code}", app.http_url().trim_end_matches('/')), code });
-    announce(&running, setup);
+    let setup = people::offer_setup(&app, code).await.map_err(|e| e.to_string())?;
+    let setup = setup.map(|code| Setup::new(&app.http_url(), code));
+    trial::resume(&app);
+    announce(Told::Running(&running, setup.as_ref()));
     // None of these ends by itself; a center that has lost one must not look alive.
     let lost = tokio::select! {
         signal = wait_for_signal() => signal.err(),
@@ -87,6 +121,7 @@ pub async fn serve(
     info!("stopping");
     app.data.clear_running();
     let _ = stop_sender.send(true);
+    trial::stop_all(&app).await;
     // Open uploads get a moment; what is stored is stored.
     let _ = tokio::time::timeout(Duration::from_secs(5), web).await;
     // A part in the middle of its work ends at its next pause; before that it may still need the store and the clock.
@@ -94,6 +129,11 @@ pub async fn serve(
     audit::close(&app).await;
     app.store.close().await;
     lost.map_or(Ok(()), Err)
+}
+
+pub async fn bind_http(config: &Config) -> Result<TcpListener, String> {
+    let address = &config.http.address;
+    TcpListener::bind(address).await.map_err(|e| format!("http.address {address}: {e}"))
 }
 
 async fn start_broker(app: &Arc<App>) -> Result<(BrokerAddress, Option<Broker>), String> {

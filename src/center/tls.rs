@@ -205,6 +205,21 @@ impl TransportAuthority {
         Ok(in_time && ours && has == wanted && self.server_pair(file).is_ok())
     }
 
+    /// When the certificates that this center shows or issues by end, by the names of their files; those that can be read.
+    pub fn ends(&self, tls: &Tls) -> Vec<(&'static str, i64)> {
+        let files = [("server", self.dir.join("server.pem")), ("page", self.page(tls))];
+        let mut ends: Vec<_> = ends_ms(&self.der).map(|ends_ms| ("ca", ends_ms)).into_iter().collect();
+        for (name, path) in files {
+            let der = read(&path).ok().and_then(|pem| CertificateDer::from_pem_slice(pem.as_bytes()).ok());
+            ends.extend(der.and_then(|der| ends_ms(&der)).map(|ends_ms| (name, ends_ms)));
+        }
+        ends
+    }
+
+    fn page(&self, tls: &Tls) -> PathBuf {
+        if tls.certificate.is_empty() { self.dir.join("page.pem") } else { PathBuf::from(&tls.certificate) }
+    }
+
     fn server_pair(&self, file: &str) -> Result<CertifiedKey, String> {
         certified(&self.dir.join(format!("{file}.pem")), &self.dir.join(format!("{file}.key")))
     }
@@ -246,6 +261,11 @@ impl TransportAuthority {
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Arc::new(config))
     }
+}
+
+fn ends_ms(der: &[u8]) -> Option<i64> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    certificate.validity().not_after.timestamp().checked_mul(1000)
 }
 
 /// The names that the server's certificate carries: this machine's, and those of the configuration.

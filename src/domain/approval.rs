@@ -33,14 +33,20 @@ pub enum Role {
 /// Signed by the authority: this key may act in this role, in these areas, up to this priority, in this time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "center", derive(utoipa::ToSchema))]
 pub struct Certificate {
+    #[cfg_attr(feature = "center", schema(value_type = String))]
     pub site: SiteId,
+    #[cfg_attr(feature = "center", schema(value_type = String))]
     pub role: Role,
     /// The person or machine, for reports.
     pub title: String,
     #[serde(with = "crate::domain::approval::key_text")]
+    #[cfg_attr(feature = "center", schema(value_type = String))]
     pub key: PublicKey,
+    #[cfg_attr(feature = "center", schema(value_type = Vec<String>))]
     pub areas: Vec<AreaCode>,
+    #[cfg_attr(feature = "center", schema(value_type = String))]
     pub highest: Priority,
     pub valid_from_ms: i64,
     pub valid_until_ms: i64,

@@ -13,6 +13,7 @@ pub mod command;
 pub mod fleet;
 pub mod hours;
 pub mod ids;
+pub mod moved;
 pub mod neighbours;
 pub mod plan;
 pub mod priority;

@@ -2,7 +2,7 @@
 
 use chrono::DateTime;
 use chrono_tz::Tz;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::approval::Denial;
 use super::ids::OccurrenceId;
@@ -11,7 +11,8 @@ use super::record::{Outcome, PlaybackRecord, Reason};
 use super::timetable::{Piece, Remark, Timetable, Why};
 
 /// The same in both languages.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "center", derive(utoipa::ToSchema))]
 pub struct Sentence {
     pub vi: String,
     pub en: String,
@@ -30,7 +31,7 @@ pub struct Explanation {
 }
 
 impl Sentence {
-    fn new(vi: impl Into<String>, en: impl Into<String>) -> Self {
+    pub fn new(vi: impl Into<String>, en: impl Into<String>) -> Self {
         Self { vi: vi.into(), en: en.into() }
     }
 

@@ -43,6 +43,8 @@ pub struct Place {
     pub hours: Option<Hours>,
     /// Among *priority* bulletins, whether this unit's own go before those from above; as the unit above it says where absent.
     pub own_first: Option<bool>,
+    /// It has become part of the unit above it: what is that one's own is its own too.
+    pub is_part: bool,
 }
 
 /// What a speaker is, as far as its timetable depends on it.
@@ -232,6 +234,9 @@ struct Drafted<'a> {
 pub fn timetable(world: &World, expanded: &Expanded, profile: &Profile) -> Timetable {
     let mut table = Timetable::default();
     let (openings, own_first) = place(world, profile, expanded.window);
+    // How far down the unit is whose speaker this is; what has become part of it stands below.
+    let is_part = |area: &AreaCode| world.places.get(area).is_some_and(|place| place.is_part);
+    let own_depth = profile.areas.iter().rposition(|area| !is_part(area)).unwrap_or(0);
     let mut reaching: Vec<(usize, &Reign)> = vec![];
     for reigns in &expanded.series {
         for reign in reigns.iter().filter(|reign| reign.schedule.reaches_profile(profile)) {
@@ -243,8 +248,8 @@ pub fn timetable(world: &World, expanded: &Expanded, profile: &Profile) -> Timet
     let (mut drafted, mut candidates) = (vec![], vec![]);
     for (depth, reign) in reaching {
         let own = match &reign.schedule.owner {
-            Some(owner) => profile.areas.last() == Some(owner),
-            None => depth + 1 >= profile.areas.len(),
+            Some(owner) => profile.areas[own_depth.min(profile.areas.len())..].contains(owner),
+            None => depth >= own_depth,
         };
         let order = match reign.schedule.priority {
             Priority::Priority => u8::from(own != own_first),
@@ -281,11 +286,18 @@ pub fn timetable(world: &World, expanded: &Expanded, profile: &Profile) -> Timet
     table
 }
 
+impl World {
+    /// When it is lawful to broadcast at the end of a path of areas, in a window and somewhat round it.
+    pub fn openings(&self, areas: &[AreaCode], window: Window) -> Openings {
+        let hours: Vec<_> = areas.iter().filter_map(|area| self.places.get(area)?.hours.clone()).collect();
+        Openings::new(&hours, window.from_ms - DAY_MS, window.until_ms + 2 * DAY_MS)
+    }
+}
+
 /// The lawful hours at a place, and whether its own bulletins go first.
 fn place(world: &World, profile: &Profile, window: Window) -> (Openings, bool) {
     let places: Vec<_> = profile.areas.iter().filter_map(|area| world.places.get(area)).collect();
-    let hours: Vec<_> = places.iter().filter_map(|place| place.hours.clone()).collect();
-    let openings = Openings::new(&hours, window.from_ms - DAY_MS, window.until_ms + 2 * DAY_MS);
+    let openings = world.openings(&profile.areas, window);
     // The commune's own word, or that of the nearest unit above it that has one.
     let own_first = places.iter().rev().find_map(|place| place.own_first).unwrap_or(false);
     (openings, own_first)

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::approval::{Approval, Certificate, Denial, PublicKey, Ticket, Use, key_text};
 use super::ids::{AreaCode, BulletinId, KeyId, SiteId};
+use super::moved::Moved;
 use super::priority::Priority;
 
 /// Most entries of one trust list, all kinds together.
@@ -17,7 +18,9 @@ pub const MAX_ENTRIES: usize = 1000;
 /// Signed by the authority.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "center", derive(utoipa::ToSchema))]
 pub struct TrustList {
+    #[cfg_attr(feature = "center", schema(value_type = String))]
     pub site: SiteId,
     /// Rises with every change; a speaker never goes back.
     pub version: u64,
@@ -27,6 +30,7 @@ pub struct TrustList {
     /// Keys of approvers and dispatchers whose signatures are worth nothing any more, whenever they were made: who has
     /// stolen a key can also write an old date.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "center", schema(value_type = Vec<String>))]
     pub revoked: Vec<KeyId>,
     /// Bulletins that are off the air for good.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -34,12 +38,17 @@ pub struct TrustList {
     /// Where, and from which priority on, two approvers have to agree.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub two_approvers: Vec<TwoApprovers>,
+    /// What stands elsewhere than it did, in the order in which that was said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moved: Vec<Moved>,
 }
 
 /// A bulletin up to and including this revision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "center", derive(utoipa::ToSchema))]
 pub struct Withdrawn {
+    #[cfg_attr(feature = "center", schema(value_type = String))]
     pub bulletin: BulletinId,
     pub up_to: u32,
 }
@@ -47,8 +56,11 @@ pub struct Withdrawn {
 /// In this area and all below it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "center", derive(utoipa::ToSchema))]
 pub struct TwoApprovers {
+    #[cfg_attr(feature = "center", schema(value_type = String))]
     pub area: AreaCode,
+    #[cfg_attr(feature = "center", schema(value_type = String))]
     pub from: Priority,
 }
 
@@ -67,12 +79,26 @@ pub struct Succession {
 impl TrustList {
     /// What holds where the authority has said nothing yet.
     pub fn unless_said(site: SiteId) -> Self {
-        let valid_until_ms = i64::MAX;
-        Self { site, version: 0, made_ms: 0, valid_until_ms, revoked: vec![], withdrawn: vec![], two_approvers: vec![] }
+        Self {
+            site,
+            version: 0,
+            made_ms: 0,
+            valid_until_ms: i64::MAX,
+            revoked: vec![],
+            withdrawn: vec![],
+            two_approvers: vec![],
+            moved: vec![],
+        }
     }
 
     pub fn entries(&self) -> usize {
-        self.revoked.len() + self.withdrawn.len() + self.two_approvers.len()
+        let moved: usize = self.moved.iter().map(Moved::entries).sum();
+        self.revoked.len() + self.withdrawn.len() + self.two_approvers.len() + moved
+    }
+
+    /// Whether all that it says of places makes sense.
+    pub fn is_sound(&self) -> bool {
+        self.moved.iter().all(|moved| moved.is_sound(self.version))
     }
 
     pub fn is_revoked(&self, key: &KeyId) -> bool {

@@ -15,6 +15,7 @@ const FORMAT: &str = "loaxa-audit-v1";
 
 /// What happened, before it has a place in the chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "center", derive(utoipa::ToSchema))]
 pub struct Entry {
     pub at_ms: i64,
     /// An account, `local`, `token:ID of ACCOUNT`, or `-` where nobody is known.
@@ -39,7 +40,6 @@ pub struct Entry {
 pub struct Line {
     pub number: u64,
     #[serde(flatten)]
-    #[cfg_attr(feature = "center", schema(value_type = Object))]
     pub entry: Entry,
     /// SHA-256 in hex, as the file's first lines say.
     pub hash: String,

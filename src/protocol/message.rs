@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use super::chunks::Bitmap;
 use super::keys::SigningKey;
 use super::limits::{MESSAGE_BYTES, RECORDS_PER_REPORT};
-use crate::domain::ids::{MediaHash, MediaPrefix, OccurrenceId, SiteId, SpeakerId};
+use crate::domain::ids::{AreaCode, MediaHash, MediaPrefix, OccurrenceId, SiteId, SpeakerId};
 use crate::domain::record::{PlaybackRecord, finite};
 
 /// `state`, retained; the last will carries the same birth number with `online` false.
@@ -64,6 +64,9 @@ pub struct StateDetail {
     /// How the board itself is; absent where it says nothing of that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<Health>,
+    /// Where it takes itself to stand, from the widest unit down; empty of a board too old to be moved.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub areas: Vec<AreaCode>,
 }
 
 /// Gains from what left the converter to what was heard, in dB.

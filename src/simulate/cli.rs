@@ -17,7 +17,9 @@ use super::linkmodel::LinkModel;
 use super::scenario::{Ended, Tell, WholeWay, look_on};
 use super::{plot, report::Report};
 use crate::center::cli::{self, Place};
+use crate::center::trial::COMMAND;
 use crate::domain::ids::{AreaCode, SpeakerId};
+use crate::trial;
 
 const NAME: &str = "simulate";
 const ABOUT: &str = "Simulate many speakers, to learn what a center and its network must carry";
@@ -111,6 +113,8 @@ fn ppm(text: &str) -> Result<f64, String> {
 pub enum Arguments {
     Center(Box<cli::Arguments>),
     Simulate(Box<Simulate>, Box<Place>),
+    /// For the center alone, which starts it.
+    TrialSpeaker,
 }
 
 impl Arguments {
@@ -118,10 +122,11 @@ impl Arguments {
     pub fn parse() -> Self {
         let own =
             Simulate::augment_args(clap::Command::new(NAME)).about(ABOUT).long_about(format!("{ABOUT}\n\n{MORE}"));
-        let mut command = cli::Arguments::command().subcommand(own);
+        let mut command = cli::Arguments::command().subcommand(own).subcommand(clap::Command::new(COMMAND).hide(true));
         let matches = command.get_matches_mut();
         let read = match matches.subcommand() {
             Some((NAME, own)) => Simulate::read(own),
+            Some((COMMAND, _)) => Ok(Self::TrialSpeaker),
             _ => cli::Arguments::from_arg_matches(&matches).map(|arguments| Self::Center(Box::new(arguments))),
         };
         read.unwrap_or_else(|error| error.format(&mut command).exit())
@@ -132,6 +137,7 @@ impl Arguments {
 pub fn main(arguments: Arguments) -> Result<(), String> {
     match arguments {
         Arguments::Center(arguments) => cli::main(*arguments),
+        Arguments::TrialSpeaker => trial::main(),
         Arguments::Simulate(simulate, place) => {
             let runtime = tokio::runtime::Runtime::new().map_err(|e| e.to_string())?;
             let done = runtime.block_on(simulate.run(&place));

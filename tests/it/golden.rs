@@ -9,6 +9,7 @@ use loaxa::domain::approval::{Approval, Certificate, Denial, Role, Ticket};
 use loaxa::domain::command::{Command, Order};
 use loaxa::domain::hours::HoursStatement;
 use loaxa::domain::ids::{MediaHash, OccurrenceId};
+use loaxa::domain::moved::Moved;
 use loaxa::domain::plan::{Plan, PlannedItem, PlannedOccurrence};
 use loaxa::domain::priority::Priority;
 use loaxa::domain::record::{Evidence, Outcome, PlaybackRecord, Reason};
@@ -147,7 +148,28 @@ impl World {
             revoked: vec![key_id(&SigningKey::from_seed(&[9; 32]).public())],
             withdrawn: vec![Withdrawn { bulletin: "bao-cu".parse().unwrap(), up_to: 2 }],
             two_approvers: vec![TwoApprovers { area: "66".parse().unwrap(), from: Priority::Emergency }],
+            moved: vec![],
         }
+    }
+
+    /// The list after a unit has become part of another.
+    pub fn trust_moved(&self) -> TrustList {
+        let codes = |list: &[&str]| list.iter().map(|code| code.parse().unwrap()).collect();
+        let merged = Moved {
+            since: 6,
+            areas: codes(&["24136", "24139"]),
+            speakers: vec![],
+            below: codes(&["66", "24133"]),
+            hours: [("66".parse().unwrap(), 3)].into(),
+        };
+        let alone = Moved {
+            since: 4,
+            areas: vec![],
+            speakers: vec!["cum-loa-07".parse().unwrap()],
+            below: codes(&["66", "24133"]),
+            hours: Default::default(),
+        };
+        TrustList { version: 6, moved: vec![alone, merged], ..self.trust() }
     }
 
     pub fn ticket(&self) -> Ticket {
@@ -238,6 +260,7 @@ fn statements_and_envelopes_are_as_agreed() {
     check("hours.json", &world.hours());
     check("plan.json", &world.plan());
     check("trust-list.json", &world.trust());
+    check("trust-list-moved.json", &world.trust_moved());
     check("ticket.json", &world.ticket());
     check("succession.json", &world.succession(&world.authority, &SigningKey::from_seed(&[4; 32])));
     check("signed-plan.json", &world.signed(&world.plan()));
@@ -328,6 +351,7 @@ fn messages_are_as_agreed() {
         path: Some(PathState { gain_db: Some(-29.0), baseline_db: Some(-21.0) }),
         path_warning: Some("8 dB quieter than at installation, 3 plays in a row".into()),
         store_problem: Some("No space left on device (os error 28)".into()),
+        areas: vec![],
         health: Some(Health {
             temperature_c: Some(81),
             free_mb: Some(1200),

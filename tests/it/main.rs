@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails says so")]
 
+mod admin;
+mod areas;
 mod audit;
 mod authority;
 mod broadcast;
@@ -24,6 +26,7 @@ mod heard;
 mod hostile;
 mod lunar;
 mod neighbours;
+mod occurrences;
 mod offline;
 mod people;
 mod planner;
@@ -32,6 +35,7 @@ mod readiness;
 mod redteam;
 mod roles;
 mod rules;
+mod setup;
 mod simulate;
 mod sound;
 mod store;

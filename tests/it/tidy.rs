@@ -78,10 +78,10 @@ fn the_protocol_and_the_sound_do_no_business_of_others() {
 
 #[test]
 fn center_and_controller_never_see_each_other() {
-    assert_absent("center", &["crate::controller", "loaxa::controller", "crate::simulate"]);
+    assert_absent("center", &["crate::controller", "loaxa::controller", "crate::simulate", "crate::trial"]);
     assert_absent(
         "controller",
-        &["crate::simulate", "crate::center", "loaxa::center", "axum", "sqlx", "rmqtt::", "reqwest"],
+        &["crate::simulate", "crate::trial", "crate::center", "loaxa::center", "axum", "sqlx", "rmqtt::", "reqwest"],
     );
 }
 

@@ -2,6 +2,8 @@
 
 use loaxa::domain::approval::{Approval, Certificate, Denial, Role, Ticket};
 use loaxa::domain::hours::HoursStatement;
+use loaxa::domain::ids::AreaCode;
+use loaxa::domain::moved::Moved;
 use loaxa::domain::plan::Plan;
 use loaxa::domain::priority::Priority;
 use loaxa::domain::trust::{TrustList, TwoApprovers, Withdrawn};
@@ -255,4 +257,79 @@ fn the_time_is_told_by_the_dispatcher_to_one_speaker_and_for_one_probe() {
         loaxa::protocol::message::SignedClockAnswer { signature: String::new(), ..signed },
     ];
     assert!(others.iter().all(|other| !plan.vouches_for(other)));
+}
+
+fn codes(list: &[&str]) -> Vec<AreaCode> {
+    list.iter().map(|code| code.parse().unwrap()).collect()
+}
+
+/// A unit that stands below these now.
+fn moved(since: u64, area: &str, below: &[&str]) -> Moved {
+    Moved { since, areas: codes(&[area]), speakers: vec![], below: codes(below), hours: Default::default() }
+}
+
+#[test]
+fn a_board_stands_where_the_authority_says_and_never_back() {
+    let mut site = Site::new();
+    assert_eq!(site.anchor.areas, codes(&["66", "24133"]));
+    // Another province's word, to which it does not listen yet.
+    let far = |area: &str| {
+        let world = World::new();
+        Envelope::sign(&Approval { areas: codes(&[area]), ..world.approval() }, &world.approver).unwrap()
+    };
+    let by = |site: &Site, number: u64, area: &str| SignedPlan { approvals: vec![far(area)], ..site.plan(number) };
+    assert_eq!(site.verdict(&by(&site, 7, "24169")), Err(Denial::WrongArea));
+    // Its unit becomes part of 24169: what is approved for that counts, and so does what was approved for it alone.
+    site.trust.version = 6;
+    site.trust.moved = vec![moved(6, "24133", &["66", "24169"])];
+    assert_eq!(site.look(&site.plan(8)).unwrap().areas(), codes(&["66", "24169", "24133"]));
+    for area in ["24169", "24133", "66"] {
+        assert_eq!(site.verdict(&by(&site, 8, area)), Ok(()), "{area}");
+    }
+    site.offer(&site.plan(8)).unwrap();
+    // A server that keeps the older list does not get the board back.
+    let mut older = Site { ratchet: site.ratchet.clone(), ..Site::new() };
+    assert_eq!(older.offer(&older.plan(9)), Err(Refusal::TrustRolledBack(6)));
+    // Nor does somebody else's list move anything.
+    let mut forged = Site { ratchet: site.ratchet.clone(), authority: key(7), ..Site::new() };
+    forged.trust = TrustList { version: 9, moved: vec![moved(9, "24133", &["01"])], ..forged.trust };
+    assert!(forged.offer(&forged.plan(9)).is_err());
+    // The authority may: a later list without the entry is the way back.
+    (site.trust.version, site.trust.moved) = (7, vec![]);
+    assert_eq!(site.look(&site.plan(9)).unwrap().areas(), codes(&["66", "24133"]));
+    // What was said before the board was enrolled is in what it pinned.
+    site.anchor.trust = 8;
+    (site.trust.version, site.trust.moved) = (8, vec![moved(8, "24133", &["01"])]);
+    assert_eq!(site.look(&site.plan(9)).unwrap().areas(), codes(&["66", "24133"]));
+}
+
+#[test]
+fn a_move_brings_its_lawful_hours_and_makes_sense_or_is_refused() {
+    let mut site = Site::new();
+    site.trust.version = 6;
+    let there = Moved { hours: [("24169".parse().unwrap(), 4)].into(), ..moved(6, "24133", &["66", "24169"]) };
+    site.trust.moved = vec![there];
+    // The new unit has hours of its own: a plan without them, or with older ones, is as good as none.
+    let missing = Refusal::HoursRolledBack("24169".parse().unwrap());
+    assert_eq!(site.offer(&site.plan(7)), Err(missing.clone()));
+    let with = |site: &Site, version: u64| {
+        let hours = HoursStatement { area: "24169".parse().unwrap(), version, ..site.hours.clone() };
+        let mut signed = site.plan(7);
+        signed.hours.push(Envelope::sign(&hours, &site.authority).unwrap());
+        signed
+    };
+    assert_eq!(site.look(&with(&site, 3)).map(|_| ()), Err(missing));
+    assert!(site.look(&with(&site, 4)).is_ok());
+    // A dispatcher for another unit alone has nothing to say here any more.
+    let mut elsewhere = Site::new();
+    elsewhere.trust = TrustList { version: 6, moved: vec![moved(6, "66", &["01"])], ..elsewhere.trust };
+    assert!(elsewhere.look(&elsewhere.plan(7)).is_ok(), "66 stands below 01 now, and the dispatcher is 66's");
+    let circle = Moved { below: codes(&["66", "24133"]), ..moved(6, "24133", &[]) };
+    let later = moved(7, "24133", &["66", "24169"]);
+    for bad in [circle, later, moved(6, "24133", &[])] {
+        site.trust.moved = vec![bad.clone()];
+        assert_eq!(site.offer(&site.plan(7)), Err(Refusal::TrustUnsound), "{bad:?}");
+    }
+    site.trust.moved = (0..1001).map(|n| moved(6, &format!("a{n}"), &["66"])).collect();
+    assert_eq!(site.offer(&site.plan(7)), Err(Refusal::TooLarge));
 }

@@ -17,6 +17,8 @@ const TYPES: Record<string, string> = {
   '.js': 'text/javascript',
   '.css': 'text/css',
   '.svg': 'image/svg+xml',
+  '.png': 'image/png',
+  '.webmanifest': 'application/json',
 };
 
 /** What the real center sends with every answer, read from its own source: the page is tried under that, or not at all. */

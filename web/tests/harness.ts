@@ -48,6 +48,8 @@ export async function watch(
   page.on('pageerror', (error) => errors.push(String(error)));
   page.on('console', (message) => {
     if (message.type() !== 'error' && message.type() !== 'warning') return;
+    // How the runner keeps service workers off.
+    if (message.text().startsWith('Service Worker registration blocked')) return;
     // Whoever comes without a session is asked to sign in, and the browser logs the answer that says so.
     if (/^Failed to load resource.* 401 /.test(message.text())) return;
     if (expected.failedRequests && /^Failed to load resource/.test(message.text())) return;

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Problem;
+use super::etag::{self, IfMatch};
 use crate::center::app::{App, now_ms};
 use crate::center::authority::{self, Handover};
 use crate::center::people::person::{Person, Visit};
@@ -33,15 +35,14 @@ pub struct TrustView {
     /// How often one authority has followed another.
     pub successions: usize,
     pub dispatcher: String,
-    #[schema(value_type = Object)]
     pub list: TrustList,
     /// Ends that are near or past, in words.
     pub warnings: Vec<String>,
 }
 
-/// Whom this site trusts, and whom no more
+/// Whom this site trusts, and whom no more; the tag is the list's
 #[utoipa::path(get, path = "/api/v1/trust", responses((status = 200, body = TrustView)))]
-pub async fn trust(State(app): State<Arc<App>>) -> Result<Json<TrustView>, Problem> {
+pub async fn trust(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     let (trust, now_ms) = (app.trust(), now_ms());
     let mut warnings = vec![];
     let mut warn = |what: String, until_ms: i64| {
@@ -60,26 +61,31 @@ pub async fn trust(State(app): State<Arc<App>>) -> Result<Json<TrustView>, Probl
             warn(format!("the certificate of {}", row.certificate.title), row.certificate.valid_until_ms);
         }
     }
-    Ok(Json(TrustView {
+    let tag = etag::tag(trust.list.as_ref())?;
+    let view = TrustView {
         authority: key_text::format(&trust.authority),
         fingerprint: key_id(&trust.authority).to_string(),
         successions: trust.successions.len(),
         dispatcher: dispatcher.to_string(),
         list: trust.list.as_ref().clone(),
         warnings,
-    }))
+    };
+    Ok(([(header::ETAG, tag)], Json(view)).into_response())
 }
 
 /// Set the trust list: a statement that the authority has signed
 #[utoipa::path(put, path = "/api/v1/trust", request_body = Object,
-    responses((status = 204), (status = 400, body = Problem), (status = 409, body = Problem)))]
+    responses((status = 204), (status = 400, body = Problem), (status = 409, body = Problem), (status = 412, body = Problem)))]
 pub async fn put_trust(
     State(app): State<Arc<App>>,
     person: Person,
     visit: Visit,
+    seen: IfMatch,
     Json(envelope): Json<Envelope>,
 ) -> Result<StatusCode, Problem> {
     demand_top(&app, &person).await?;
+    // A later version of another list would undo what somebody else has revoked meanwhile.
+    seen.check(Some(app.trust().list.as_ref()))?;
     let list = authority::take_list(&app, &envelope).await?;
     visit.note(format!("version {}", list.version));
     Ok(StatusCode::NO_CONTENT)

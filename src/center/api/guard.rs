@@ -43,7 +43,10 @@ use Right::{Approve, EditContent, ManageAreas, ManagePeople, ManageTrust, Operat
 pub const NEEDS: &[(&str, &str, Need)] = &[
     ("GET", "/health", Open),
     ("GET", "/openapi.json", Open),
+    ("GET", "/health/details", Here(&[ReadAudit, ManageAreas])),
+    ("GET", "/setup", Open),
     ("POST", "/setup", Open),
+    ("POST", "/setup/center", Open),
     ("POST", "/session", Open),
     // The code authenticates both sides.
     ("POST", "/enrolment", Open),
@@ -62,14 +65,23 @@ pub const NEEDS: &[(&str, &str, Need)] = &[
     ("PUT", "/users/{name}/password", Here(&[ManagePeople])),
     ("DELETE", "/users/{name}/totp", Here(&[ManagePeople])),
     ("GET", "/users/{name}/sessions", Here(&[ManagePeople])),
+    ("DELETE", "/users/{name}/sessions", Here(&[ManagePeople])),
     ("GET", "/tokens", Need::Person),
     ("POST", "/tokens", Here(&[See])),
     ("DELETE", "/tokens/{id}", Need::Person),
     ("GET", "/audit", Here(&[ReadAudit])),
     ("GET", "/audit/export", Here(&[ReadAudit])),
+    ("GET", "/audit/head", Here(&[ReadAudit])),
+    ("GET", "/audit/check", Here(&[ReadAudit])),
+    ("GET", "/settings", Here(&[ReadAudit, ManageAreas])),
     ("GET", "/center", Somewhere(See)),
     ("GET", "/areas", Here(&[See])),
     ("POST", "/areas", Here(&[ManageAreas])),
+    ("GET", "/areas/{code}", Here(&[See])),
+    ("PUT", "/areas/{code}", Here(&[ManageAreas])),
+    ("POST", "/areas/import", Here(&[ManageAreas])),
+    ("POST", "/areas/conversion", Here(&[ManageAreas])),
+    ("POST", "/areas/merger", Here(&[ManageAreas])),
     ("GET", "/areas/{code}/hours", Here(&[See])),
     ("PUT", "/areas/{code}/hours", Here(&[ManageTrust])),
     ("PUT", "/areas/{code}/order", Here(&[ManageAreas])),
@@ -87,6 +99,10 @@ pub const NEEDS: &[(&str, &str, Need)] = &[
     ("POST", "/speakers/{id}/password", Here(&[OperateSpeakers])),
     ("POST", "/speakers/{id}/disable", Here(&[OperateSpeakers])),
     ("POST", "/speakers/{id}/enable", Here(&[OperateSpeakers])),
+    ("GET", "/trials", Here(&[See])),
+    ("POST", "/speakers/{id}/trial", Here(&[OperateSpeakers])),
+    ("DELETE", "/speakers/{id}/trial", Here(&[OperateSpeakers])),
+    ("GET", "/speakers/{id}/trial/sound", Here(&[See])),
     ("GET", "/certificates", Somewhere(See)),
     ("POST", "/certificates", Here(&[ManageTrust])),
     ("GET", "/trust", Somewhere(See)),
@@ -115,13 +131,19 @@ pub const NEEDS: &[(&str, &str, Need)] = &[
     ("PUT", "/uploads/{id}", Somewhere(EditContent)),
     ("DELETE", "/uploads/{id}", Somewhere(EditContent)),
     ("GET", "/programmes", Somewhere(See)),
+    ("POST", "/preview/programme", Here(&[EditContent])),
+    ("GET", "/programmes/{id}", Somewhere(See)),
     ("PUT", "/programmes/{id}", Here(&[EditContent])),
     ("DELETE", "/programmes/{id}", Here(&[EditContent])),
     ("GET", "/schedules", Here(&[See])),
+    ("POST", "/preview/schedule", Here(&[EditContent])),
+    ("GET", "/schedules/{id}", Here(&[See])),
+    ("GET", "/occurrences", Here(&[See])),
     ("PUT", "/schedules/{id}", Here(&[EditContent])),
     ("DELETE", "/schedules/{id}", Here(&[EditContent])),
     ("POST", "/playlists", Here(&[EditContent])),
     ("GET", "/calendars", Somewhere(See)),
+    ("GET", "/calendars/{id}", Somewhere(See)),
     ("PUT", "/calendars/{id}", Here(&[EditContent])),
     ("DELETE", "/calendars/{id}", Here(&[EditContent])),
     ("GET", "/plays", Here(&[See])),
@@ -264,7 +286,7 @@ pub fn elsewhere(right: Right, area: &AreaCode) -> Problem {
 }
 
 /// A browser says that the page which asks is another site's.
-fn is_from_elsewhere(headers: &HeaderMap) -> bool {
+pub fn is_from_elsewhere(headers: &HeaderMap) -> bool {
     headers.get("sec-fetch-site").is_some_and(|site| site != "same-origin" && site != "none")
 }
 
@@ -281,7 +303,7 @@ fn is_from_own_page(headers: &HeaderMap) -> bool {
 fn visit(app: &App, parts: &Parts) -> Visit {
     let agent = parts.headers.get(header::USER_AGENT).map(|agent| String::from_utf8_lossy(agent.as_bytes()));
     Visit {
-        source: source(app, parts),
+        source: source(app.config.http.behind_proxy, parts),
         agent: agent.unwrap_or_default().chars().filter(|c| !c.is_control()).take(200).collect(),
         session: cookie(&parts.headers, &cookie_name(app, SESSION_COOKIE)),
         browser: cookie(&parts.headers, &cookie_name(app, BROWSER_COOKIE)),
@@ -290,11 +312,11 @@ fn visit(app: &App, parts: &Parts) -> Visit {
 }
 
 /// Where a request comes from; the command line in the server's place comes from `here`.
-fn source(app: &App, parts: &Parts) -> String {
+pub fn source(behind_proxy: bool, parts: &Parts) -> String {
     let Some(ConnectInfo(peer)) = parts.extensions.get::<ConnectInfo<SocketAddr>>() else { return "here".into() };
     let forwarded = parts.headers.get_all("x-forwarded-for").iter().next_back().and_then(|value| value.to_str().ok());
     let told = forwarded.and_then(|list| list.rsplit(',').next()).and_then(|last| last.trim().parse::<IpAddr>().ok());
-    match network(told.filter(|_| app.config.http.behind_proxy).unwrap_or(peer.ip())) {
+    match network(told.filter(|_| behind_proxy).unwrap_or(peer.ip())) {
         network @ IpAddr::V6(_) if !network.is_loopback() => format!("{network}/64"),
         address => address.to_string(),
     }

@@ -2,6 +2,7 @@
 //!
 //! Every request passes the gate in [`guard`], whose table says what each path asks for.
 
+mod areas;
 mod audit;
 mod authority;
 mod bulletin_plays;
@@ -11,18 +12,25 @@ mod enrolment;
 mod error;
 mod etag;
 mod guard;
+mod health;
+mod occurrences;
 mod people;
 mod places;
 mod plays;
+mod preview;
 mod reach;
 mod readiness;
 mod schedules;
 mod session;
+mod settings;
+mod setup;
 mod sound;
 mod steps;
 mod tokens;
+mod trial;
 mod uploads;
 mod users;
+mod versions;
 mod web;
 
 use std::sync::Arc;
@@ -39,15 +47,17 @@ use utoipa::OpenApi;
 use super::app::App;
 use crate::protocol::limits::ENROLMENT_BYTES;
 
+pub use areas::{AreaChange, AreaView, ImportView, MergerOrder};
 pub use authority::TrustView;
 pub use bulletins::{BulletinView, RevisionView, SoundView};
 pub use commands::Told;
 pub use enrolment::EnrolmentView;
 pub use error::Problem;
 pub use guard::{NEEDS, Need};
-pub use people::{AreaView, Listed, SpeakerCreated, SpeakerView};
+pub use people::{Listed, SpeakerCreated, SpeakerView};
 pub use places::Traits;
 pub use schedules::{Playlist, ProgrammeView, Saved, ScheduleView};
+pub use setup::founding_router;
 pub use tokens::{TokenCreated, TokenView};
 pub use uploads::Uploading;
 pub use users::UserView;
@@ -58,7 +68,7 @@ const PAGE: i64 = 500;
 const JSON_BYTES: usize = 1024 * 1024;
 /// What is sent by people who have not signed in yet, among others.
 const PEOPLE_BYTES: usize = 16 * 1024;
-/// A whole center's schedules.
+/// A whole center's schedules, or the country's list of units.
 const PLAYLIST_BYTES: usize = 16 * 1024 * 1024;
 
 #[derive(OpenApi)]
@@ -75,6 +85,8 @@ const PLAYLIST_BYTES: usize = 16 * 1024 * 1024;
         session::sessions,
         session::end_session,
         session::set_up,
+        setup::stage,
+        setup::found,
         users::list,
         users::add,
         users::one,
@@ -82,14 +94,24 @@ const PLAYLIST_BYTES: usize = 16 * 1024 * 1024;
         users::set_password,
         users::clear_totp,
         users::sessions,
+        users::end_sessions,
         tokens::list,
         tokens::add,
         tokens::revoke,
         audit::list,
         audit::export,
+        audit::head,
+        audit::check,
+        health::details,
+        settings::settings,
         people::center,
-        people::areas,
-        people::add_area,
+        areas::areas,
+        areas::area,
+        areas::add_area,
+        areas::put_area,
+        areas::import_areas,
+        areas::read_conversion,
+        areas::merge_areas,
         people::speakers,
         people::speaker,
         people::add_speaker,
@@ -98,6 +120,10 @@ const PLAYLIST_BYTES: usize = 16 * 1024 * 1024;
         enrolment::enrol,
         enrolment::disable,
         enrolment::enable,
+        trial::list,
+        trial::begin,
+        trial::end,
+        trial::sound,
         places::plan,
         places::why,
         places::traits,
@@ -135,13 +161,19 @@ const PLAYLIST_BYTES: usize = 16 * 1024 * 1024;
         uploads::part,
         uploads::discard,
         schedules::programmes,
+        versions::programme,
+        preview::programme,
         schedules::put_programme,
         schedules::delete_programme,
         schedules::schedules,
+        versions::schedule,
+        preview::schedule,
+        occurrences::list,
         schedules::put_schedule,
         schedules::put_playlist,
         schedules::delete_schedule,
         schedules::calendars,
+        versions::calendar,
         schedules::put_calendar,
         schedules::delete_calendar,
         plays::list,
@@ -155,13 +187,18 @@ struct Description;
 pub fn router(app: Arc<App>, stop: watch::Receiver<bool>) -> Router {
     let guarded = Router::new()
         .route("/center", get(people::center))
-        .route("/areas", get(people::areas).post(people::add_area))
+        .route("/areas", get(areas::areas).post(areas::add_area))
+        .route("/areas/merger", post(areas::merge_areas))
+        .route("/areas/{code}", get(areas::area).put(areas::put_area))
         .route("/speakers", get(people::speakers).post(people::add_speaker))
         .route("/speakers/{id}", get(people::speaker))
         .route("/speakers/{id}/enrolment", post(enrolment::make_code))
         .route("/speakers/{id}/password", post(people::new_speaker_password))
         .route("/speakers/{id}/disable", post(enrolment::disable))
         .route("/speakers/{id}/enable", post(enrolment::enable))
+        .route("/speakers/{id}/trial", post(trial::begin).delete(trial::end))
+        .route("/speakers/{id}/trial/sound", get(trial::sound))
+        .route("/trials", get(trial::list))
         .route("/speakers/{id}/plan", get(places::plan))
         .route("/speakers/{id}/why", get(places::why))
         .route("/speakers/{id}/traits", get(places::traits).put(places::put_traits))
@@ -184,11 +221,23 @@ pub fn router(app: Arc<App>, stop: watch::Receiver<bool>) -> Router {
         .route("/media/{hash}/peaks", get(sound::peaks))
         .route("/uploads", get(uploads::list).post(uploads::begin))
         .route("/programmes", get(schedules::programmes))
-        .route("/programmes/{id}", put(schedules::put_programme).delete(schedules::delete_programme))
+        .route("/preview/programme", post(preview::programme))
+        .route(
+            "/programmes/{id}",
+            get(versions::programme).put(schedules::put_programme).delete(schedules::delete_programme),
+        )
         .route("/schedules", get(schedules::schedules))
-        .route("/schedules/{id}", put(schedules::put_schedule).delete(schedules::delete_schedule))
+        .route("/preview/schedule", post(preview::schedule))
+        .route(
+            "/schedules/{id}",
+            get(versions::schedule).put(schedules::put_schedule).delete(schedules::delete_schedule),
+        )
+        .route("/occurrences", get(occurrences::list))
         .route("/calendars", get(schedules::calendars))
-        .route("/calendars/{id}", put(schedules::put_calendar).delete(schedules::delete_calendar))
+        .route(
+            "/calendars/{id}",
+            get(versions::calendar).put(schedules::put_calendar).delete(schedules::delete_calendar),
+        )
         .route("/plays", get(plays::list))
         .route("/readiness", get(readiness::list))
         .route("/events", get(plays::events).with_state((app.clone(), stop)))
@@ -196,6 +245,8 @@ pub fn router(app: Arc<App>, stop: watch::Receiver<bool>) -> Router {
         .merge(
             Router::new()
                 .route("/playlists", post(schedules::put_playlist))
+                .route("/areas/import", post(areas::import_areas))
+                .route("/areas/conversion", post(areas::read_conversion))
                 .layer(DefaultBodyLimit::max(PLAYLIST_BYTES)),
         )
         // Uploads are streamed to the disk and counted there.
@@ -230,7 +281,8 @@ fn is_text(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bo
 
 fn people_routes() -> Router<Arc<App>> {
     Router::new()
-        .route("/setup", post(session::set_up))
+        .route("/setup", get(setup::stage).post(session::set_up))
+        .route("/setup/center", post(setup::found))
         .route("/session", get(session::myself).post(session::sign_in).delete(session::sign_out))
         .route("/session/password", put(session::change_password))
         .route("/session/totp", post(session::propose_totp).delete(session::clear_totp))
@@ -241,11 +293,15 @@ fn people_routes() -> Router<Arc<App>> {
         .route("/users/{name}", get(users::one).put(users::change))
         .route("/users/{name}/password", put(users::set_password))
         .route("/users/{name}/totp", delete(users::clear_totp))
-        .route("/users/{name}/sessions", get(users::sessions))
+        .route("/users/{name}/sessions", get(users::sessions).delete(users::end_sessions))
         .route("/tokens", get(tokens::list).post(tokens::add))
         .route("/tokens/{id}", delete(tokens::revoke))
         .route("/audit", get(audit::list))
         .route("/audit/export", get(audit::export))
+        .route("/audit/head", get(audit::head))
+        .route("/audit/check", get(audit::check))
+        .route("/health/details", get(health::details))
+        .route("/settings", get(settings::settings))
         .layer(DefaultBodyLimit::max(PEOPLE_BYTES))
 }
 

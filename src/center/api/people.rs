@@ -17,11 +17,10 @@ use crate::center::enrolment::pinned;
 use crate::center::passwords;
 use crate::center::people::person::{Person, Visit};
 use crate::center::plays::{Play, plays};
-use crate::center::store::{AreaRow, CertificateRow, SpeakerRow, StoreError};
+use crate::center::store::{CertificateRow, Pin, SpeakerRow, StoreError};
 use crate::domain::DAY_MS;
 use crate::domain::approval::{Certificate, Role, key_text};
-use crate::domain::area::{Area, AreaTree};
-use crate::domain::hours::HoursStatement;
+use crate::domain::area::AreaTree;
 use crate::domain::ids::{AreaCode, SpeakerId};
 use crate::domain::plan::Plan;
 use crate::domain::role::Right;
@@ -81,60 +80,6 @@ pub async fn center(State(app): State<Arc<App>>) -> Json<CenterView> {
         area: site.area.to_string(),
         authority: key_text::format(&app.trust().authority),
     })
-}
-
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-pub struct AreaView {
-    pub code: String,
-    pub title: String,
-    /// The unit above; the top of the tree where absent in a request.
-    pub parent: Option<String>,
-    /// Windows of its own lawful hours, such as 05:00-06:30; told, not taken.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub hours: Vec<String>,
-    /// Whether its own priority bulletins go first, where it has said so; told, not taken.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub own_first: Option<bool>,
-}
-
-/// Areas, in order of code: those that one may see, and the ones above them
-#[utoipa::path(get, path = "/api/v1/areas", responses((status = 200, body = [AreaView])))]
-pub async fn areas(State(app): State<Arc<App>>, person: Person) -> Result<Json<Vec<AreaView>>, Problem> {
-    let rows = app.store.area_rows().await?;
-    let tree = AreaTree::new(rows.iter().map(|row| row.area.clone()));
-    let shown = |row: &AreaRow| person.sees(&tree, &row.area.code) || person.stands_below(&tree, &row.area.code);
-    let view = |row: AreaRow| {
-        let hours = row.hours.and_then(|envelope| envelope.open::<HoursStatement>(&app.trust().authority).ok());
-        let windows = hours.map(|hours| hours.windows).unwrap_or_default();
-        AreaView {
-            code: row.area.code.to_string(),
-            title: row.area.title,
-            parent: row.area.parent.as_ref().map(AreaCode::to_string),
-            hours: windows.iter().map(|(from, to)| format!("{from}-{to}")).collect(),
-            own_first: row.own_first,
-        }
-    };
-    Ok(Json(rows.into_iter().filter(shown).map(view).collect()))
-}
-
-/// Add an area
-#[utoipa::path(post, path = "/api/v1/areas", request_body = AreaView, responses((status = 201), (status = 409, body = Problem)))]
-pub async fn add_area(
-    State(app): State<Arc<App>>,
-    person: Person,
-    visit: Visit,
-    Json(new): Json<AreaView>,
-) -> Result<StatusCode, Problem> {
-    let code: AreaCode = new.code.parse().map_err(|e| Problem::bad_request(format!("{e}")))?;
-    let parent = match new.parent {
-        Some(parent) => parent.parse().map_err(|e| Problem::bad_request(format!("{e}")))?,
-        None => app.site.area.clone(),
-    };
-    person.demand(Right::ManageAreas, &app.store.areas().await?, &parent)?;
-    let title = titled(&new.title)?;
-    visit.note(format!("{code} below {parent}"));
-    app.store.add_area(&Area { code, parent: Some(parent), title }).await?;
-    Ok(StatusCode::CREATED)
 }
 
 /// A title as people wrote it, if there is one and it is not a novel.
@@ -372,6 +317,7 @@ pub async fn add_speaker(
     let pinned = pinned(&app, &id, &area).await?;
     let (password, kept) = passwords::make().map_err(Problem::internal)?;
     app.store.add_speaker(&id, &titled(&new.title)?, &area, &kept, now_ms()).await?;
+    app.store.set_pin(&id, &Pin { areas: pinned.areas.clone(), trust: pinned.trust }).await?;
     if let Ok(mut passwords) = app.speaker_passwords.write() {
         passwords.insert(id.clone(), kept);
     }
@@ -422,7 +368,6 @@ pub struct CertificateView {
     pub key: String,
     /// Whether the authority has revoked the key since.
     pub revoked: bool,
-    #[schema(value_type = Object)]
     pub certificate: Certificate,
 }
 
@@ -469,5 +414,6 @@ pub async fn add_certificate(
     ));
     let (key, certificate) = authority::take_certificate(&app, &envelope).await?;
     app.plan_bell.notify_one();
+    app.changed(Change::Trust);
     Ok((StatusCode::CREATED, Json(CertificateView { key: key.to_string(), revoked: false, certificate })))
 }

@@ -99,9 +99,12 @@ impl Places {
     }
 }
 
-/// Not only the newest version: an older one rules until the edit lock is over.
+/// Not only the newest version: an older one rules until the edit lock is over. One that was overtaken before it began never does.
 pub fn ruling<T>(versions: &[VersionRow<T>], now_ms: i64) -> impl Iterator<Item = &T> {
-    let rules = move |index: usize| versions.get(index + 1).is_none_or(|next| next.effective_ms > now_ms);
+    let rules = move |index: usize| {
+        let until_ms = versions[index].effective_ms.max(now_ms);
+        versions[index + 1..].iter().all(|later| later.effective_ms > until_ms)
+    };
     versions.iter().enumerate().filter(move |(index, _)| rules(*index)).filter_map(|(_, row)| row.value.as_ref())
 }
 

@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Problem;
+use super::etag::IfMatch;
 use super::reach::{Places, names_calendar, names_programme, needs_calendar, ruling};
+use super::versions;
 use crate::center::app::{App, Change, now_ms};
 use crate::center::people::person::{Person, Visit};
 use crate::center::planner::check::{self, Edits, Finding};
@@ -21,7 +23,7 @@ use crate::domain::ids::{CalendarId, ProgrammeId, ScheduleId};
 use crate::domain::priority::Priority;
 use crate::domain::programme::{ItemText, ProgrammeText};
 use crate::domain::schedule::rule::Pattern;
-use crate::domain::schedule::{Schedule, ScheduleText, Target};
+use crate::domain::schedule::{Schedule, ScheduleError, ScheduleText, Target};
 
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct ProgrammeView {
@@ -38,6 +40,35 @@ pub struct Saved {
     /// False where it was just the same before, or only looked at.
     pub changed: bool,
     pub findings: Vec<Finding>,
+    /// What was there before, so that it can be put back.
+    #[serde(default)]
+    pub before: Before,
+}
+
+/// What puts things back as they were before an edit.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct Before {
+    /// What was changed or removed, as it was.
+    pub texts: Playlist,
+    /// What was not there.
+    pub added: Names,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct Names {
+    pub calendar: Vec<String>,
+    pub programme: Vec<String>,
+    pub schedule: Vec<String>,
+}
+
+/// Under its name what was there, or the name alone.
+fn note<T>(texts: &mut BTreeMap<String, T>, added: &mut Vec<String>, name: &str, was: Option<T>) {
+    match was {
+        Some(text) => _ = texts.insert(name.to_owned(), text),
+        None => added.push(name.to_owned()),
+    }
 }
 
 /// How an edit is meant.
@@ -66,15 +97,17 @@ pub async fn programmes(State(app): State<Arc<App>>) -> Result<Json<Vec<Programm
 /// Add or change a programme
 #[utoipa::path(put, path = "/api/v1/programmes/{id}", request_body = ProgrammeText,
     params(("at_once" = Option<bool>, Query), ("dry_run" = Option<bool>, Query)),
-    responses((status = 200, body = Saved), (status = 400, body = Problem)))]
+    responses((status = 200, body = Saved), (status = 400, body = Problem), (status = 412, body = Problem)))]
 pub async fn put_programme(
     State(app): State<Arc<App>>,
     person: Person,
     visit: Visit,
+    seen: IfMatch,
     Path(id): Path<String>,
     Query(how): Query<How>,
     Json(text): Json<ProgrammeText>,
 ) -> Result<Json<Saved>, Problem> {
+    seen.check(versions::newest_programme(&app, &id).await?.as_ref())?;
     let one = Playlist { programme: BTreeMap::from([(id, text)]), ..Playlist::default() };
     Ok(Json(save(&app, &person, &visit, &one, &how).await?))
 }
@@ -130,15 +163,17 @@ pub async fn schedules(State(app): State<Arc<App>>, person: Person) -> Result<Js
 /// Add or change a schedule; with dry_run only tell what it would do
 #[utoipa::path(put, path = "/api/v1/schedules/{id}", request_body = ScheduleText,
     params(("at_once" = Option<bool>, Query), ("dry_run" = Option<bool>, Query)),
-    responses((status = 200, body = Saved), (status = 400, body = Problem)))]
+    responses((status = 200, body = Saved), (status = 400, body = Problem), (status = 412, body = Problem)))]
 pub async fn put_schedule(
     State(app): State<Arc<App>>,
     person: Person,
     visit: Visit,
+    seen: IfMatch,
     Path(id): Path<String>,
     Query(how): Query<How>,
     Json(text): Json<ScheduleText>,
 ) -> Result<Json<Saved>, Problem> {
+    seen.check(versions::newest_schedule(&app, &id).await?.as_ref())?;
     let one = Playlist { schedule: BTreeMap::from([(id, text)]), ..Playlist::default() };
     Ok(Json(save(&app, &person, &visit, &one, &how).await?))
 }
@@ -177,6 +212,7 @@ async fn save(app: &App, person: &Person, visit: &Visit, text: &Playlist, how: &
         let id = name.parse().map_err(|e| Problem::bad_request(format!("[calendar.{name}]: {e}")))?;
         edits.calendars.insert(id, calendar.clone());
     }
+    let mut before = Before::default();
     let mut calendars = app.store.calendars().await?;
     let new_calendars: Vec<_> = edits
         .calendars
@@ -186,6 +222,7 @@ async fn save(app: &App, person: &Person, visit: &Visit, text: &Playlist, how: &
         .collect();
     for id in &new_calendars {
         places.demand_all(person, &schedules, now_ms, |text| names_calendar(text, id.as_str()))?;
+        note(&mut before.texts.calendar, &mut before.added.calendar, id.as_str(), calendars.get(id).cloned());
     }
     calendars.extend(edits.calendars.clone());
     let calendars = Calendars::new(&calendars).map_err(Problem::bad_request)?;
@@ -211,6 +248,7 @@ async fn save(app: &App, person: &Person, visit: &Visit, text: &Playlist, how: &
         changed |= version.is_some();
         if version.is_some() {
             places.demand_all(person, &schedules, now_ms, |text| names_programme(text, programme.id.as_str()))?;
+            note(&mut before.texts.programme, &mut before.added.programme, name, newest(known));
         }
         known_programmes.insert(programme.id.clone());
         edits.programmes.insert(programme.id, version);
@@ -220,13 +258,18 @@ async fn save(app: &App, person: &Person, visit: &Visit, text: &Playlist, how: &
         let id: ScheduleId = name.parse().map_err(|e| named(&e))?;
         let schedule = Schedule::new(id.clone(), text, &calendars).map_err(|e| named(&e))?;
         check_size(&schedule, text).map_err(|e| named(&e))?;
-        check_references(app, &schedule, &known_programmes).await.map_err(|e| named(&e))?;
+        if let Some(missing) = missing_references(app, &schedule, &known_programmes).await?.first() {
+            return Err(named(missing));
+        }
         let known = schedules.get(&id).map_or(&[][..], Vec::as_slice);
         ruling(known, now_ms).chain([text]).try_for_each(|text| places.demand(person, text))?;
         let at_once = how.at_once || schedule.priority == Priority::Emergency;
         let version = next_version(app, known, text.clone(), at_once, now_ms);
         effective_ms = effective_ms.max(version.as_ref().or(known.last()).map_or(now_ms, |v| v.effective_ms));
         changed |= version.is_some();
+        if version.is_some() {
+            note(&mut before.texts.schedule, &mut before.added.schedule, name, newest(known));
+        }
         edits.schedules.insert(id, version);
     }
     fn kept<K: Clone, V: Clone>((id, version): (&K, &Option<V>)) -> Option<(K, V)> {
@@ -246,7 +289,11 @@ async fn save(app: &App, person: &Person, visit: &Visit, text: &Playlist, how: &
         app.store.put_together(&changes, now_ms).await?;
         edited(app);
     }
-    Ok(Saved { effective_ms, changed: changed && !how.dry_run, findings })
+    Ok(Saved { effective_ms, changed: changed && !how.dry_run, findings, before })
+}
+
+fn newest<T: Clone>(versions: &[VersionRow<T>]) -> Option<T> {
+    versions.last().and_then(|version| version.value.clone())
 }
 
 /// What was changed, for the audit log.
@@ -262,15 +309,13 @@ fn named(changes: &Changes) -> String {
 const MOST_PLAYS_A_DAY: usize = 1_440;
 const MOST_LISTED: usize = 500;
 
-fn check_size(schedule: &Schedule, text: &ScheduleText) -> Result<(), String> {
+pub fn check_size(schedule: &Schedule, text: &ScheduleText) -> Result<(), ScheduleError> {
     let most = MOST_PLAYS_A_DAY / schedule.rule.times as usize;
     if let Pattern::Recurring(recurrence) = &schedule.rule.pattern
         && recurrence.times().take(most + 1).count() > most
     {
-        return Err(format!(
-            "cron = {:?}: more than {MOST_PLAYS_A_DAY} plays a day; write for example \"0 */15 5-20 * * *\"",
-            text.cron
-        ));
+        let problem = format!("more than {MOST_PLAYS_A_DAY} plays a day; write for example \"0 */15 5-20 * * *\"");
+        return Err(ScheduleError { field: "cron", value: text.cron.clone(), problem });
     }
     let instead = text.instead_on.iter().map(|one| one.on.len() + one.at.len()).sum::<usize>();
     let lists = [
@@ -282,44 +327,60 @@ fn check_size(schedule: &Schedule, text: &ScheduleText) -> Result<(), String> {
         ("targets", text.targets.len() / 10),
     ];
     match lists.iter().find(|(_, len)| *len > MOST_LISTED) {
-        Some((field, len)) => Err(format!(
-            "{field}: {len} entries, more than {MOST_LISTED}; put days into a calendar and name that, such as \"calendar:le\""
-        )),
+        Some((field, len)) => {
+            let problem = format!(
+                "{len} entries, more than {MOST_LISTED}; put days into a calendar and name that, such as \"calendar:le\""
+            );
+            Err(ScheduleError { field, value: len.to_string(), problem })
+        }
         None => Ok(()),
     }
 }
 
-/// Whether everything that a schedule names is there, or comes with it.
-async fn check_references(app: &App, schedule: &Schedule, programmes: &BTreeSet<ProgrammeId>) -> Result<(), String> {
+/// What a schedule names and is not there, nor comes with it.
+pub async fn missing_references(
+    app: &App,
+    schedule: &Schedule,
+    programmes: &BTreeSet<ProgrammeId>,
+) -> Result<Vec<ScheduleError>, Problem> {
+    let mut missing = vec![];
+    let mut tell = |field, value: String, problem: String| missing.push(ScheduleError { field, value, problem });
     if schedule.targets.is_empty() {
-        return Err("targets is empty: name area codes or \"speaker:ID\", such as targets = [\"24133\"]".into());
+        let problem = "name area codes or \"speaker:ID\", such as targets = [\"24133\"]";
+        tell("targets", String::new(), problem.into());
     }
-    let areas = app.store.areas().await.map_err(|e| e.to_string())?;
+    let areas = app.store.areas().await?;
     for target in &schedule.targets {
         match target {
             Target::Area(code) => {
-                areas.path(code).map_err(|e| format!("targets: {e}"))?;
+                if let Err(error) = areas.path(code) {
+                    tell("targets", code.to_string(), error.to_string());
+                }
             }
             Target::Speaker(speaker) => {
-                app.store.speaker(speaker).await.map_err(|e| format!("targets: {e}"))?;
+                if let Err(error) = app.store.speaker(speaker).await {
+                    tell("targets", format!("speaker:{speaker}"), error.to_string());
+                }
             }
         }
     }
-    if let Some(owner) = &schedule.owner {
-        areas.path(owner).map_err(|e| format!("area: {e}"))?;
+    if let Some(owner) = &schedule.owner
+        && let Err(error) = areas.path(owner)
+    {
+        tell("area", owner.to_string(), error.to_string());
     }
     if schedule.programme.is_none() {
-        return Err("programme is missing: name what is to be played, such as programme = \"buoi-sang\"".into());
+        tell("programme", String::new(), "name what is to be played, such as programme = \"buoi-sang\"".into());
     }
-    match schedule.programmes().find(|id| !programmes.contains(*id)) {
-        Some(missing) => Err(format!("programme {missing} is not here; add it first, or in the same file")),
-        None => Ok(()),
+    for id in schedule.programmes().filter(|id| !programmes.contains(*id)) {
+        tell("programme", id.to_string(), "is not here; add it first, or in the same file".into());
     }
+    Ok(missing)
 }
 
 /// The next version of something, unless it is just the same. What is new may begin at once; a change waits until what is about to
-/// play is over.
-fn next_version<T: PartialEq>(
+/// play is over. Who puts back what still rules takes a change back before it has begun: it never rules.
+pub fn next_version<T: PartialEq>(
     app: &App,
     known: &[VersionRow<T>],
     value: T,
@@ -331,6 +392,13 @@ fn next_version<T: PartialEq>(
     let pending = last.is_some_and(|last| last.effective_ms > now_ms);
     if last.is_some_and(|last| last.value == value) && !(pending && at_once) {
         return None;
+    }
+    let ruling = known.iter().rev().find(|version| version.effective_ms <= now_ms);
+    let to_come = known.iter().find(|version| version.effective_ms > now_ms);
+    if let (Some(ruling), Some(to_come), false) = (ruling, to_come, at_once)
+        && ruling.value == value
+    {
+        return Some(VersionRow { made_ms: now_ms, effective_ms: to_come.effective_ms, value, ends_now: false });
     }
     let is_new = last.is_none_or(|last| last.value.is_none() && last.effective_ms <= now_ms);
     let lock_ms = if at_once || is_new { 0 } else { app.config.plan.edit_lock_ms() };
@@ -344,9 +412,11 @@ pub async fn delete_schedule(
     State(app): State<Arc<App>>,
     person: Person,
     visit: Visit,
+    seen: IfMatch,
     Path(id): Path<String>,
     Query(how): Query<How>,
 ) -> Result<Json<Saved>, Problem> {
+    seen.check(versions::newest_schedule(&app, &id).await?.as_ref())?;
     let id: ScheduleId = id.parse().map_err(|e| Problem::bad_request(format!("{e}")))?;
     let known = app.store.schedule_histories().await?.remove(&id).unwrap_or_default();
     let now_ms = now_ms();
@@ -367,16 +437,19 @@ pub async fn delete_schedule(
         app.store.put_schedule(&id, &version).await?;
         edited(&app);
     }
-    Ok(Json(Saved { effective_ms, changed: !how.dry_run, findings: vec![] }))
+    let mut before = Before::default();
+    before.texts.schedule.extend(newest(&known).map(|text| (id.to_string(), text)));
+    Ok(Json(Saved { effective_ms, changed: !how.dry_run, findings: vec![], before }))
 }
 
 /// The store has changed: the planner looks again.
 fn edited(app: &App) {
     app.plan_bell.notify_one();
+    app.changed(Change::Schedules);
     app.changed(Change::Plays);
 }
 
-async fn calendars_of(app: &App) -> Result<Calendars, Problem> {
+pub async fn calendars_of(app: &App) -> Result<Calendars, Problem> {
     Calendars::new(&app.store.calendars().await?).map_err(Problem::internal)
 }
 
@@ -396,15 +469,17 @@ pub async fn calendars(State(app): State<Arc<App>>) -> Result<Json<Vec<CalendarV
 
 /// Add or change a calendar; it counts at once
 #[utoipa::path(put, path = "/api/v1/calendars/{id}", request_body = CalendarText,
-    params(("dry_run" = Option<bool>, Query)), responses((status = 200, body = Saved), (status = 400, body = Problem)))]
+    params(("dry_run" = Option<bool>, Query)), responses((status = 200, body = Saved), (status = 400, body = Problem), (status = 412, body = Problem)))]
 pub async fn put_calendar(
     State(app): State<Arc<App>>,
     person: Person,
     visit: Visit,
+    seen: IfMatch,
     Path(id): Path<String>,
     Query(how): Query<How>,
     Json(text): Json<CalendarText>,
 ) -> Result<Json<Saved>, Problem> {
+    seen.check(versions::newest_calendar(&app, &id).await?.as_ref())?;
     let one = Playlist { calendar: BTreeMap::from([(id, text)]), ..Playlist::default() };
     Ok(Json(save(&app, &person, &visit, &one, &how).await?))
 }

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use super::Problem;
 use super::people::{Listed, titled};
 use super::users::manages;
-use crate::center::app::{App, now_ms};
+use crate::center::app::{App, Change, now_ms};
 use crate::center::people;
 use crate::center::people::person::{Person, Visit};
 use crate::center::store::TokenRow;
@@ -110,6 +110,7 @@ pub async fn add(
     }
     let name = titled(&new.name)?;
     let (row, token) = people::add_token(&app, &person.name, name, grants, new.ends_ms, now_ms()).await?;
+    app.changed(Change::Accounts);
     let said: Vec<_> = row.grants.iter().map(Grant::to_string).collect();
     visit.note(format!("{} {:?}: {}", row.id, row.name, said.join(" ")));
     Ok((StatusCode::CREATED, Json(TokenCreated { view: row.into(), token })))
@@ -127,5 +128,6 @@ pub async fn revoke(
         return Err(Problem::not_found(format!("token {id} is not in the store")));
     }
     app.store.revoke_token(&id, now_ms()).await?;
+    app.changed(Change::Accounts);
     Ok(StatusCode::NO_CONTENT)
 }

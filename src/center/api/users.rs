@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::etag::{self, IfMatch};
 use super::people::{Listed, Page, titled};
 use super::session::{Password, SessionView, session_views, with_cookies};
 use super::{PAGE, Problem, guard};
-use crate::center::app::{App, now_ms};
+use crate::center::app::{App, Change, now_ms};
 use crate::center::people;
 use crate::center::people::person::{Means, Person, Visit};
 use crate::center::store::{AccountRow, StoreError};
@@ -43,6 +44,21 @@ impl From<AccountRow> for UserView {
             signed_in_ms: row.signed_in_ms,
         }
     }
+}
+
+/// What an edit is an edit of: not when somebody signed in last.
+#[derive(Serialize)]
+struct UserTag<'a>(&'a str, &'a [Grant], bool);
+
+impl<'a> From<&'a AccountRow> for UserTag<'a> {
+    fn from(row: &'a AccountRow) -> Self {
+        Self(&row.title, &row.grants, row.disabled)
+    }
+}
+
+fn tagged(row: AccountRow) -> Result<Response, Problem> {
+    let tag = etag::tag(&UserTag::from(&row))?;
+    Ok(([(header::ETAG, tag)], Json(UserView::from(row))).into_response())
 }
 
 /// Most roles of one account.
@@ -141,6 +157,7 @@ pub async fn add(
     let title = titled(&new.title)?;
     visit.note(format!("{name}: {}", listed(&grants)));
     let row = people::add_account(&app, name, title, &new.password, grants, now_ms()).await?;
+    app.changed(Change::Accounts);
     Ok((StatusCode::CREATED, Json(row.into())))
 }
 
@@ -150,12 +167,8 @@ fn listed(grants: &[Grant]) -> String {
 
 /// One account
 #[utoipa::path(get, path = "/api/v1/users/{name}", responses((status = 200, body = UserView), (status = 404, body = Problem)))]
-pub async fn one(
-    State(app): State<Arc<App>>,
-    person: Person,
-    Path(name): Path<String>,
-) -> Result<Json<UserView>, Problem> {
-    Ok(Json(managed(&app, &person, &name).await?.into()))
+pub async fn one(State(app): State<Arc<App>>, person: Person, Path(name): Path<String>) -> Result<Response, Problem> {
+    tagged(managed(&app, &person, &name).await?)
 }
 
 /// What is not given stays.
@@ -171,15 +184,19 @@ pub struct UserChange {
 
 /// Change an account; with its roles, or disabled, its sessions end
 #[utoipa::path(put, path = "/api/v1/users/{name}", request_body = UserChange,
-    responses((status = 200, body = UserView), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
+    responses((status = 200, body = UserView), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
+        (status = 412, body = Problem)))]
 pub async fn change(
     State(app): State<Arc<App>>,
     person: Person,
     visit: Visit,
     Path(name): Path<String>,
+    seen: IfMatch,
     Json(change): Json<UserChange>,
 ) -> Result<Response, Problem> {
     let before = managed(&app, &person, &name).await?;
+    // When somebody signed in last is no edit.
+    seen.check(Some(&UserTag::from(&before)))?;
     let mut after = before.clone();
     let mut said = vec![];
     if change.grants_before.is_some_and(|seen| seen != before.grants) {
@@ -203,6 +220,7 @@ pub async fn change(
         said.push(if after.disabled { "disabled".into() } else { "enabled".to_owned() });
     }
     app.store.change_account(&before, &after).await?;
+    app.changed(Change::Accounts);
     let mut response = StatusCode::OK.into_response();
     if !said.is_empty() {
         app.store.end_sessions(after.name.as_str()).await?;
@@ -212,7 +230,7 @@ pub async fn change(
         }
         visit.note(said.join("; "));
     }
-    let (parts, body) = Json(UserView::from(after)).into_response().into_parts();
+    let (parts, body) = tagged(after)?.into_parts();
     response.headers_mut().extend(parts.headers);
     *response.body_mut() = body;
     Ok(response)
@@ -253,6 +271,7 @@ pub async fn clear_totp(
     }
     app.store.clear_totp(&account.name).await?;
     app.store.end_sessions(account.name.as_str()).await?;
+    app.changed(Change::Accounts);
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -267,4 +286,16 @@ pub async fn sessions(
     let account = managed(&app, &person, &name).await?;
     let rows = app.store.sessions(account.name.as_str()).await?;
     Ok(Json(session_views(&app, rows, &person.means)))
+}
+
+/// End all sessions of an account
+#[utoipa::path(delete, path = "/api/v1/users/{name}/sessions", responses((status = 204), (status = 404, body = Problem)))]
+pub async fn end_sessions(
+    State(app): State<Arc<App>>,
+    person: Person,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let account = managed(&app, &person, &name).await?;
+    app.store.end_sessions(account.name.as_str()).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -230,7 +230,7 @@ fn revoke(list: &mut TrustList, keys: &[KeyId], bulletins: &[Withdrawn]) {
 
 /// The newest trust list: the center's, unless a newer one was signed here. A server that was broken into, or restored from an older copy,
 /// must not make the authority forget whom it has revoked.
-async fn newest_list(place: &Place, client: &Client, signing: &Signing) -> Result<TrustList, String> {
+pub async fn newest_list(place: &Place, client: &Client, signing: &Signing) -> Result<TrustList, String> {
     let view: TrustView = client.get("/trust").await?;
     let Some(kept) = signing.key_path(place).ok().and_then(|key| kept_list(&key)) else { return Ok(view.list) };
     if kept.site != view.list.site || (kept.version <= view.list.version && taken_back(&kept, &view.list).is_empty()) {
@@ -266,7 +266,7 @@ async fn change(
 }
 
 /// The next version: by the clock, so that a center restored from an older copy does not sign what speakers count as old.
-fn stamp(list: &mut TrustList) -> Result<(), String> {
+pub fn stamp(list: &mut TrustList) -> Result<(), String> {
     let by_clock = now_ms().max(0) as u64 / 1000;
     if list.version > by_clock + MOST_AHEAD_S {
         return Err(format!("the center says that trust list version {} is in force, which cannot be", list.version));

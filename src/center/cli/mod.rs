@@ -2,6 +2,7 @@
 //!
 //! Commands go through the same API as everything else; keys are opened here, where the person sits, and never sent.
 
+mod areas;
 mod authority;
 mod broker;
 mod bulletins;

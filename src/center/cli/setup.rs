@@ -14,7 +14,7 @@ use super::{Place, keys, table};
 use crate::center::api::AreaView;
 use crate::center::app::now_ms;
 use crate::center::datadir::{DataDir, NewSite, random_text};
-use crate::center::serve as server;
+use crate::center::serve::{self as server, Told};
 use crate::domain::approval::key_text;
 use crate::domain::hours::{Hours, HoursStatement};
 use crate::domain::ids::{AreaCode, SiteId};
@@ -58,6 +58,7 @@ pub fn init(place: &Place, init: Init) -> Result<(), String> {
         area_title: init.area_title,
         time_zone: init.time_zone.to_string(),
         database: init.database,
+        approver: None,
     };
     let data = DataDir::init(&dir, new, &passphrase, now_ms())?;
     let site = data.site()?;
@@ -120,31 +121,46 @@ pub async fn serve(place: &Place, serve: Serve) -> Result<(), String> {
     let filter = format!("warn,rmqtt=error,rmqtt_net=error,rmqtt_retainer=error,loaxa={}", config.log.level);
     let filter = EnvFilter::try_new(filter).map_err(|e| format!("log.level: {e}"))?;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
-    let data = DataDir::open(&place.data()?)?;
-    let json = place.json;
+    let root = place.data()?;
     if serve.until_stdin_ends {
         std::thread::spawn(|| {
             let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
             let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM);
         });
     }
-    server::serve(data, config, |running, setup| {
-        if json {
-            let mut told = json!(running);
-            if let Some(setup) = setup {
-                told["setup_code"] = json!(setup.code);
-                told["setup_url"] = json!(setup.url);
-            }
-            println!("{told}");
-        } else {
+    let json = place.json;
+    server::serve(&root, config, |told| if json { println!("{}", in_json(&told)) } else { tell(&told) }).await
+}
+
+/// One line for a program that started us, each time.
+fn in_json(told: &Told<'_>) -> Value {
+    let (mut line, setup) = match told {
+        Told::Vacant { http, setup } => (json!({ "http": http, "pid": std::process::id() }), Some(*setup)),
+        Told::Running(running, setup) => (json!(running), *setup),
+    };
+    if let Some(setup) = setup {
+        line["setup_code"] = json!(setup.code);
+        line["setup_url"] = json!(setup.url);
+    }
+    line
+}
+
+fn tell(told: &Told<'_>) {
+    match told {
+        Told::Vacant { setup, .. } => {
+            println!(
+                "no center is here yet. To set one up, open this address in a browser (good once, until this ends):"
+            );
+            println!("set-up        {}", setup.url);
+        }
+        Told::Running(running, setup) => {
             println!("page and API  {}", running.http);
             println!("MQTT broker   {}", running.mqtt);
             if let Some(setup) = setup {
                 println!("first admin   {}  (good once, until this ends)", setup.url);
             }
         }
-    })
-    .await
+    }
 }
 
 pub fn token(place: &Place) -> Result<(), String> {
@@ -183,6 +199,12 @@ pub enum Area {
         #[command(flatten)]
         signing: Signing,
     },
+    /// Change a unit's name, or the unit above it where no speaker stands in it
+    Edit(super::areas::Edit),
+    /// Bring in an official list of units (CSV): all of it or nothing
+    Import(super::areas::ImportFile),
+    /// Let units become part of another, with their speakers, schedules and accounts; the authority signs it for the boards
+    Merge(super::areas::Merge),
     /// Decide whose priority bulletins go first in a unit: its own, or those from above
     #[command(group(clap::ArgGroup::new("whose").required(true)))]
     Order {
@@ -197,6 +219,9 @@ pub enum Area {
 pub async fn area(place: &Place, command: Area) -> Result<(), String> {
     let client = place.client().await?;
     match command {
+        Area::Edit(edit) => super::areas::edit(place, &client, edit).await?,
+        Area::Import(file) => super::areas::import(place, &client, file).await?,
+        Area::Merge(merge) => super::areas::merge(place, &client, merge).await?,
         Area::Add { code, title, parent } => {
             let body = json!({ "code": code, "title": title, "parent": parent });
             client.send::<Value>(Method::POST, "/areas", &body).await?;

@@ -16,6 +16,7 @@ use crate::center::datadir::{DataDir, write_secret, write_whole};
 use crate::domain::approval::{Certificate, Role};
 use crate::domain::hours::{Hours, HoursStatement};
 use crate::domain::ids::{AreaCode, KeyId};
+use crate::domain::moved::Moved;
 use crate::domain::trust::{TrustList, TwoApprovers, Withdrawn};
 use crate::protocol::envelope::{Envelope, Statement};
 use crate::protocol::keys::{SigningKey, key_id};
@@ -176,16 +177,31 @@ impl Known {
                     list.two_approvers.iter().map(|rule| format!("{} from {}", rule.area, rule.from)).collect();
                 let or_none = |list: Vec<String>| if list.is_empty() { "none".to_owned() } else { list.join(", ") };
                 format!(
-                    "the trust list of {}, version {}, until {}; revoked keys: {}; withdrawn bulletins: {}; two approvers in: {}",
+                    "the trust list of {}, version {}, until {}; revoked keys: {}; withdrawn bulletins: {}; two approvers in: {}{}",
                     list.site,
                     list.version,
                     day(list.valid_until_ms),
                     or_none(keys.into_iter().map(str::to_owned).collect()),
                     or_none(bulletins),
-                    or_none(rules)
+                    or_none(rules),
+                    moved_words(list)
                 )
             }
         }
+    }
+}
+
+/// Which boards follow their units to where.
+fn moved_words(list: &TrustList) -> String {
+    let path = |path: &[AreaCode]| path.iter().map(AreaCode::as_str).collect::<Vec<_>>().join("/");
+    let entry = |moved: &Moved| {
+        let areas = moved.areas.iter().map(AreaCode::to_string);
+        let speakers = moved.speakers.iter().map(|speaker| format!("speaker {speaker}"));
+        format!("{} below {}", areas.chain(speakers).collect::<Vec<_>>().join(", "), path(&moved.below))
+    };
+    match list.moved.is_empty() {
+        true => String::new(),
+        false => format!("; moved: {}", list.moved.iter().map(entry).collect::<Vec<_>>().join("; ")),
     }
 }
 
@@ -219,7 +235,9 @@ pub fn taken_back(kept: &TrustList, list: &TrustList) -> Vec<String> {
     let bulletins = kept.withdrawn.iter().filter(|one| !still(one)).map(|one| format!("bulletin {}", one.bulletin));
     let asked = |one: &TwoApprovers| list.two_approvers.iter().any(|two| two.area == one.area && two.from <= one.from);
     let rules = kept.two_approvers.iter().filter(|one| !asked(one)).map(|one| format!("two approvers in {}", one.area));
-    keys.chain(bulletins).chain(rules).collect()
+    let moves = kept.moved.iter().filter(|one| !list.moved.contains(one));
+    let moves = moves.flat_map(|one| &one.areas).map(|area| format!("the move of {area}"));
+    keys.chain(bulletins).chain(rules).chain(moves).collect()
 }
 
 pub fn keep_beside(key: &Path, envelope: &Envelope) {

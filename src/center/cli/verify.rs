@@ -30,7 +30,7 @@ pub async fn verify(place: &Place, verify: Verify) -> Result<(), String> {
         None => Earlier::new(),
     };
     let mut lines = vec![];
-    let export = verify.export.as_ref().map(|_| &mut lines as &mut dyn Write);
+    let export = verify.export.as_ref().map(|_| &mut lines as &mut (dyn Write + Send));
     let findings = check::verify(&data, &place.settings([])?.values, &earlier, export).await?;
     if let (Some(path), true) = (&verify.export, findings.faults.is_empty()) {
         check::export_to(path, &lines)?;

@@ -205,6 +205,12 @@ impl Carousel {
         }
     }
 
+    /// How many files are to go out, and how many chunks of them.
+    pub fn ahead(&self) -> (usize, usize) {
+        let chunks = self.files.values().map(|file| file.pass.count() + file.later.count());
+        chunks.filter(|chunks| *chunks > 0).fold((0, 0), |(files, all), chunks| (files + 1, all + chunks))
+    }
+
     /// What goes out next; the caller sends it and says so with [`Self::sent`], or that it cannot with [`Self::forget`].
     pub fn next(&mut self, now: Moment) -> Next {
         let mut best: Option<(bool, i64, MediaHash)> = None;

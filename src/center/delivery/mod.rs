@@ -99,8 +99,15 @@ pub async fn run_carousel(app: Arc<App>, limits: Limits, client: AsyncClient, mu
     let clock = Clock::new(&app);
     let mut batch = vec![];
     let mut open = Open::default();
+    let mut turn = 0u32;
     loop {
         let next = carousel.next(clock.now());
+        turn = turn.wrapping_add(1);
+        // Counting them all for each chunk would cost more than the chunk.
+        if turn.is_multiple_of(64) || !matches!(next, Next::Send { .. }) {
+            let (files, chunks) = carousel.ahead();
+            app.pulse.sends(files, chunks);
+        }
         match next {
             Next::Send { media, index } => {
                 match open.chunk(&app, &media, index) {

@@ -83,6 +83,11 @@ impl PlanBook {
         self.speakers.values_mut().for_each(|known| known.sent = None);
     }
 
+    /// How many speakers that are on line have not accepted their newest plan.
+    pub fn lacking(&self) -> usize {
+        self.speakers.values().filter(|known| known.lacks().is_some()).count()
+    }
+
     /// To whom which plan goes now.
     pub fn due(&self, now_ms: i64) -> Vec<(SpeakerId, u64)> {
         let due = |(speaker, known): (&SpeakerId, &Known)| {

@@ -380,14 +380,25 @@ pub async fn add_token(
     Ok((row, secret))
 }
 
-/// While there is no account: a code, good once and until the server stops, that makes the first admin.
-pub async fn offer_setup(app: &App) -> Result<Option<String>, PeopleError> {
+/// While there is no account: a code, good once and until the server stops, that makes the first admin. Who has set the center up with
+/// `known` goes on with that.
+pub async fn offer_setup(app: &App, known: Option<String>) -> Result<Option<String>, PeopleError> {
     if !app.store.accounts("", 1).await?.is_empty() {
         return Ok(None);
     }
-    let code = random_text(12).map_err(PeopleError::Internal)?;
+    let code = known.map_or_else(setup_code, Ok)?;
     *app.people.setup.lock().map_err(|e| PeopleError::Internal(e.to_string()))? = Some(secret_hash(&code));
     Ok(Some(code))
+}
+
+/// What only who reads the server's output knows.
+pub fn setup_code() -> Result<String, PeopleError> {
+    random_text(12).map_err(PeopleError::Internal)
+}
+
+/// Whether the first admin is still to be made.
+pub fn is_offered(app: &App) -> bool {
+    app.people.setup.lock().is_ok_and(|setup| setup.is_some())
 }
 
 /// Makes the first admin, at the top of the tree, for whoever was told the code.

@@ -49,7 +49,11 @@ pub struct Edits {
 
 /// What would be so if `edits` were made. Nothing is changed.
 pub async fn consider(app: &App, edits: Edits, now_ms: i64) -> Result<Vec<Finding>, PlanError> {
-    let material = Material::load(app).await?;
+    consider_in(app, &Material::load(app).await?, edits, now_ms).await
+}
+
+/// The same, for who has the material at hand.
+pub async fn consider_in(app: &App, material: &Material, edits: Edits, now_ms: i64) -> Result<Vec<Finding>, PlanError> {
     let zone = app.site.time_zone.parse().unwrap_or(chrono_tz::UTC);
     let mut world = material.world.clone();
     let mut findings = vec![];
@@ -89,7 +93,7 @@ pub async fn consider(app: &App, edits: Edits, now_ms: i64) -> Result<Vec<Findin
         world.series.insert(place, Arc::new(series));
     }
     let guard_ms = i64::from(app.config.plan.repeat_guard_min) * 60_000;
-    let mut fleet = current_fleet(app, &material, now_ms).await;
+    let mut fleet = current_fleet(app, material, now_ms).await;
     tokio::task::block_in_place(|| {
         let profiles = material.profiles(&world);
         fleet.update(world, profiles, threads());

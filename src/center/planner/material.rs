@@ -59,6 +59,11 @@ pub struct Voices {
 }
 
 impl Voices {
+    /// The versions of a bulletin, itself first.
+    pub fn of(&self, bulletin: &BulletinId) -> &[Voice] {
+        self.by_bulletin.get(bulletin).map_or(&[], Vec::as_slice)
+    }
+
     /// A programme with what there is for it now.
     pub fn resolve(&self, programme: &Programme) -> Script {
         let cue = |item: &Item| match item {
@@ -197,14 +202,18 @@ fn voices(
 async fn places(app: &App) -> Result<(AreaTree, BTreeMap<AreaCode, Place>, BTreeMap<AreaCode, Envelope>), PlanError> {
     let (mut places, mut hours, mut areas) = (BTreeMap::new(), BTreeMap::new(), vec![]);
     for row in app.store.area_rows().await? {
-        let code = row.area.code.clone();
+        let (code, parent) = (row.area.code.clone(), row.area.parent.clone());
         areas.push(row.area);
         let read = row.hours.and_then(|envelope| {
             let statement: HoursStatement = envelope.open(&app.trust().authority).ok()?;
             let good = statement.site == app.site.site && statement.area == code;
             Some((Hours::new(&statement).ok().filter(|_| good)?, envelope))
         });
-        let place = Place { own_first: row.own_first, hours: read.as_ref().map(|(hours, _)| hours.clone()) };
+        let place = Place {
+            own_first: row.own_first,
+            hours: read.as_ref().map(|(hours, _)| hours.clone()),
+            is_part: row.span.replaced_by.is_some() && row.span.replaced_by == parent,
+        };
         if let Some((_, envelope)) = read {
             hours.insert(code.clone(), envelope);
         }

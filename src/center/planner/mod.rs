@@ -113,6 +113,27 @@ pub async fn current_fleet(app: &App, material: &Material, now_ms: i64) -> Fleet
     tokio::task::block_in_place(|| refresh(&mut guard, material, now_ms).fleet.clone())
 }
 
+/// The timetables of some speakers in a window of one's own; those that are in memory where it lies within theirs.
+pub async fn fleet_in(
+    app: &App,
+    material: &Material,
+    wanted: Window,
+    now_ms: i64,
+    whose: impl Fn(&SpeakerId, &Profile) -> bool,
+) -> Fleet {
+    let known = window(now_ms);
+    if wanted.from_ms >= known.from_ms && wanted.until_ms <= known.until_ms {
+        return current_fleet(app, material, now_ms).await;
+    }
+    tokio::task::block_in_place(|| {
+        let mut profiles = material.profiles(&material.world);
+        profiles.retain(|speaker, profile| whose(speaker, profile));
+        // What began the day before may still be on the air.
+        let window = Window { from_ms: wanted.from_ms - DAY_MS, until_ms: wanted.until_ms };
+        Fleet::new(material.world.clone(), window, profiles, threads())
+    })
+}
+
 /// Everybody's timetables and the number of everybody's newest plan, as the planner left them. Where nobody plans, as in a command
 /// that works without a server, by what the store says now.
 pub async fn known_fleet(app: &App, now_ms: i64) -> Result<(Fleet, BTreeMap<SpeakerId, u64>), PlanError> {
@@ -461,7 +482,10 @@ fn says_the_same(stored: &PlanRow, draft: &Draft, now_ms: i64) -> bool {
 /// Plans at start, whenever the bell rings, and every few minutes.
 pub async fn run(app: Arc<App>) {
     loop {
-        match plan_all(&app, now_ms()).await {
+        let from_ms = now_ms();
+        let outcome = plan_all(&app, from_ms).await;
+        app.pulse.planned(from_ms, now_ms(), outcome.as_ref().map(|made| *made).map_err(ToString::to_string));
+        match outcome {
             Ok(0) => {}
             Ok(made) => {
                 info!("{made} new plans");

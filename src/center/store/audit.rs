@@ -7,6 +7,21 @@ use super::{Store, StoreError, from_json, to_json};
 use crate::protocol::audit::{Entry, Head, Line, Seal};
 use crate::protocol::envelope::Envelope;
 
+/// Which lines are looked for; what is empty or absent asks for nothing.
+#[derive(Debug, Clone, Default)]
+pub struct AuditQuery {
+    /// Part of who it was.
+    pub who: String,
+    /// Part of the method and route.
+    pub action: String,
+    /// Part of what it was about, or of what else was said.
+    pub about: String,
+    pub from_ms: Option<i64>,
+    pub until_ms: Option<i64>,
+    /// Only what was denied or failed.
+    pub denied: bool,
+}
+
 /// How often an append that met another one begins again.
 const TRIES: usize = 100;
 
@@ -84,6 +99,28 @@ impl Store {
         rows.iter().map(line).collect()
     }
 
+    /// Lines before number `before` that `query` asks for, the newest first, at most `limit`.
+    pub async fn audit_found(&self, query: &AuditQuery, before: u64, limit: i64) -> Result<Vec<Line>, StoreError> {
+        let rows = sqlx::query(
+            "select number, at_ms, who, source, action, target, status, times, detail, hash from audit \
+             where number < $1 and at_ms >= $2 and at_ms < $3 and status >= $4 \
+             and lower(who) like $5 escape '!' and lower(action) like $6 escape '!' \
+             and (lower(target) like $7 escape '!' or lower(detail) like $7 escape '!') \
+             order by number desc limit $8",
+        )
+        .bind(i64::try_from(before).unwrap_or(i64::MAX))
+        .bind(query.from_ms.unwrap_or(i64::MIN))
+        .bind(query.until_ms.unwrap_or(i64::MAX))
+        .bind(if query.denied { 400_i64 } else { 0 })
+        .bind(containing(&query.who))
+        .bind(containing(&query.action))
+        .bind(containing(&query.about))
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(line).collect()
+    }
+
     /// Lines before number `before`, the newest first, at most `limit`.
     pub async fn audit_before(&self, before: u64, limit: i64) -> Result<Vec<Line>, StoreError> {
         let rows = sqlx::query(
@@ -115,11 +152,32 @@ impl Store {
             .collect()
     }
 
+    /// The newest signed head.
+    pub async fn newest_seal(&self) -> Result<Option<Envelope>, StoreError> {
+        let row = sqlx::query("select envelope from audit_seals order by number desc limit 1")
+            .fetch_optional(&self.pool)
+            .await?;
+        row.map(|row| from_json(&row.try_get::<String, _>(0)?)).transpose()
+    }
+
     /// The number of the newest signed head.
     pub async fn last_sealed(&self) -> Result<u64, StoreError> {
         let row = sqlx::query("select max(number) from audit_seals").fetch_one(&self.pool).await?;
         Ok(row.try_get::<Option<i64>, _>(0)?.unwrap_or(0) as u64)
     }
+}
+
+/// A pattern for texts that contain this one. Letters beyond ASCII are compared as they are: SQLite lowers no others.
+fn containing(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for c in text.trim().chars() {
+        if matches!(c, '%' | '_' | '!') {
+            pattern.push('!');
+        }
+        pattern.push(c.to_ascii_lowercase());
+    }
+    pattern.push('%');
+    pattern
 }
 
 fn head(row: &AnyRow) -> Result<Head, StoreError> {

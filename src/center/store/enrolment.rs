@@ -130,6 +130,15 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
+    /// Makes every certificate of a speaker worthless.
+    pub async fn drop_certificates(&self, speaker: &SpeakerId) -> Result<(), StoreError> {
+        sqlx::query("delete from speaker_certificates where speaker = $1")
+            .bind(speaker.as_str())
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
     /// The certificates of one speaker, or of all.
     pub async fn speaker_certificates(&self, speaker: Option<&SpeakerId>) -> Result<Vec<ConnectionRow>, StoreError> {
         let rows = sqlx::query(

@@ -3,10 +3,12 @@
 //! Only these files know SQL. Rows come out as domain values; a row that cannot be read as one is an error, not a guess.
 
 mod accounts;
+mod areas;
 mod audit;
 mod bulletins;
 mod commands;
 mod enrolment;
+mod footprint;
 mod history;
 mod people;
 mod plans;
@@ -23,8 +25,11 @@ use sqlx::any::AnyPoolOptions;
 use thiserror::Error;
 
 pub use accounts::{AccountRow, SessionRow, TokenRow};
+pub use areas::{AreaEdit, MergerRows, Pin, PinRow, Span};
+pub use audit::AuditQuery;
 pub use bulletins::{BulletinRow, Intake, RevisionRow, Sound};
 pub use enrolment::{ConnectionRow, EnrolmentRow};
+pub use footprint::Footprint;
 pub use history::{Counted, Deed, PlayedRow, StepDetail, StepRow};
 pub use people::{AreaRow, CertificateRow, SpeakerRow, SpeakerTraits};
 pub use plans::{PlanRow, RecordRow};

@@ -3,7 +3,7 @@
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
-use super::{Store, StoreError, Tx, from_json, parsed, to_json, unless_taken};
+use super::{Span, Store, StoreError, Tx, from_json, parsed, to_json, unless_taken};
 use crate::domain::approval::Certificate;
 use crate::domain::area::{Area, AreaTree};
 use crate::domain::bulletin::Language;
@@ -46,6 +46,7 @@ pub struct AreaRow {
     /// The lawful hours as the authority signed them.
     pub hours: Option<Envelope>,
     pub own_first: Option<bool>,
+    pub span: Span,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -73,9 +74,11 @@ impl Store {
 
     /// All units in order of code.
     pub async fn area_rows(&self) -> Result<Vec<AreaRow>, StoreError> {
-        let rows = sqlx::query("select code, parent, title, hours, own_first from areas order by code")
-            .fetch_all(&self.pool)
-            .await?;
+        let rows = sqlx::query(
+            "select code, parent, title, hours, own_first, valid_from, valid_to, replaced_by from areas order by code",
+        )
+        .fetch_all(&self.pool)
+        .await?;
         let area = |row: &AnyRow| {
             let (parent, hours): (Option<String>, Option<String>) = (row.try_get(1)?, row.try_get(3)?);
             let (code, parent) = (parsed(row.try_get(0)?)?, parent.map(parsed).transpose()?);
@@ -83,6 +86,11 @@ impl Store {
                 area: Area { code, parent, title: row.try_get(2)? },
                 hours: hours.map(|hours| from_json(&hours)).transpose()?,
                 own_first: row.try_get::<Option<i64>, _>(4)?.map(|first| first != 0),
+                span: Span {
+                    valid_from: row.try_get(5)?,
+                    valid_to: row.try_get(6)?,
+                    replaced_by: row.try_get::<Option<String>, _>(7)?.map(parsed).transpose()?,
+                },
             })
         };
         rows.iter().map(area).collect()

@@ -143,7 +143,13 @@ impl Store {
     }
 }
 
-async fn say(tx: &mut Tx<'_>, kind: Said, number: u64, envelope: &Envelope, now_ms: i64) -> Result<(), StoreError> {
+pub(super) async fn say(
+    tx: &mut Tx<'_>,
+    kind: Said,
+    number: u64,
+    envelope: &Envelope,
+    now_ms: i64,
+) -> Result<(), StoreError> {
     let number = i64::try_from(number).map_err(|_| StoreError::Damaged("number of a statement".into()))?;
     sqlx::query("insert into authority_statements (kind, number, envelope, made_ms) values ($1, $2, $3, $4)")
         .bind(kind.as_str())

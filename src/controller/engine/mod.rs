@@ -21,7 +21,7 @@ use super::path::{Baseline, Path};
 use super::player::{Line, PlayerEvent, Session};
 use super::store::{Contents, Counters, Play};
 use super::volume::VolumeProfile;
-use crate::domain::ids::{MediaHash, OccurrenceId, SpeakerId};
+use crate::domain::ids::{AreaCode, MediaHash, OccurrenceId, SpeakerId};
 use crate::domain::plan::{MediaRef, NeighbourKey};
 use crate::domain::record::{PlaybackRecord, Reason};
 use crate::protocol::chunks::Bitmap;
@@ -266,9 +266,18 @@ impl Engine {
     pub fn subscriptions(&self) -> Vec<String> {
         let down = |kind| topics::down(&self.anchor.site, &self.anchor.speaker, kind);
         let mut filters: Vec<_> = Down::ALL.map(down).into();
-        filters.extend(self.anchor.areas.iter().map(|area| topics::command(&self.anchor.site, area)));
+        filters.extend(self.command_topics());
         filters.extend(self.library.subscribed(&self.anchor.site));
         filters
+    }
+
+    /// Where it stands: as it was enrolled, unless the authority has said otherwise since.
+    pub fn areas(&self) -> &[AreaCode] {
+        self.plan.as_ref().map_or(&self.anchor.areas, |plan| plan.areas())
+    }
+
+    fn command_topics(&self) -> Vec<String> {
+        self.areas().iter().map(|area| topics::command(&self.anchor.site, area)).collect()
     }
 
     /// The number of the next connection: rises over reconnections and restarts alike.
@@ -408,8 +417,24 @@ impl Engine {
     fn adopt(&mut self, plan: VerifiedPlan, effects: &mut Vec<Effect>) {
         let plan = Arc::new(plan);
         effects.extend(self.agenda.replace(&plan));
+        let before = self.command_topics();
         self.plan = Some(plan);
+        self.stand(&before, effects);
         self.need_media(effects);
+    }
+
+    /// Listens to the units that it stands in now, and no more to those that it stood in.
+    fn stand(&self, before: &[String], effects: &mut Vec<Effect>) {
+        let now = self.command_topics();
+        if now == before {
+            return;
+        }
+        let place: Vec<_> = self.areas().iter().map(AreaCode::as_str).collect();
+        info!("this speaker stands in {} now", place.join(" / "));
+        if self.link.connected {
+            effects.extend(now.iter().filter(|topic| !before.contains(topic)).cloned().map(Effect::Subscribe));
+            effects.extend(before.iter().filter(|topic| !now.contains(topic)).cloned().map(Effect::Unsubscribe));
+        }
     }
 
     /// Has looked for what plan and commands need, and says what else may stay.

@@ -26,6 +26,7 @@ impl Engine {
             path: self.path.state(),
             path_warning: self.path.warning(),
             health: self.health.clone(),
+            areas: self.areas().to_vec(),
         }
     }
 
@@ -53,6 +54,7 @@ impl Engine {
             || followed != self.clock.leader().map(SpeakerId::as_str)
             || told.plan != self.plan.as_ref().map(|plan| plan.plan().number)
             || told.plan_refused != self.plan_refused
+            || told.areas != self.areas()
             || (told.media_wanted, told.media_ready) != self.library.counts()
             || told.missing != self.library.missing()
             || told.playing.as_ref() != self.agenda.playing()

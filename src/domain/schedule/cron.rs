@@ -24,31 +24,31 @@ use super::{ScheduleError, wrong};
 /// Dates and times of day, without a zone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recurrence {
-    dates: Dates,
+    pub(super) dates: Dates,
     times: Times,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Dates {
+pub(super) struct Dates {
     /// `None` = every year.
-    years: Option<BTreeSet<u32>>,
+    pub(super) years: Option<BTreeSet<u32>>,
     /// Bit n = month n.
-    months: u16,
-    month_days: Option<MonthDays>,
-    weekdays: Option<Weekdays>,
+    pub(super) months: u16,
+    pub(super) month_days: Option<MonthDays>,
+    pub(super) weekdays: Option<Weekdays>,
     /// One of the two day fields is enough.
-    either: bool,
+    pub(super) either: bool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct MonthDays {
+pub(super) struct MonthDays {
     /// Bit n = day n.
-    numbers: u32,
-    special: Vec<MonthDay>,
+    pub(super) numbers: u32,
+    pub(super) special: Vec<MonthDay>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum MonthDay {
+pub(super) enum MonthDay {
     /// The last day of the month, or that many days before it.
     BeforeLast(u32),
     /// The working day nearest to this day.
@@ -57,18 +57,18 @@ enum MonthDay {
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Weekdays {
+pub(super) struct Weekdays {
     /// Bit n = n days from Sunday.
-    numbers: u8,
-    special: Vec<WeekdayInMonth>,
+    pub(super) numbers: u8,
+    pub(super) special: Vec<WeekdayInMonth>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct WeekdayInMonth {
+pub(super) struct WeekdayInMonth {
     /// Days from Sunday.
-    weekday: u32,
+    pub(super) weekday: u32,
     /// 1-5, or the last one.
-    nth: Option<u32>,
+    pub(super) nth: Option<u32>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,7 +4,9 @@
 //! cron expression means [`cron`]'s.
 
 pub mod cron;
+pub mod faults;
 pub mod rule;
+pub mod wording;
 
 use std::fmt;
 use std::str::FromStr;

@@ -86,7 +86,7 @@ impl VerifiedPlan {
         }
         let command: Command =
             signed.command.open(&self.dispatcher.key).map_err(|_| CommandRefusal::UnknownDispatcher)?;
-        if command.site != anchor.site || !anchor.areas.contains(&command.area) {
+        if command.site != anchor.site || !self.areas.contains(&command.area) {
             return Err(CommandRefusal::WrongTarget);
         }
         if !self.dispatcher.is_valid_at(command.made_ms) || !command.is_sound() {

@@ -30,7 +30,7 @@ pub use command::{Accepted, CommandRefusal, SignedCommand};
 pub struct Anchor {
     pub site: SiteId,
     pub speaker: SpeakerId,
-    /// From the widest unit down to its own.
+    /// From the widest unit down to its own, as it was then: the trust list may lead on from there.
     pub areas: Vec<AreaCode>,
     pub authority: PublicKey,
     /// The lowest version of each area's lawful hours, and of the trust list, that is good enough at the beginning.
@@ -119,6 +119,8 @@ pub enum Refusal {
     TrustRolledBack(u64),
     #[error("the authority's trust list has expired; it has to be signed again")]
     TrustExpired,
+    #[error("the authority's trust list moves units in a way that makes no sense")]
+    TrustUnsound,
 }
 
 /// Where a plan comes from.
@@ -168,11 +170,14 @@ pub fn verify(
     let chain = follow(anchor, known.successions.iter().chain(&signed.successions));
     let authority = chain.authority;
     // What an earlier authority said, and what was pinned with it, does not bind its successor.
-    let floors = match (authority == before.authority, authority == anchor.authority) {
+    let mut floors = match (authority == before.authority, authority == anchor.authority) {
         (false, _) => Floors::default(),
         (true, pinned) => Floors::of(anchor, known, pinned),
     };
     let trust = open_trust(&signed, anchor, &authority, floors.trust, now_ms)?;
+    let standing = trust.standing(&anchor.speaker, &anchor.areas, anchor.trust);
+    floors.raise(&standing.hours);
+    let areas = standing.path;
     // A certificate that the authority did not sign, or for another site, is as good as absent.
     let certificates: BTreeMap<KeyId, Certificate> = signed
         .certificates
@@ -189,7 +194,7 @@ pub fn verify(
     if plan.site != anchor.site || plan.speaker != anchor.speaker {
         return Err(Refusal::WrongTarget);
     }
-    if !dispatcher.is_valid_at(plan.made_ms) || !anchor.areas.iter().any(|area| dispatcher.areas.contains(area)) {
+    if !dispatcher.is_valid_at(plan.made_ms) || !areas.iter().any(|area| dispatcher.areas.contains(area)) {
         return Err(Refusal::DispatcherOverstepped);
     }
     let counting = known.plans.iter().filter(|(key, _)| !trust.is_revoked(key));
@@ -206,14 +211,14 @@ pub fn verify(
         return Err(Refusal::Expired);
     }
     plan.check()?;
-    let hours = open_hours(&signed, anchor, &authority, &floors)?;
+    let hours = open_hours(&signed, &anchor.site, &areas, &authority, &floors)?;
     if authority != before.authority {
         // Its versions begin anew, but it has to say something wherever the one before did.
         if signed.trust.is_none() || trust.version == 0 {
             return Err(Refusal::TrustRolledBack(known.trust.max(anchor.trust)));
         }
         let said = known.hours.keys().chain(anchor.hours.keys());
-        if let Some(area) = said.filter(|area| anchor.areas.contains(area)).find(|area| !hours.contains_key(*area)) {
+        if let Some(area) = said.filter(|area| areas.contains(area)).find(|area| !hours.contains_key(*area)) {
             return Err(Refusal::HoursRolledBack(area.clone()));
         }
     }
@@ -222,7 +227,7 @@ pub fn verify(
         approvals: opened(&signed.approvals, &certificates, |approval: &Approval| (&approval.approver, &approval.site)),
         tickets: opened(&signed.tickets, &certificates, |ticket: &Ticket| (&ticket.approver, &ticket.site)),
         plan,
-        areas: anchor.areas.clone(),
+        areas,
         dispatcher,
         hours,
         trust,
@@ -292,12 +297,16 @@ impl Floors {
         let mut floors = Self { trust: known.trust, hours: known.hours.clone() };
         if pinned {
             floors.trust = floors.trust.max(anchor.trust);
-            for (area, version) in &anchor.hours {
-                let known = floors.hours.entry(area.clone()).or_default();
-                *known = (*known).max(*version);
-            }
+            floors.raise(&anchor.hours);
         }
         floors
+    }
+
+    fn raise(&mut self, hours: &BTreeMap<AreaCode, u64>) {
+        for (area, version) in hours {
+            let known = self.hours.entry(area.clone()).or_default();
+            *known = (*known).max(*version);
+        }
     }
 }
 
@@ -311,6 +320,7 @@ fn open_trust(
     let offered = signed.trust.as_ref().and_then(|envelope| envelope.open::<TrustList>(authority).ok());
     match offered.filter(|list| list.site == anchor.site) {
         Some(list) if list.entries() > MAX_ENTRIES => Err(Refusal::TooLarge),
+        Some(list) if !list.is_sound() => Err(Refusal::TrustUnsound),
         Some(list) if list.version < floor => Err(Refusal::TrustRolledBack(floor)),
         Some(list) if now_ms.is_some_and(|now_ms| list.valid_until_ms <= now_ms) => Err(Refusal::TrustExpired),
         Some(list) => Ok(list),
@@ -321,19 +331,20 @@ fn open_trust(
 
 fn open_hours(
     signed: &SignedPlan,
-    anchor: &Anchor,
+    site: &SiteId,
+    areas: &[AreaCode],
     authority: &PublicKey,
     floors: &Floors,
 ) -> Result<BTreeMap<AreaCode, HoursStatement>, Refusal> {
     let mut hours: BTreeMap<AreaCode, HoursStatement> = BTreeMap::new();
     for statement in signed.hours.iter().filter_map(|envelope| envelope.open::<HoursStatement>(authority).ok()) {
         let known = hours.get(&statement.area).map(|known| known.version);
-        if statement.site == anchor.site && anchor.areas.contains(&statement.area) && Some(statement.version) > known {
+        if statement.site == *site && areas.contains(&statement.area) && Some(statement.version) > known {
             hours.insert(statement.area.clone(), statement);
         }
     }
     let kept = |(area, version): &(&AreaCode, &u64)| {
-        !anchor.areas.contains(area) || hours.get(area).is_some_and(|offered| offered.version >= **version)
+        !areas.contains(area) || hours.get(area).is_some_and(|offered| offered.version >= **version)
     };
     match floors.hours.iter().find(|known| !kept(known)) {
         Some((area, _)) => Err(Refusal::HoursRolledBack(area.clone())),
@@ -396,6 +407,11 @@ fn opened<S: Statement>(
 impl VerifiedPlan {
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// Where the speaker stands by what the authority has said: from the widest unit down to its own.
+    pub fn areas(&self) -> &[AreaCode] {
+        &self.areas
     }
 
     /// The zone in which people there say the time, as the lawful hours name it.

@@ -3,6 +3,7 @@
 use super::*;
 use crate::controller::engine::media::{Library, NextUse};
 use crate::domain::ids::MediaHash;
+use crate::domain::moved::Moved;
 use crate::domain::plan::MediaRef;
 use crate::protocol::limits::MISSING_TOLD;
 use crate::protocol::message::{State, StateDetail};
@@ -67,4 +68,40 @@ fn subscriptions_are_made_once_more_after_a_connection() {
         }));
     }
     assert_eq!(renewed, board.engine.subscriptions());
+}
+
+#[test]
+fn a_board_that_was_moved_listens_to_its_new_units_and_tells_where_it_stands() {
+    let moved = |version: u64| TrustList {
+        version,
+        moved: vec![Moved {
+            since: version,
+            areas: vec!["66".parse().unwrap()],
+            speakers: vec![],
+            below: vec!["vn".parse().unwrap()],
+            hours: Default::default(),
+        }],
+        ..TrustList::unless_said("mau".parse().unwrap())
+    };
+    let mut board = Board::new();
+    board.whole = true;
+    let start_ms = T0_MS + 60_000;
+    let bytes = plan(1, T0_MS, vec![occurrence("s", start_ms)]);
+    board.pass(2_000, 100);
+    board.offer(altered(&bytes, |signed| signed.trust = Some(Envelope::sign(&moved(3), &key(1)).unwrap())));
+    let command = |area: &str| topics::command(&"mau".parse().unwrap(), &area.parse().unwrap());
+    assert!(
+        board.engine.subscriptions().contains(&command("vn")) && board.engine.subscriptions().contains(&command("66"))
+    );
+    board.pass(90_000, 100);
+    assert_eq!(
+        board.outcome("s", start_ms),
+        (Outcome::Played, None),
+        "what was approved for its unit goes on counting"
+    );
+    let areas = board.engine.detail(Now { mono_ns: 0, system: None }).areas;
+    assert_eq!(areas.iter().map(|area| area.as_str()).collect::<Vec<_>>(), ["vn", "66"]);
+    // Its own plan says so after a restart, too.
+    board.restart();
+    assert!(board.engine.subscriptions().contains(&command("vn")));
 }

@@ -11,6 +11,8 @@ export interface Area {
   code: string;
   title: string;
   parent?: string | null;
+  /** Of a unit that is part of another by now. */
+  replaced_by?: string | null;
 }
 
 // 20,000 bulletins: years of a province's work.

@@ -95,6 +95,13 @@ export class Sending {
       } catch (error) {
         if (this.#stopped) throw error;
         const known = asApiError(error);
+        if (known.status === 404 && this.upload !== null && failures === 0) {
+          // Forgotten meanwhile, as after a day: from the beginning.
+          this.used();
+          this.upload = null;
+          failures += 1;
+          continue;
+        }
         // What will not be otherwise the next time is not tried again.
         if (known.status !== null && known.status < 500 && ![401, 408, 429].includes(known.status)) {
           this.problem = known;
