@@ -11,7 +11,7 @@ SLIM := cargo rustc --profile slim --no-default-features --features controller -
 # Debian packages by the file that shows they are there.
 PACKAGES := cmake:/usr/bin/cmake pkg-config:/usr/bin/pkg-config gcc:/usr/bin/gcc g++:/usr/bin/g++ libasound2-dev:/usr/include/alsa/asoundlib.h
 TEST_PACKAGES := alsa-utils:/usr/bin/aplay mosquitto:/usr/sbin/mosquitto openssl:/usr/bin/openssl systemd:/usr/bin/systemd-analyze \
-  postgresql:/usr/share/postgresql-common/pg_wrapper chromium:/usr/bin/chromium
+  postgresql:/usr/share/postgresql-common/pg_wrapper poppler-utils:/usr/bin/pdftotext chromium:/usr/bin/chromium
 BENCH_PACKAGES := ffmpeg:/usr/bin/ffmpeg mosquitto:/usr/sbin/mosquitto
 
 ## demo: one command from a bare machine to sound; ARGS="--for 60" ends by itself

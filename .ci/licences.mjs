@@ -52,6 +52,12 @@ const EXCEPTIONS = [
   },
   {
     kind: 'npm package',
+    name: /^@expo-google-fonts\/tinos$/,
+    licence: 'OFL-1.1',
+    why: 'a typeface for papers, embedded in them as its licence allows; its text goes along in fonts/',
+  },
+  {
+    kind: 'npm package',
     name: /^(axe-core|@axe-core\/playwright)$/,
     licence: 'MPL-2.0',
     dev: true,

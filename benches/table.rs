@@ -11,6 +11,7 @@ mod mutations;
 mod planning;
 mod plot;
 mod raw;
+mod reports;
 mod step;
 mod trust;
 
@@ -93,6 +94,10 @@ fn main() {
     if wants("records") {
         println!("\nrecords into SQLite, acknowledged when durable");
         fleet::records();
+    }
+    if wants("reports") {
+        println!("\nreports over a year, from the request to the last byte");
+        reports::year();
     }
     println!("\nall in {:.0} s", begun.elapsed().as_secs_f64());
 }

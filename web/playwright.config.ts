@@ -5,7 +5,7 @@ import { shared } from './playwright.shared.ts';
 export default defineConfig({
   ...shared,
   testDir: 'tests',
-  testIgnore: 'center.spec.ts',
+  testIgnore: ['center.spec.ts', 'first-five-minutes.spec.ts'],
   fullyParallel: true,
   workers: 2,
 });

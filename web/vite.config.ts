@@ -43,9 +43,26 @@ const serviceWorker: Plugin = {
   },
 };
 
+// The center writes papers in a typeface like the one that Nghị định 30/2020/NĐ-CP asks for; the page itself does not load it.
+const fonts = new URL('node_modules/@expo-google-fonts/tinos/', import.meta.url);
+const typefaceOfPapers: Plugin = {
+  name: 'loaxa-typeface-of-papers',
+  apply: 'build',
+  generateBundle() {
+    for (const [fileName, file] of [
+      ['Tinos-Regular.ttf', '400Regular/Tinos_400Regular.ttf'],
+      ['Tinos-Bold.ttf', '700Bold/Tinos_700Bold.ttf'],
+      ['Tinos-Italic.ttf', '400Regular_Italic/Tinos_400Regular_Italic.ttf'],
+      ['LICENSE.txt', 'LICENSE_FONT'],
+    ] as const) {
+      this.emitFile({ type: 'asset', fileName: `fonts/${fileName}`, source: readFileSync(new URL(file, fonts)) });
+    }
+  },
+};
+
 export default defineConfig({
   base: '/',
-  plugins: [svelte(), contentSecurityPolicy, serviceWorker],
+  plugins: [svelte(), contentSecurityPolicy, serviceWorker, typefaceOfPapers],
   worker: { format: 'es' },
   build: {
     outDir: 'dist',

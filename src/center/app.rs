@@ -44,6 +44,8 @@ pub enum Change {
     Trust,
     /// Accounts and tokens.
     Accounts,
+    /// The sums of days were made again.
+    Reports,
 }
 
 impl Change {
@@ -56,6 +58,7 @@ impl Change {
             Self::Areas => "areas",
             Self::Trust => "trust",
             Self::Accounts => "accounts",
+            Self::Reports => "reports",
         }
     }
 }
@@ -90,6 +93,8 @@ pub struct App {
     /// Who has which plan.
     pub plan_book: Mutex<PlanBook>,
     pub ingest_bell: Notify,
+    /// Rung when the account of plays has something to take in.
+    pub account_bell: Notify,
     /// Hashes of the speakers' broker passwords, for the embedded broker's doorman.
     pub speaker_passwords: RwLock<HashMap<SpeakerId, String>>,
     /// Speakers that this center runs itself, for trial.
@@ -153,6 +158,7 @@ impl App {
             area_edits: tokio::sync::Mutex::default(),
             plan_book: Mutex::default(),
             ingest_bell: Notify::new(),
+            account_bell: Notify::new(),
             speaker_passwords: RwLock::default(),
             trials: Trials::default(),
             transport,

@@ -133,6 +133,7 @@ async fn store_records(app: &App, client: &AsyncClient, records: Vec<PlaybackRec
             return;
         }
         app.changed(Change::Plays);
+        app.account_bell.notify_one();
     }
     let mut dropped: BTreeMap<&SpeakerId, u32> = BTreeMap::new();
     strange.iter().for_each(|record| *dropped.entry(&record.speaker).or_default() += 1);

@@ -34,6 +34,7 @@ pub mod plays;
 pub mod pulse;
 pub mod rate;
 pub mod readiness;
+pub mod reports;
 pub mod schedule_file;
 pub mod serve;
 pub mod store;

@@ -17,7 +17,7 @@ use super::config::Config;
 use super::datadir::{DataDir, Running, random_text};
 use super::founding::{self, Founded};
 use super::link::{self, BrokerAddress};
-use super::{api, audit, commands, delivery, http, ingest, intake, people, planner, readiness, tls, trial};
+use super::{api, audit, commands, delivery, http, ingest, intake, people, planner, readiness, reports, tls, trial};
 
 /// What makes the first admin while there is no account: a code, and the page that takes it, as others than this machine reach it.
 pub struct Setup {
@@ -93,11 +93,15 @@ async fn run(founded: Founded, config: Config, mut announce: impl FnMut(Told<'_>
     tasks.spawn(readiness::run(app.clone()));
     tasks.spawn(ingest::run(app.clone()));
     tasks.spawn(audit::run(app.clone()));
+    tasks.spawn(reports::settle::run(app.clone()));
     for task in embedded.into_iter().flat_map(|broker| broker.tasks) {
         tasks.spawn(async move {
             let _ = task.await;
         });
     }
+    // Before anybody is answered: a page that waits to go on asks at once.
+    let setup = people::offer_setup(&app, code).await.map_err(|e| e.to_string())?;
+    let setup = setup.map(|code| Setup::new(&app.http_url(), code));
     let (stop_sender, stop) = watch::channel(false);
     let router = api::router(app.clone(), stop.clone());
     let web = tokio::spawn(http::serve(http, https, router, app.gate.denials.clone(), stop));
@@ -109,8 +113,6 @@ async fn run(founded: Founded, config: Config, mut announce: impl FnMut(Told<'_>
     let http = format!("{}://{}", scheme("http", app.config.http.tls), reachable(http_address));
     let running = Running { http, mqtt, pid: std::process::id() };
     app.data.set_running(&running)?;
-    let setup = people::offer_setup(&app, code).await.map_err(|e| e.to_string())?;
-    let setup = setup.map(|code| Setup::new(&app.http_url(), code));
     trial::resume(&app);
     announce(Told::Running(&running, setup.as_ref()));
     // None of these ends by itself; a center that has lost one must not look alive.

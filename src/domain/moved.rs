@@ -17,17 +17,22 @@ pub const MAX_DEPTH: usize = 32;
 /// Units that stand below another path since a certain trust list, with all that stands below them; or single speakers that stand at its end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "center", derive(utoipa::ToSchema))]
 pub struct Moved {
     /// The version of the list that said this first: who was enrolled under that list or a later one was told already.
     pub since: u64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "center", schema(value_type = Vec<String>))]
     pub areas: Vec<AreaCode>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "center", schema(value_type = Vec<String>))]
     pub speakers: Vec<SpeakerId>,
     /// From the widest unit down.
+    #[cfg_attr(feature = "center", schema(value_type = Vec<String>))]
     pub below: Vec<AreaCode>,
     /// The lowest versions of lawful hours on that path that are good enough, as they are pinned at an enrolment.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[cfg_attr(feature = "center", schema(value_type = BTreeMap<String, u64>))]
     pub hours: BTreeMap<AreaCode, u64>,
 }
 

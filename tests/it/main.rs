@@ -33,6 +33,7 @@ mod planner;
 mod properties;
 mod readiness;
 mod redteam;
+mod reports;
 mod roles;
 mod rules;
 mod setup;

@@ -154,7 +154,8 @@ fn world(rules: &[Rule], hours: &[(u32, u32)]) -> World {
             max_day_s: Some(20_000),
             made_ms: 0,
         };
-        let place = Place { hours: Some(Hours::new(&statement).unwrap()), own_first: Some(from % 2 == 0) };
+        let place =
+            Place { hours: Some(Hours::new(&statement).unwrap()), own_first: Some(from % 2 == 0), is_part: false };
         world.places.insert(code.parse().unwrap(), place);
     }
     world
@@ -268,7 +269,7 @@ proptest! {
             match kind {
                 0 => now.series.retain(|series| series.id.as_str() != format!("s{index}")),
                 1 => {
-                    let place = Place { own_first: Some(true), hours: None };
+                    let place = Place { own_first: Some(true), hours: None, is_part: false };
                     now.places.insert("24169".parse().unwrap(), place);
                 }
                 _ => put(&mut now, index, &rule),

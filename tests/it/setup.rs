@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::harness::{
-    Capture, Process, adopt, binary, decoded, playlists, run as run_to_end, simdac_conf, unix_ms, wait_for,
+    Capture, Process, adopt, binary, decoded, playlists, repository, run as run_to_end, simdac_conf, unix_ms, wait_for,
 };
 
 const PASSPHRASE: &str = "ngựa chạy trên đồng";
@@ -125,10 +125,15 @@ impl Newcomer {
         self.get("/setup")["stage"].as_str().unwrap().to_owned()
     }
 
-    /// Makes the center and waits for normal serving.
+    /// Makes the center and waits for normal serving. Whoever asks meanwhile is told a stage that is true.
     fn found(&self, body: &Value) -> Value {
         let (status, made) = self.send("POST", "/setup/center", body);
         assert_eq!(status, 201, "{made}");
+        let stage = wait_for("the next stage", 60, || {
+            let (_, told) = self.try_send("GET", "/setup", &Value::Null)?;
+            (told["stage"] != "center").then_some(told)
+        });
+        assert_eq!(stage["stage"], "admin");
         let running = self.next();
         assert_eq!(running["http"], self.http, "the same address");
         assert_eq!(running["setup_code"], self.code, "the same code");
@@ -328,7 +333,6 @@ impl Newcomer {
         let body = json!({ "programme": { name: { "items": ["nhac"] } }, "schedule": { name: schedule } });
         let (status, told) = self.send("POST", "/playlists", &body);
         assert_eq!(status, 200, "{told}");
-        let from = unix_ms() - 3_600_000;
         wait_for("the record", 60, || {
             let over = |play: &&Value| {
                 let outcome = play["outcome"].as_str().unwrap_or_default();
@@ -391,6 +395,27 @@ fn a_trial_speaker_is_heard_and_ends_with_its_center() {
     wait_for("its link to be down", 30, || (new.get("/speakers/thu")["link"]["state"] != "online").then_some(()));
     let plays = new.get("/plays");
     assert!(plays["items"].as_array().unwrap().iter().any(|play| play["outcome"] == "played"), "{plays}");
+}
+
+#[test]
+fn the_page_alone_leads_from_an_empty_directory_to_a_proven_play() {
+    let new = Newcomer::start(true);
+    let output = Command::new("npm")
+        .args(["run", "--silent", "test:first"])
+        .current_dir(repository().join("web"))
+        .env("LOAXA_TEST_SETUP_URL", format!("{}/#setup={}", new.http, new.code))
+        .env("LOAXA_TEST_ZONE", waking_zone())
+        .env("LOAXA_TEST_SOUND", playlists().join("audio/cat-nuoc.opus"))
+        .output()
+        .expect("npm runs; `make web` installs what the page needs");
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{told}\n{}\n{}", String::from_utf8_lossy(&output.stderr), new.log());
+    assert!(told.contains("proven on the screen"), "{told}");
+    told.lines().filter(|line| line.contains("first five minutes")).for_each(|line| println!("{line}"));
+    // What the page calls proven has left the converter.
+    let heard = Capture::read(&new.capture());
+    let loud = heard.runs.iter().flat_map(|run| &run.samples).filter(|sample| sample.abs() > 0.001).count();
+    assert!(loud > 48_000, "{loud} frames");
 }
 
 #[test]

@@ -1,16 +1,18 @@
 //! The same tests on both databases: SQLite in a file, and a real PostgreSQL that is started here.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use loaxa::audio::loudness::Loudness;
 use loaxa::center::store::{
-    AccountRow, BulletinRow, ConnectionRow, Deed, EnrolmentRow, Intake, PlanRow, PlayedRow, SessionRow, Sound,
-    SpeakerTraits, StepDetail, Store, StoreError, TokenRow, UploadRow, VersionRow,
+    AccountRow, BulletinRow, ConnectionRow, ContentRow, Day, Deed, DueRow, EnrolmentRow, Intake, PlanRow, PlayFilter,
+    PlayedRow, SessionRow, Sound, SpeakerTraits, StepDetail, Store, StoreError, TokenRow, UploadRow, VersionRow,
 };
 use loaxa::domain::area::Area;
 use loaxa::domain::bulletin::{Flaw, RevisionState};
 use loaxa::domain::calendar::CalendarText;
+use loaxa::domain::field::Field;
 use loaxa::domain::ids::{MediaHash, OccurrenceId, SpeakerId};
 use loaxa::domain::priority::Priority;
 use loaxa::domain::programme::{ItemText, PauseText, ProgrammeText};
@@ -76,6 +78,7 @@ async fn exercise(store: &Store) {
     bulletins(store).await;
     schedules(store).await;
     plans_and_records(store).await;
+    account_and_sums(store).await;
     accounts(store).await;
     sessions_and_tokens(store).await;
     audit_log(store).await;
@@ -192,6 +195,7 @@ async fn bulletins(store: &Store) {
         words: "Kính gửi bà con".into(),
         created_ms: 7,
         version_of: None,
+        field: Field::default(),
     };
     let deed = |at_ms| Deed { account: "lan".into(), title: "Lan".into(), at_ms, detail: StepDetail::default() };
     store.add_bulletin(&bulletin, "nước.mp3", "upload-1", &deed(7)).await.unwrap();
@@ -361,6 +365,85 @@ async fn plans_and_records(store: &Store) {
     assert_eq!((rows.len(), &rows[0].record, rows[0].received_ms), (1, &record, 500), "the first account stays");
     assert!(store.records(Some(&"b".parse().unwrap()), 0, 1000).await.unwrap().is_empty());
     assert!(store.records(None, 151, 1000).await.unwrap().is_empty());
+}
+
+/// The record of `plans_and_records`, of the play that began at 100, taken into the account.
+async fn account_and_sums(store: &Store) {
+    let content = ContentRow {
+        id: "c".into(),
+        schedule: "sang".into(),
+        title: "Buổi sáng".into(),
+        priority: "normal".into(),
+        bulletin: "lost".into(),
+        bulletins: vec!["lost".into()],
+    };
+    let new = store.new_records(0, 10).await.unwrap();
+    let [one] = &new[..] else { panic!("{new:?}") };
+    assert!(!one.is_due && store.new_records(one.received_ms + 1, 10).await.unwrap().is_empty());
+    let due = |speaker: &str, occurrence: &str| DueRow {
+        speaker: speaker.into(),
+        occurrence: occurrence.into(),
+        area: "24133".into(),
+        start_ms: 100,
+        end_ms: 200,
+        requested_ms: 80,
+        heard_ms: 0,
+        content: "c".into(),
+        outcome: "unreported".into(),
+        reason: "no_report".into(),
+        evidence: "scheduled".into(),
+        error_us: None,
+    };
+    let plays = [due("a", one.record.occurrence.as_str()), due("gone", "sang@100")];
+    for _ in 0..2 {
+        store.add_due(std::slice::from_ref(&content), &plays).await.unwrap();
+    }
+    assert!(store.new_records(0, 10).await.unwrap()[0].is_due);
+    assert_eq!(store.ended_unreported(200, 201).await.unwrap(), [100]);
+    assert!(store.ended_unreported(201, 300).await.unwrap().is_empty());
+    store.end_plays(&[one.record.clone()]).await.unwrap();
+    assert!(store.new_records(0, 10).await.unwrap().is_empty());
+    store.mark_stale(&[20_261_122, 20_261_123, 20_261_123]).await.unwrap();
+    let day = Day { number: 20_261_123, from_ms: 0, until_ms: 1_000 };
+    for _ in 0..2 {
+        store.count_day(day, 1_000).await.unwrap();
+    }
+    assert_eq!(store.stale_days(5).await.unwrap(), [20_261_122]);
+    let (days, months) = ((20_261_101, 20_261_130), (202_601, 202_612));
+    let totals = store.totals(months).await.unwrap();
+    let told: Vec<_> =
+        totals.iter().map(|t| (t.outcome.as_str(), t.plays, t.on_time, t.requested_ms, t.heard_ms)).collect();
+    assert_eq!(BTreeSet::from_iter(told), BTreeSet::from([("played", 1, 1, 80, 10), ("unreported", 1, 0, 80, 0)]));
+    assert_eq!((totals[0].field, totals[0].language.as_str()), (Field::Other, "und"), "of a bulletin that is gone");
+    let series = store.series(days).await.unwrap();
+    assert_eq!((series.len(), series[0].0, series[0].2.plays, series[0].2.complete), (1, 20_261_123, 2, 1));
+    let speakers = store.speaker_totals(months).await.unwrap();
+    assert_eq!((speakers.len(), speakers.iter().map(|one| one.silent).sum::<i64>()), (2, 1));
+    assert_eq!(store.start_errors(months).await.unwrap(), [("24133".parse().unwrap(), 1, 1)]);
+    assert_eq!(
+        store.silent_days(days).await.unwrap(),
+        [("gone".parse().unwrap(), "24133".parse().unwrap(), 20_261_123)]
+    );
+    assert_eq!(store.standing().await.unwrap().len(), 1);
+    let filter = PlayFilter {
+        until_ms: 1_000,
+        areas: Some(vec!["24133".into()]),
+        bulletin: Some("lost".into()),
+        fields: vec!["other".into()],
+        on_time: Some(true),
+        after: Some((101, String::new(), String::new())),
+        ..PlayFilter::default()
+    };
+    let plays = store.told_plays(&filter, 10).await.unwrap();
+    assert_eq!((plays.len(), plays[0].record.as_ref()), (1, Some(&one.record)));
+    let ids = ["a".parse().unwrap(), "b".parse().unwrap()];
+    assert!(!store.plans_of(&ids, 0, i64::MAX).await.unwrap().is_empty());
+    assert!(store.oldest_plan_ms().await.unwrap().is_some());
+    assert_eq!(store.setting::<u32>("x").await.unwrap(), None);
+    for value in [1u32, 2] {
+        store.set_setting("x", &value, 5).await.unwrap();
+    }
+    assert_eq!(store.setting::<u32>("x").await.unwrap(), Some(2));
 }
 
 async fn accounts(store: &Store) {

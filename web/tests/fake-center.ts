@@ -111,6 +111,9 @@ export class FakeCenter {
 
     response.setHeader('cache-control', 'no-store');
     if (url.pathname === '/api/v1/session' && request.method !== 'GET') return this.#session(request, response);
+    if (url.pathname === '/api/v1/setup' && request.method === 'GET') {
+      return reply(response, { status: 200, body: { stage: 'admin' } });
+    }
     if (url.pathname === '/api/v1/setup') {
       return reply(response, this.accounts.setUp(JSON.parse(await body(request)) as never));
     }

@@ -234,6 +234,7 @@ fn changed(app: &App) {
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct ImportQuery {
     /// Only tell what would be.
     #[serde(default)]

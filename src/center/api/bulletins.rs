@@ -23,6 +23,7 @@ use crate::center::store::{BulletinRow, Deed, Intake, RevisionRow, StepDetail, S
 use crate::domain::approval::Approval;
 use crate::domain::area::AreaTree;
 use crate::domain::bulletin::{Flaw, Language, RevisionState};
+use crate::domain::field::Field;
 use crate::domain::ids::{AreaCode, BulletinId, KeyId};
 use crate::domain::priority::Priority;
 use crate::domain::role::Right;
@@ -35,19 +36,22 @@ pub struct BulletinView {
     pub language: String,
     pub area: String,
     pub text: String,
+    /// What it is about (lĩnh vực).
+    #[serde(default)]
+    pub field: Field,
     pub created_ms: i64,
     /// The bulletin of which this is another language version.
     #[serde(default)]
     pub version_of: Option<String>,
     /// The same in other languages, the original first; this one is not among them.
     #[serde(default)]
-    pub versions: Vec<VersionView>,
+    pub versions: Vec<SiblingView>,
     /// Oldest first.
     pub revisions: Vec<RevisionView>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct VersionView {
+pub struct SiblingView {
     pub id: String,
     pub language: String,
     pub title: String,
@@ -183,20 +187,21 @@ impl Desk {
         let others = self.versions.iter().filter(|row| row.version_of.as_ref() == Some(base) && row.id != bulletin.id);
         BulletinView {
             revisions: revisions.collect(),
-            versions: original.into_iter().chain(others).map(version_view).collect(),
+            versions: original.into_iter().chain(others).map(sibling_view).collect(),
             version_of: bulletin.version_of.as_ref().map(BulletinId::to_string),
             id: bulletin.id.to_string(),
             title: bulletin.title,
             language: bulletin.language.to_string(),
             area: bulletin.area.to_string(),
             text: bulletin.words,
+            field: bulletin.field,
             created_ms: bulletin.created_ms,
         }
     }
 }
 
-fn version_view(row: &BulletinRow) -> VersionView {
-    VersionView { id: row.id.to_string(), language: row.language.to_string(), title: row.title.clone() }
+fn sibling_view(row: &BulletinRow) -> SiblingView {
+    SiblingView { id: row.id.to_string(), language: row.language.to_string(), title: row.title.clone() }
 }
 
 pub(super) async fn view(app: &App, person: &Person, bulletin: BulletinRow) -> Result<BulletinView, Problem> {
@@ -328,6 +333,8 @@ pub struct NewBulletin {
     area: String,
     /// The bulletin of which this is another language version.
     version_of: Option<String>,
+    /// What it is about, for reports: society, economy, culture, health, education, security, disaster or other.
+    field: Option<Field>,
     /// The file's name, for people.
     #[serde(default)]
     file_name: String,
@@ -367,7 +374,16 @@ pub async fn add(
     visit.note(format!("{id} in {area}"));
     let arriving = Arriving { upload: new.upload.as_deref(), file_name: &new.file_name, body };
     let arrived = arrive(&app, &person, arriving).await?;
-    let row = BulletinRow { id, title, language, area, words: String::new(), created_ms: now_ms(), version_of };
+    let row = BulletinRow {
+        id,
+        title,
+        language,
+        area,
+        words: String::new(),
+        created_ms: now_ms(),
+        version_of,
+        field: new.field.unwrap_or_default(),
+    };
     let deed = deed(&person, row.created_ms, StepDetail::default());
     arrived.kept(&app, app.store.add_bulletin(&row, &file_name(&arrived.file_name), &arrived.upload, &deed).await)?;
     app.ingest_bell.notify_one();

@@ -120,6 +120,9 @@ pub const NEEDS: &[(&str, &str, Need)] = &[
     ("PUT", "/bulletins/{id}/text", Here(&[EditContent])),
     ("GET", "/bulletins/{id}/history", Here(&[See])),
     ("GET", "/bulletins/{id}/plays", Here(&[See])),
+    ("PUT", "/bulletins/{id}/field", Here(&[EditContent])),
+    ("GET", "/settings/office", Somewhere(See)),
+    ("PUT", "/settings/office", Here(&[ManageAreas])),
     ("POST", "/bulletins/{id}/revisions", Here(&[EditContent])),
     ("POST", "/bulletins/{id}/revisions/{revision}/{step}", Here(&[EditContent, Approve])),
     ("GET", "/media/{hash}", Here(&[See])),
@@ -148,6 +151,8 @@ pub const NEEDS: &[(&str, &str, Need)] = &[
     ("DELETE", "/calendars/{id}", Here(&[EditContent])),
     ("GET", "/plays", Here(&[See])),
     ("GET", "/readiness", Here(&[See])),
+    ("GET", "/reports/period", Here(&[See])),
+    ("GET", "/reports/period/file", Here(&[See])),
     ("GET", "/events", Somewhere(See)),
 ];
 

@@ -11,15 +11,18 @@ mod commands;
 mod enrolment;
 mod error;
 mod etag;
+mod fields;
 mod guard;
 mod health;
 mod occurrences;
+mod office;
 mod people;
 mod places;
 mod plays;
 mod preview;
 mod reach;
 mod readiness;
+mod reports;
 mod schedules;
 mod session;
 mod settings;
@@ -146,6 +149,9 @@ const PLAYLIST_BYTES: usize = 16 * 1024 * 1024;
         bulletins::list,
         bulletins::remove,
         bulletins::set_text,
+        fields::put,
+        office::office,
+        office::put_office,
         bulletins::one,
         bulletins::add,
         bulletins::revise,
@@ -178,6 +184,8 @@ const PLAYLIST_BYTES: usize = 16 * 1024 * 1024;
         schedules::delete_calendar,
         plays::list,
         readiness::list,
+        reports::period,
+        reports::file,
         plays::events
     )
 )]
@@ -215,6 +223,8 @@ pub fn router(app: Arc<App>, stop: watch::Receiver<bool>) -> Router {
         .route("/bulletins/{id}/text", get(bulletins::text).put(bulletins::set_text))
         .route("/bulletins/{id}/history", get(steps::history))
         .route("/bulletins/{id}/plays", get(bulletin_plays::list))
+        .route("/bulletins/{id}/field", put(fields::put))
+        .route("/settings/office", get(office::office).put(office::put_office))
         .route("/bulletins/{id}", get(bulletins::one).delete(bulletins::remove))
         .route("/bulletins/{id}/revisions/{revision}/{step}", post(steps::step))
         .route("/media/{hash}", get(sound::media))
@@ -240,6 +250,8 @@ pub fn router(app: Arc<App>, stop: watch::Receiver<bool>) -> Router {
         )
         .route("/plays", get(plays::list))
         .route("/readiness", get(readiness::list))
+        .route("/reports/period", get(reports::period))
+        .route("/reports/period/file", get(reports::file))
         .route("/events", get(plays::events).with_state((app.clone(), stop)))
         .layer(DefaultBodyLimit::max(JSON_BYTES))
         .merge(

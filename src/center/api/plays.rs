@@ -17,11 +17,15 @@ use super::people::{Listed, speaker_for};
 use super::{PAGE, Problem};
 use crate::center::app::{App, Change, now_ms};
 use crate::center::people::person::{Person, still_counts};
-use crate::center::plays::{Play, plays};
+use crate::center::plays::{self, Play};
+use crate::center::store::PlayFilter;
 use crate::domain::DAY_MS;
+use crate::domain::area::AreaTree;
+use crate::domain::ids::AreaCode;
 use crate::domain::role::Right;
 
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default)]
 #[into_params(parameter_in = Query)]
 pub struct PlayQuery {
     /// A day ago where absent.
@@ -29,40 +33,106 @@ pub struct PlayQuery {
     /// A day ahead where absent.
     until_ms: Option<i64>,
     speaker: Option<String>,
-    /// How many to leave out from the newest.
+    /// This area and all below it.
+    area: Option<String>,
+    schedule: Option<String>,
+    bulletin: Option<String>,
+    /// planned, playing, played, late, partial, missed, unreported; several by commas, as in all that follow.
+    outcome: Option<String>,
+    /// Codes such as powered_off.
+    reason: Option<String>,
+    /// filler, normal, priority, emergency.
+    priority: Option<String>,
+    /// scheduled, content_ready, sounded, heard_back.
+    evidence: Option<String>,
+    field: Option<String>,
+    /// ISO 639-3.
+    language: Option<String>,
+    /// Whether it started within a second of its instant; what did not start at all did not.
+    on_time: Option<bool>,
+    /// `next_cursor` of the page before.
     cursor: Option<String>,
     limit: Option<usize>,
 }
 
 /// Plays in a window of time, newest first
-#[utoipa::path(get, path = "/api/v1/plays", params(PlayQuery), responses((status = 200, body = Listed<Play>)))]
+#[utoipa::path(get, path = "/api/v1/plays", params(PlayQuery), responses((status = 200, body = Listed<Play>), (status = 400, body = Problem)))]
 pub async fn list(
     State(app): State<Arc<App>>,
     person: Person,
     Query(query): Query<PlayQuery>,
 ) -> Result<Json<Listed<Play>>, Problem> {
     let now_ms = now_ms();
-    let from_ms = query.from_ms.unwrap_or(now_ms - DAY_MS);
-    let until_ms = query.until_ms.unwrap_or(now_ms + DAY_MS);
-    let speakers = match &query.speaker {
+    let tree = app.store.areas().await?;
+    let mut speakers = match &query.speaker {
         Some(id) => vec![speaker_for(&app, &person, Right::See, id).await?],
-        None => {
-            let areas = app.store.areas().await?;
-            let mut speakers = app.store.speakers("", i64::MAX).await?;
-            speakers.retain(|row| person.sees(&areas, &row.area));
-            person.filters();
-            speakers
+        None => app.store.speakers("", i64::MAX).await?,
+    };
+    let areas = areas_of(&app, &person, &tree, query.area.as_deref())?;
+    speakers.retain(|row| areas.as_ref().is_none_or(|areas| areas.iter().any(|area| area == row.area.as_str())));
+    let filter = filter(&query, areas, now_ms)?;
+    let limit = query.limit.unwrap_or(PAGE as usize).clamp(1, PAGE as usize);
+    let mut items = plays::list(&app, &speakers, &filter, now_ms, limit + 1).await?;
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let last = items.last().filter(|_| more);
+    let next_cursor = last.map(|last| format!("{},{},{}", last.start_ms, last.speaker, last.occurrence));
+    Ok(Json(Listed { items, next_cursor }))
+}
+
+/// Every area whose plays somebody may see, or those of them below `area`; nothing where that is all there are.
+fn areas_of(app: &App, person: &Person, tree: &AreaTree, area: Option<&str>) -> Result<Option<Vec<String>>, Problem> {
+    person.filters();
+    let wanted: Option<AreaCode> = area
+        .filter(|area| !area.is_empty())
+        .map(str::parse)
+        .transpose()
+        .map_err(|e| Problem::bad_request(format!("area: {e}")))?;
+    if let Some(wanted) = &wanted {
+        person.demand(Right::See, tree, wanted)?;
+    }
+    let whole = wanted.as_ref().is_none_or(|wanted| *wanted == app.site.area);
+    if whole && person.sees(tree, &app.site.area) {
+        return Ok(None);
+    }
+    let inside = |code: &AreaCode| match &wanted {
+        Some(wanted) => tree.path(code).is_ok_and(|path| path.contains(wanted)),
+        None => person.sees(tree, code),
+    };
+    Ok(Some(tree.iter().filter(|area| inside(&area.code)).map(|area| area.code.to_string()).collect()))
+}
+
+fn filter(query: &PlayQuery, areas: Option<Vec<String>>, now_ms: i64) -> Result<PlayFilter, Problem> {
+    let several = |list: &Option<String>| -> Vec<String> {
+        let words = list.as_deref().unwrap_or_default().split(',').map(str::trim);
+        words.filter(|word| !word.is_empty()).map(str::to_owned).collect()
+    };
+    let one = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    let after = match query.cursor.as_deref() {
+        None | Some("") => None,
+        Some(cursor) => {
+            let parts: Vec<&str> = cursor.splitn(3, ',').collect();
+            let strange = || Problem::bad_request("the cursor is not one of ours; begin without one");
+            let [start_ms, speaker, occurrence] = parts[..] else { return Err(strange()) };
+            Some((start_ms.parse().map_err(|_| strange())?, speaker.to_owned(), occurrence.to_owned()))
         }
     };
-    let all = plays(&app, &speakers, from_ms, until_ms, now_ms).await?;
-    let skip: usize = match query.cursor.as_deref() {
-        None | Some("") => 0,
-        Some(cursor) => cursor.parse().map_err(|_| Problem::bad_request("the cursor is not one of ours"))?,
-    };
-    let limit = query.limit.unwrap_or(PAGE as usize).clamp(1, PAGE as usize);
-    let end = skip.saturating_add(limit);
-    let next_cursor = (all.len() > end).then(|| end.to_string());
-    Ok(Json(Listed { items: all.into_iter().skip(skip).take(limit).collect(), next_cursor }))
+    Ok(PlayFilter {
+        from_ms: query.from_ms.unwrap_or(now_ms - DAY_MS),
+        until_ms: query.until_ms.unwrap_or(now_ms + DAY_MS),
+        areas,
+        speaker: one(&query.speaker),
+        schedule: one(&query.schedule),
+        bulletin: one(&query.bulletin),
+        outcomes: several(&query.outcome),
+        reasons: several(&query.reason),
+        priorities: several(&query.priority),
+        evidence: several(&query.evidence),
+        fields: several(&query.field),
+        languages: several(&query.language),
+        on_time: query.on_time,
+        after,
+    })
 }
 
 /// Server-sent events: `change` with the topic that is worth reading again

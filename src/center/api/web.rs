@@ -5,10 +5,18 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use rust_embed::RustEmbed;
 
+use crate::center::reports::pdf::Fonts;
+
 #[derive(RustEmbed)]
 #[folder = "web/dist"]
 #[allow_missing = true]
 struct Console;
+
+/// The typeface of papers, which the page's build lays beside its own files.
+pub fn fonts() -> Option<Fonts> {
+    let font = |name: &str| Console::get(&format!("fonts/{name}.ttf")).map(|file| file.data);
+    Some(Fonts { regular: font("Tinos-Regular")?, bold: font("Tinos-Bold")?, italic: font("Tinos-Italic")? })
+}
 
 const NOT_BUILT: &str = "<!doctype html><meta charset=utf-8><title>loaxa</title><p>The page is not built into this program. \
     Build it with: <code>make web</code>, then build loaxa again. The API is at <a href=/api/v1/openapi.json>/api/v1</a>.";
@@ -37,6 +45,8 @@ fn content_type(path: &str) -> &'static str {
         Some("webmanifest") => "application/manifest+json",
         Some("png") => "image/png",
         Some("woff2") => "font/woff2",
+        Some("ttf") => "font/ttf",
+        Some("txt") => "text/plain; charset=utf-8",
         _ => "application/octet-stream",
     }
 }

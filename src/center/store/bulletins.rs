@@ -9,6 +9,7 @@ use super::{Deed, Store, StoreError, from_json, parsed, to_json, unless_taken};
 use crate::audio::loudness::Loudness;
 use crate::center::ingest::Unfit;
 use crate::domain::bulletin::{Flaw, Language, RevisionState};
+use crate::domain::field::Field;
 use crate::domain::ids::{AreaCode, BulletinId, KeyId, MediaHash};
 use crate::protocol::envelope::Envelope;
 
@@ -22,6 +23,8 @@ pub struct BulletinRow {
     pub created_ms: i64,
     /// The bulletin of which this is another language version.
     pub version_of: Option<BulletinId>,
+    /// What it is about.
+    pub field: Field,
 }
 
 /// Where a revision's sound stands.
@@ -58,7 +61,7 @@ pub struct RevisionRow {
 
 const REVISION_COLUMNS: &str = "select bulletin, revision, state, intake, problem, file_name, upload, media, bytes, duration_ms, \
     loudness_lufs, true_peak_dbtp, gain_db, warnings, created_ms, problem_code from revisions";
-const BULLETIN_COLUMNS: &str = "select id, title, language, area, words, created_ms, version_of from bulletins";
+const BULLETIN_COLUMNS: &str = "select id, title, language, area, words, created_ms, version_of, field from bulletins";
 
 impl Store {
     /// Adds a bulletin with its first revision, both or neither. What was sent in by parts is used up.
@@ -71,7 +74,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         sqlx::query(
-            "insert into bulletins (id, title, language, area, words, created_ms, version_of) values ($1, $2, $3, $4, $5, $6, $7)",
+            "insert into bulletins (id, title, language, area, words, created_ms, version_of, field) values ($1, $2, $3, $4, $5, $6, $7, $8)",
         )
         .bind(bulletin.id.as_str())
         .bind(bulletin.title.as_str())
@@ -80,6 +83,7 @@ impl Store {
         .bind(bulletin.words.as_str())
         .bind(bulletin.created_ms)
         .bind(bulletin.version_of.as_ref().map(BulletinId::as_str))
+        .bind(bulletin.field.as_str())
         .execute(&mut *tx)
         .await
         .map_err(|e| unless_taken(e, &format!("bulletin {}", bulletin.id)))?;
@@ -356,6 +360,8 @@ fn bulletin(row: &AnyRow) -> Result<BulletinRow, StoreError> {
         words: row.try_get(4)?,
         created_ms: row.try_get(5)?,
         version_of: row.try_get::<Option<String>, _>(6)?.map(parsed).transpose()?,
+        // One that a newer program knows is another here.
+        field: row.try_get::<String, _>(7)?.parse().unwrap_or_default(),
     })
 }
 

@@ -182,7 +182,7 @@ impl Store {
     }
 }
 
-fn plan(row: &AnyRow) -> Result<PlanRow, StoreError> {
+pub(super) fn plan(row: &AnyRow) -> Result<PlanRow, StoreError> {
     Ok(PlanRow {
         speaker: parsed(row.try_get(0)?)?,
         number: row.try_get::<i64, _>(1)? as u64,

@@ -161,6 +161,8 @@ export class ApiError extends Error {
 export const TOTP_REQUIRED = 'loaxa:totp-required';
 /** The `type` of the refusal of an edit where somebody else was quicker. */
 export const CHANGED_MEANWHILE = 'loaxa:changed-meanwhile';
+/** The `type` of every answer of a server that has no center yet. */
+export const NOT_SET_UP = 'loaxa:not-set-up';
 
 const BASE = '/api/v1';
 export const EVENTS_URL = `${BASE}/events`;

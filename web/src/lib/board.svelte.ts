@@ -4,6 +4,7 @@ import {
   asApiError,
   type ApiError,
   EVENTS_URL,
+  NOT_SET_UP,
   TOPICS,
   getCenter,
   getWho,
@@ -47,7 +48,7 @@ export class Board {
   center = $state.raw<CenterInfo | null>(null);
   /** Null until known, and at a center without accounts. */
   who = $state.raw<Who | null>(null);
-  /** The code of `#setup=…`: then the form for the first administrator stands in place of the sign-in. */
+  /** The code of `#setup=…`: then set-up stands in place of the sign-in. Empty where set-up is due and nobody has said the code yet. */
   setupCode = $state<string | null>(null);
   /** By the center's clock, not this machine's, which may be anything. */
   now_ms = $state(Date.now());
@@ -70,6 +71,11 @@ export class Board {
   get trouble(): ApiError | 'lost' | null {
     if (this.#readError !== null && this.#readError.status !== null) return this.#readError;
     return this.#readError !== null || !this.#streamUp ? 'lost' : null;
+  }
+
+  /** The center's time at this very moment; `now_ms` moves in steps, for what is shown. */
+  now(): number {
+    return Date.now() + this.#clockOffset_ms;
   }
 
   get zone(): string {
@@ -118,11 +124,13 @@ export class Board {
     if (this.setupCode === null) return;
     await setUp({ ...first, code: this.setupCode });
     this.setupCode = null;
+    rememberSetup(null);
     await this.signIn({ name: first.name, password: first.password });
   }
 
   leaveSetUp(): void {
     this.setupCode = null;
+    rememberSetup(null);
     this.#enter();
   }
 
@@ -178,6 +186,7 @@ export class Board {
     }
     this.#end('first');
     this.setupCode = setup;
+    rememberSetup(setup);
     return true;
   }
 
@@ -266,6 +275,11 @@ export class Board {
   }
 
   #readFailed(error: ApiError): void {
+    if (error.type === NOT_SET_UP) {
+      this.#end('first');
+      this.setupCode = rememberedSetup();
+      return;
+    }
     if (error.status === 401) {
       this.#end(this.session.state === 'in' ? 'expired' : 'first');
       return;
@@ -281,7 +295,27 @@ export class Board {
   }
 
   #tick(): void {
-    this.now_ms = Date.now() + this.#clockOffset_ms;
+    this.now_ms = this.now();
+  }
+}
+
+// For as long as this tab is open: a reload in the middle of set-up must not cost the code that stood in the address.
+const SETUP = 'loaxa.setup';
+
+function rememberSetup(code: string | null): void {
+  try {
+    if (code === null) sessionStorage.removeItem(SETUP);
+    else sessionStorage.setItem(SETUP, code);
+  } catch {
+    // Then it has to be typed.
+  }
+}
+
+function rememberedSetup(): string {
+  try {
+    return sessionStorage.getItem(SETUP) ?? '';
+  } catch {
+    return '';
   }
 }
 

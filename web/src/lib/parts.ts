@@ -32,5 +32,6 @@ export const PARTS: PartEntry[] = [
     first: true,
     load: () => import('./approve/Approvals.svelte'),
   },
+  { part: 'start', icon: 'start', rights: ['manage_areas'], first: false, load: () => import('./start/Start.svelte') },
   { part: 'account', icon: 'account', rights: [], first: false, load: () => import('./account/Account.svelte') },
 ];

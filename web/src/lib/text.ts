@@ -45,6 +45,7 @@ const vi = {
   edit: 'Sửa',
   remove: 'Xóa',
   undo: 'Hoàn tác',
+  again: 'Thử lại',
   working: 'Đang làm…',
   typeToConfirm: (word: string) => `Gõ “${word}” để xác nhận`,
   refusal: {
@@ -335,6 +336,7 @@ const en: Text = {
   edit: 'Edit',
   remove: 'Delete',
   undo: 'Undo',
+  again: 'Try again',
   working: 'Working…',
   typeToConfirm: (word: string) => `Type “${word}” to confirm`,
   refusal: {
