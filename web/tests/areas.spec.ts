@@ -50,6 +50,8 @@ test('a unit is renamed, and a new one added', async ({ page, office }) => {
   await dialog.getByLabel('Mã', { exact: true }).fill('to-dan-pho-3');
   await dialog.getByLabel('Tên', { exact: true }).fill('Tổ dân phố 3');
   await dialog.getByRole('button', { name: 'Lưu' }).click();
+  await expect(page.getByText('Đã lưu Tổ dân phố 3.')).toBeVisible();
+  await expect(dialog).toHaveCount(0);
   await page.getByLabel('Tìm theo tên hoặc mã').fill('to dan pho');
   await expect(page.getByRole('treeitem', { name: /Tổ dân phố 3/ })).toBeVisible();
 });
