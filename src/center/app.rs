@@ -17,10 +17,12 @@ use super::datadir::{DataDir, Site};
 use super::delivery::{PlanBook, with_book};
 use super::gate::Gate;
 use super::media::MediaStore;
+use super::overview::Failures;
 use super::people::People;
 use super::planner::Planning;
 use super::pulse::Pulse;
 use super::readiness::LookedUp;
+use super::standing::LastWords;
 use super::store::{Store, StoreError, unusable};
 use super::tls::{self, TransportAuthority};
 use super::trial::Trials;
@@ -85,6 +87,10 @@ pub struct App {
     pub standby: RwLock<HashSet<MediaHash>>,
     /// What was told to whole areas.
     pub commands: Commands,
+    /// What each board said last.
+    pub last_words: LastWords,
+    /// Plays that failed of late.
+    pub failures: Failures,
     /// The tree of units is changed by one after the other: what was checked still holds when it is written.
     pub area_edits: tokio::sync::Mutex<()>,
     /// Who has which plan.
@@ -148,6 +154,8 @@ impl App {
             publish_bell: Notify::new(),
             standby: RwLock::default(),
             commands: Commands::default(),
+            last_words: LastWords::default(),
+            failures: Failures::default(),
             area_edits: tokio::sync::Mutex::default(),
             plan_book: Mutex::default(),
             ingest_bell: Notify::new(),

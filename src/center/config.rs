@@ -175,7 +175,7 @@ pub struct Trial {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TrialSpeakers {
-    /// Where page and API are bound to loopback: who reaches them sits at this machine.
+    /// Where page and API are bound to loopback, and not behind a proxy: who reaches them sits at this machine.
     #[default]
     Loopback,
     Always,

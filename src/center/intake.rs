@@ -17,6 +17,7 @@ use super::store::StoreError;
 use crate::domain::DAY_MS;
 use crate::domain::ids::{OccurrenceId, SpeakerId};
 use crate::domain::record::PlaybackRecord;
+use crate::domain::standing::Turn;
 use crate::protocol::limits::RECORDS_PER_REPORT;
 use crate::protocol::message::{self, Ack, Renew, State};
 use crate::protocol::topics::{self, Down};
@@ -87,16 +88,26 @@ async fn store_states(app: &App, states: BTreeMap<SpeakerId, State>) {
         return;
     }
     // A birth number beyond what the store holds is no honest one, and would spoil the batch.
-    let states: Vec<(SpeakerId, State)> =
-        states.into_iter().filter(|(_, state)| i64::try_from(state.birth).is_ok()).collect();
-    let taken = match app.store.set_states(&states, now_ms()).await {
+    let now_ms = now_ms();
+    let mut facts = vec![];
+    let mut rows: Vec<(SpeakerId, State, Vec<Turn>)> = vec![];
+    for (speaker, state) in states.into_iter().filter(|(_, state)| i64::try_from(state.birth).is_ok()) {
+        let turned = app.last_words.turned(&speaker, &state, now_ms);
+        rows.push((speaker, state, turned.turns.clone()));
+        facts.push(turned);
+    }
+    let states = rows;
+    let taken = match app.store.set_states(&states, now_ms).await {
         Ok(taken) => taken,
         // Heartbeats tell them again.
         Err(error) => return warn!("the states of {} speakers cannot be stored: {error}", states.len()),
     };
+    for (((speaker, ..), turned), _) in states.iter().zip(facts).zip(&taken).filter(|(_, taken)| **taken) {
+        app.last_words.took(speaker, turned, now_ms);
+    }
     let (mut lacks, mut is_ahead, mut is_new) = (false, false, false);
     with_book(app, |book| {
-        for ((speaker, state), _) in states.iter().zip(&taken).filter(|(_, taken)| **taken) {
+        for ((speaker, state, _), _) in states.iter().zip(&taken).filter(|(_, taken)| **taken) {
             let accepted = state.detail.as_ref().and_then(|detail| detail.plan);
             let accepted = accepted.filter(|number| *number < HIGHEST_BELIEVED);
             let heard = book.heard(speaker, state.birth, state.online, accepted);
@@ -111,7 +122,7 @@ async fn store_states(app: &App, states: BTreeMap<SpeakerId, State>) {
     if is_new {
         app.commands.bell.notify_one();
     }
-    if is_ahead && with_book(app, |book| book.may_overtake(now_ms())) {
+    if is_ahead && with_book(app, |book| book.may_overtake(now_ms)) {
         // It knows a plan that this store does not: the store is an older copy, and has to go beyond it.
         app.plan_bell.notify_one();
     }
@@ -132,6 +143,7 @@ async fn store_records(app: &App, client: &AsyncClient, records: Vec<PlaybackRec
             warn!("{} records cannot be stored: {error}", records.len());
             return;
         }
+        app.failures.note(&records, now_ms());
         app.changed(Change::Plays);
         app.account_bell.notify_one();
     }

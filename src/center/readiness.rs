@@ -16,6 +16,7 @@ use super::app::{App, Change, now_ms};
 use super::planner::{PlanError, known_fleet};
 use super::store::{SpeakerRow, StoreError};
 use crate::domain::DAY_MS;
+use crate::domain::fleet::Fleet;
 use crate::domain::ids::{AreaCode, MediaHash, MediaPrefix, OccurrenceId, ScheduleId, SpeakerId};
 use crate::domain::plan::Plan;
 use crate::domain::readiness::{Heard, Readiness, Said, Sounds, Use, Warning, warning};
@@ -110,10 +111,22 @@ pub async fn outlook(
     let (fleet, newest) = known_fleet(app, now_ms).await?;
     let mut rows = app.store.speakers("", i64::MAX).await?;
     rows.retain(|row| areas.is_none_or(|areas| areas.contains(&row.area)));
-    let older = older_plans(app, &rows, &newest).await?;
+    Ok(outlook_of(app, &rows, &fleet, &newest, now_ms, ahead_ms).await?)
+}
+
+/// The same for speakers and timetables that were read already.
+pub async fn outlook_of(
+    app: &App,
+    rows: &[SpeakerRow],
+    fleet: &Fleet,
+    newest: &BTreeMap<SpeakerId, u64>,
+    now_ms: i64,
+    ahead_ms: i64,
+) -> Result<Outlook, StoreError> {
+    let older = older_plans(app, rows, newest).await?;
     tokio::task::block_in_place(|| {
         let mut gathering = Gathering::new(app, now_ms, now_ms.saturating_add(ahead_ms));
-        for row in &rows {
+        for row in rows {
             let Some(table) = fleet.timetable(&row.id) else { continue };
             let said = said(row, newest.get(&row.id).copied(), older.get(&row.id).cloned());
             gathering.add(row, &said, table);

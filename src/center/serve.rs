@@ -73,6 +73,8 @@ async fn run(founded: Founded, config: Config, mut announce: impl FnMut(Told<'_>
     let https = if app.config.http.tls { Some(app.transport.http_config(&app.config.tls)?) } else { None };
     app.data.clear_running();
     app.store.forget_links(now_ms()).await.map_err(|e| e.to_string())?;
+    app.last_words.load(&app.store).await.map_err(|e| e.to_string())?;
+    app.failures.load(&app.store, now_ms()).await.map_err(|e| e.to_string())?;
     ingest::sweep(&app).await.map_err(|e| e.to_string())?;
     let (broker, embedded) = start_broker(&app).await?;
     let http = match listener {

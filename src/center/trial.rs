@@ -109,6 +109,17 @@ impl Trials {
         self.0.lock().ok()?.get(id).map(|trial| trial.state.clone())
     }
 
+    /// A place for one more, and what it hears when it is to end.
+    fn take_place(&self, id: &SpeakerId) -> Option<watch::Receiver<bool>> {
+        let mut trials = self.0.lock().ok()?;
+        if trials.len() >= MOST && !trials.contains_key(id) {
+            return None;
+        }
+        let (stop, stopped) = watch::channel(false);
+        trials.insert(id.clone(), Trial { state: State::Starting, stop, keeper: None });
+        Some(stopped)
+    }
+
     fn set(&self, id: &SpeakerId, state: State) {
         if let Ok(mut trials) = self.0.lock()
             && let Some(trial) = trials.get_mut(id)
@@ -120,7 +131,8 @@ impl Trials {
 
 /// Why there can be no trial speakers here, in the words of the person who asks for one.
 pub fn refusal(app: &App) -> Option<&'static str> {
-    let local = app.bound.get().is_some_and(|bound| bound.http.ip().is_loopback());
+    // Behind a proxy everybody comes from here.
+    let local = app.bound.get().is_some_and(|bound| bound.http.ip().is_loopback()) && !app.config.http.behind_proxy;
     match app.config.trial.speakers {
         TrialSpeakers::Never => Some("trial speakers are switched off here (trial.speakers = \"never\")"),
         TrialSpeakers::Loopback if !local => Some(
@@ -137,15 +149,17 @@ pub fn refusal(app: &App) -> Option<&'static str> {
 /// Begins a trial speaker; says whether there was place for one more. One that is there already is begun anew.
 pub async fn begin(app: &Arc<App>, id: &SpeakerId, out: Out) -> Result<bool, String> {
     stop(app, id).await;
-    if app.trials.states().len() >= MOST {
-        return Ok(false);
-    }
+    let Some(stopped) = app.trials.take_place(id) else { return Ok(false) };
     let dir = dir(app, id);
-    let failed = |e: std::io::Error| format!("{} cannot be written: {e}", dir.display());
-    std::fs::create_dir_all(&dir).map_err(failed)?;
-    let wish = serde_json::to_string(&out).map_err(|e| e.to_string())?;
-    super::datadir::write_whole(&dir.join(WISH), wish.as_bytes()).map_err(failed)?;
-    keep(app, id.clone(), out);
+    let written = || {
+        std::fs::create_dir_all(&dir)?;
+        super::datadir::write_whole(&dir.join(WISH), &serde_json::to_vec(&out).unwrap_or_default())
+    };
+    if let Err(error) = written() {
+        stop(app, id).await;
+        return Err(format!("{} cannot be written: {error}", dir.display()));
+    }
+    keep(app, id, out, stopped);
     Ok(true)
 }
 
@@ -183,7 +197,9 @@ pub fn resume(app: &Arc<App>) {
     for entry in std::fs::read_dir(app.data.path("trial")).into_iter().flatten().flatten() {
         let Ok(id) = entry.file_name().to_string_lossy().parse::<SpeakerId>() else { continue };
         let wish = std::fs::read_to_string(entry.path().join(WISH)).unwrap_or_default();
-        keep(app, id, serde_json::from_str(&wish).unwrap_or_default());
+        if let Some(stopped) = app.trials.take_place(&id) {
+            keep(app, &id, serde_json::from_str(&wish).unwrap_or_default(), stopped);
+        }
     }
 }
 
@@ -210,12 +226,12 @@ async fn stop(app: &App, id: &SpeakerId) {
     }
 }
 
-fn keep(app: &Arc<App>, id: SpeakerId, out: Out) {
-    let (stop, stopped) = watch::channel(false);
-    let trial = Trial { state: State::Starting, stop, keeper: None };
-    if let Ok(mut trials) = app.trials.0.lock() {
-        let keeper = tokio::spawn(run(app.clone(), id.clone(), out, stopped));
-        trials.insert(id, Trial { keeper: Some(keeper), ..trial });
+fn keep(app: &Arc<App>, id: &SpeakerId, out: Out, stopped: watch::Receiver<bool>) {
+    let keeper = tokio::spawn(run(app.clone(), id.clone(), out, stopped));
+    if let Ok(mut trials) = app.trials.0.lock()
+        && let Some(trial) = trials.get_mut(id)
+    {
+        trial.keeper = Some(keeper);
     }
 }
 

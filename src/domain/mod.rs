@@ -28,6 +28,7 @@ pub mod schedule;
 pub mod script;
 pub mod sentence;
 pub mod series;
+pub mod standing;
 pub mod timetable;
 pub mod trust;
 

@@ -89,6 +89,28 @@ impl Reason {
             Self::Other => "other",
         }
     }
+
+    /// Whether something has failed that somebody can mend. Else the rules have worked as they should: nobody wanted it to sound then.
+    pub fn is_failure(self) -> bool {
+        match self {
+            Self::ContentMissing
+            | Self::ContentCorrupt
+            | Self::ClockUntrusted
+            | Self::PoweredOff
+            | Self::Interrupted
+            | Self::OutputFailed
+            | Self::DecodeFailed
+            | Self::NotHeard
+            | Self::Other => true,
+            Self::NotApproved
+            | Self::NoTicket
+            | Self::Revoked
+            | Self::PreEmpted
+            | Self::Withdrawn
+            | Self::QuietHours
+            | Self::SlotOver => false,
+        }
+    }
 }
 
 /// How far along the chain from plan to ear something is proven; each level includes those before it.
@@ -111,6 +133,13 @@ impl Evidence {
             Self::Sounded => "sounded",
             Self::HeardBack => "heard_back",
         }
+    }
+}
+
+impl PlaybackRecord {
+    /// Whether it did not sound, or not wholly, and that was a failure.
+    pub fn failed(&self) -> bool {
+        matches!(self.outcome, Outcome::Missed | Outcome::Partial) && self.reason.is_none_or(Reason::is_failure)
     }
 }
 

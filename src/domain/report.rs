@@ -150,6 +150,8 @@ pub struct Material {
     /// Days on which something was due on a speaker and nothing sounded.
     pub silent_days: Vec<(SpeakerId, AreaCode, i64)>,
     pub standing: Vec<Standing>,
+    /// Units that were no more at the end of the time: merged, replaced. What sounded there counts, the unit does not.
+    pub ended: BTreeSet<AreaCode>,
 }
 
 impl Material {
@@ -367,7 +369,7 @@ pub fn day_of(number: i64) -> Option<NaiveDate> {
 
 /// Makes the report of what the material says of the scope; what lies elsewhere is passed over.
 pub fn report(tree: &AreaTree, scope: &Scope, material: &Material) -> Report {
-    let places = Places::new(tree, scope);
+    let places = Places::new(tree, scope, &material.ended);
     let mut whole = Sums::default();
     let mut areas: BTreeMap<AreaCode, Sums> = BTreeMap::new();
     let (mut fields, mut languages, mut priorities) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
@@ -438,16 +440,17 @@ struct Places {
 }
 
 impl Places {
-    fn new(tree: &AreaTree, scope: &Scope) -> Self {
+    fn new(tree: &AreaTree, scope: &Scope, ended: &BTreeSet<AreaCode>) -> Self {
         let child = |code: &AreaCode| {
             let path = tree.path(code).ok()?;
             let at = path.iter().position(|one| *one == scope.area)?;
             Some(path.get(at + 1).unwrap_or(&scope.area).clone())
         };
         let parents: BTreeSet<&AreaCode> = tree.iter().filter_map(|area| area.parent.as_ref()).collect();
+        let is_lowest = |code: &&AreaCode| !parents.contains(*code) && !ended.contains(*code);
         let children: BTreeMap<AreaCode, AreaCode> =
             tree.iter().filter_map(|area| Some((area.code.clone(), child(&area.code)?))).collect();
-        Self { lowest: children.keys().filter(|code| !parents.contains(code)).count() as i64, children }
+        Self { lowest: children.keys().filter(is_lowest).count() as i64, children }
     }
 
     fn child(&self, area: &AreaCode) -> Option<&AreaCode> {

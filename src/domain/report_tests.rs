@@ -117,6 +117,9 @@ fn who_never_sounded_is_counted_too() {
     // Three hours on the one speaker that had something to play in 24133, none in 24136.
     assert_eq!(figure(FigureId::HoursPerCommune), Some(1.5));
     assert_eq!(figure(FigureId::UrgentPrompt), None, "nothing to measure is no zero");
+    let merged = Material { ended: BTreeSet::from(["24136-1".parse().unwrap()]), ..material };
+    let report = super::report(&tree(), &scope("66"), &merged);
+    assert_eq!(report.figures[0].whole, 2.0, "24133, and 24136, where a speaker stands");
 }
 
 #[test]

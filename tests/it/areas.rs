@@ -107,7 +107,7 @@ fn a_board_follows_its_unit_into_another_without_being_enrolled_anew() {
     assert_eq!((play["outcome"].as_str(), play["reason"].as_str()), (Some("played"), None), "{play}");
     assert_eq!(std::fs::read(pole.identity().join("identity.json")).unwrap(), identity, "nothing was enrolled anew");
     // A command to the new unit reaches it.
-    center.cli(["command", "24999", "volume", "-6"]);
+    center.cli(["command", "volume", "24999", "--db", "-6"]);
     pole.wait_log("told to play -6 dB", 20);
     // History shows both, and the list goes on with what was said.
     let names: Vec<String> =
@@ -117,7 +117,9 @@ fn a_board_follows_its_unit_into_another_without_being_enrolled_anew() {
     let list = center.json(["authority", "status"])["list"].clone();
     assert_eq!(list["moved"][0]["areas"], serde_json::json!(["24133"]));
     // A board that comes later is told the place of now.
-    let made = center.json(["speaker", "add", "b", "--title", "Cụm loa B", "--area", "24133"]);
-    assert_eq!(made["areas"], serde_json::json!(["66", "24999", "24133"]));
+    let late = Pole::add(&center, "b", "Cụm loa B", "24133", Sound::Dac { ppm: 0.0 });
+    let pinned = std::fs::read_to_string(late.identity().join("identity.json")).unwrap();
+    let pinned: Value = serde_json::from_str(&pinned).unwrap();
+    assert_eq!(pinned["identity"]["areas"], serde_json::json!(["66", "24999", "24133"]));
     wait_for("no refusal", 5, || center.speaker("a")["plan"]["refused"].is_null().then_some(()));
 }

@@ -290,7 +290,17 @@ fn what_a_person_signs_is_as_agreed() {
     let (authority, approver) = (&world.authority, &world.approver);
     let certificate = world.certificate(approver, Role::Approver);
     let bare_hours = HoursStatement { windows: vec![], max_session_s: None, max_day_s: None, ..world.hours() };
-    let bare_trust = TrustList { revoked: vec![], withdrawn: vec![], two_approvers: vec![], ..world.trust() };
+    let bare_trust =
+        TrustList { revoked: vec![], withdrawn: vec![], two_approvers: vec![], moved: vec![], ..world.trust() };
+    let moved = Moved {
+        since: 4,
+        areas: vec!["24169".parse().unwrap()],
+        speakers: vec![],
+        below: vec!["66".parse().unwrap(), "24133".parse().unwrap()],
+        // By their letters, not by their numbers.
+        hours: [("66".parse().unwrap(), 3), ("24133".parse().unwrap(), 2)].into(),
+    };
+    let moving = TrustList { moved: vec![moved], ..world.trust() };
     let list = [
         (approver, both(&world.approval(), approver)),
         (approver, both(&world.ticket(), approver)),
@@ -300,6 +310,7 @@ fn what_a_person_signs_is_as_agreed() {
         (authority, both(&bare_hours, authority)),
         (authority, both(&world.trust(), authority)),
         (authority, both(&bare_trust, authority)),
+        (authority, both(&moving, authority)),
     ];
     let list: Vec<_> = list.into_iter().map(|(key, (envelope, statement))| signed(key, envelope, statement)).collect();
     check("signed-statements.json", &list);

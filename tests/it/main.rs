@@ -38,6 +38,7 @@ mod rules;
 mod setup;
 mod simulate;
 mod sound;
+mod speakers;
 mod store;
 mod strangers;
 mod tidy;

@@ -15,9 +15,10 @@ use loaxa::domain::calendar::CalendarText;
 use loaxa::domain::field::Field;
 use loaxa::domain::ids::{MediaHash, OccurrenceId, SpeakerId};
 use loaxa::domain::programme::{ItemText, PauseText, ProgrammeText};
-use loaxa::domain::record::{Evidence, Outcome, PlaybackRecord};
+use loaxa::domain::record::{Evidence, Outcome, PlaybackRecord, Reason};
 use loaxa::domain::role::{AccountName, Grant};
 use loaxa::domain::schedule::{ExceptionText, ScheduleText};
+use loaxa::domain::standing::{Subject, Turn};
 use loaxa::protocol::audit::{Entry, Head, Seal};
 use loaxa::protocol::envelope::Envelope;
 use loaxa::protocol::message::State;
@@ -33,7 +34,7 @@ fn sqlite_keeps_what_it_is_given() {
         store.close().await;
         // Opened again, it is all there, and the migrations know that they have run.
         let store = Store::open_sqlite(dir.path()).await.unwrap();
-        assert_eq!(store.records(None, 0, i64::MAX).await.unwrap().len(), 1);
+        assert_eq!(store.records(None, 0, i64::MAX).await.unwrap().len(), 5);
     });
 }
 
@@ -45,7 +46,7 @@ fn postgresql_keeps_what_it_is_given() {
         exercise(&store).await;
         store.close().await;
         let store = Store::open_url(&postgres.url).await.unwrap();
-        assert_eq!(store.records(None, 0, i64::MAX).await.unwrap().len(), 1);
+        assert_eq!(store.records(None, 0, i64::MAX).await.unwrap().len(), 5);
     });
 }
 
@@ -78,6 +79,7 @@ async fn exercise(store: &Store) {
     schedules(store).await;
     plans_and_records(store).await;
     account_and_sums(store).await;
+    newest_sounds(store).await;
     accounts(store).await;
     sessions_and_tokens(store).await;
     audit_log(store).await;
@@ -111,7 +113,7 @@ async fn speakers(store: &Store) {
     assert_eq!(store.speaker(&id).await.unwrap().since_ms, None);
     let told = async |birth, online, now_ms| {
         let state = State { birth, online, detail: None };
-        store.set_states(&[(id.clone(), state)], now_ms).await.unwrap() == [true]
+        store.set_states(&[(id.clone(), state, vec![])], now_ms).await.unwrap() == [true]
     };
     assert!(told(5, true, 10).await);
     assert!(!told(4, false, 20).await, "a late last will of an older connection");
@@ -121,6 +123,7 @@ async fn speakers(store: &Store) {
     assert_eq!(store.speaker(&id).await.unwrap().since_ms, Some(10), "still on line since then");
     assert!(told(5, false, 40).await);
     assert_eq!(store.speaker(&id).await.unwrap().since_ms, Some(40));
+    turns(store, &id).await;
     let traits = SpeakerTraits {
         languages: vec!["cjm".parse().unwrap(), "vie".parse().unwrap()],
         place: Some((11.5, 108.9)),
@@ -257,6 +260,45 @@ async fn schedules(store: &Store) {
     assert!(matches!(store.delete_calendar(&id).await, Err(StoreError::NotFound(_))));
 }
 
+async fn turns(store: &Store, id: &SpeakerId) {
+    let down = Turn::new(Subject::Link, "down", "");
+    let hot = Turn { item: "hot", ..Turn::new(Subject::Fault, "begun", "82 °C") };
+    let old = State { birth: 3, online: false, detail: None };
+    assert_eq!(store.set_states(&[(id.clone(), old, vec![down.clone()])], 50).await.unwrap(), [false]);
+    assert_eq!(store.turns(id, 0, 1000, 10).await.unwrap(), [], "what does not count turns nothing");
+    for (birth, online, now_ms, turns) in [
+        (6, true, 60, vec![Turn::new(Subject::Link, "up", ""), hot]),
+        (6, false, 70, vec![down.clone()]),
+        (7, true, 80, vec![Turn::new(Subject::Link, "up", "")]),
+    ] {
+        let state = State { birth, online, detail: None };
+        assert_eq!(store.set_states(&[(id.clone(), state, turns)], now_ms).await.unwrap(), [true]);
+    }
+    store.forget_links(90).await.unwrap();
+    store.forget_links(95).await.unwrap();
+    let told = async |from_ms, until_ms, limit| {
+        let rows = store.turns(id, from_ms, until_ms, limit).await.unwrap();
+        rows.into_iter().map(|row| format!("{} {}", row.at_ms, row.value)).collect::<Vec<_>>()
+    };
+    assert_eq!(told(0, 1000, 10).await, ["90 unheard", "80 up", "70 down", "60 begun", "60 up"]);
+    assert_eq!(told(60, 80, 10).await, ["70 down", "60 begun", "60 up"]);
+    assert_eq!(told(0, 1000, 2).await, ["90 unheard", "80 up"]);
+    let standing = async |before_ms| {
+        let rows = store.turns_standing(id, before_ms).await.unwrap();
+        rows.into_iter().map(|row| format!("{} {} {}", row.subject.as_str(), row.item, row.value)).collect::<Vec<_>>()
+    };
+    assert_eq!(standing(75).await, ["fault hot begun", "link  down"]);
+    assert!(standing(60).await.is_empty());
+    store.drop_old_turns(85).await.unwrap();
+    assert_eq!(told(0, 1000, 10).await, ["90 unheard", "60 begun"], "the last word on each thing stays");
+    store.set_disabled(id, true, 100).await.unwrap();
+    store.set_disabled(id, true, 110).await.unwrap();
+    store.set_disabled(id, false, 120).await.unwrap();
+    assert_eq!(told(95, 1000, 10).await, ["120 open", "100 shut"]);
+    store.set_title(id, "Cụm loa chợ").await.unwrap();
+    assert_eq!(store.speaker(id).await.unwrap().title, "Cụm loa chợ");
+}
+
 async fn plans_and_records(store: &Store) {
     let plan = |number: u64, made_ms: i64| PlanRow {
         speaker: "a".parse().unwrap(),
@@ -380,6 +422,36 @@ async fn account_and_sums(store: &Store) {
         store.set_setting("x", &value, 5).await.unwrap();
     }
     assert_eq!(store.setting::<u32>("x").await.unwrap(), Some(2));
+}
+
+/// What of the records stands beside the speaker: the newest, however it comes in.
+async fn newest_sounds(store: &Store) {
+    let record = store.records(None, 0, 1000).await.unwrap()[0].record.clone();
+    let sound = async || {
+        let row = store.speaker(&"a".parse().unwrap()).await.unwrap();
+        (row.proven.map(|(at_ms, _)| at_ms), row.last)
+    };
+    assert_eq!(sound().await, (Some(150), Some((150, Outcome::Played, None))));
+    let at = |start_ms: i64, outcome, evidence, reason| PlaybackRecord {
+        occurrence: OccurrenceId::new(&"s".parse().unwrap(), start_ms),
+        start_ms,
+        outcome,
+        evidence,
+        reason,
+        ..record.clone()
+    };
+    let missed = Some(Reason::ContentMissing);
+    let late = [
+        at(170, Outcome::Missed, Evidence::Scheduled, missed),
+        at(160, Outcome::Played, Evidence::HeardBack, None),
+        at(140, Outcome::Played, Evidence::Sounded, None),
+    ];
+    store.add_records(&late, 700).await.unwrap();
+    assert_eq!(sound().await, (Some(160), Some((170, Outcome::Missed, missed))));
+    store.add_records(&[at(130, Outcome::Partial, Evidence::Sounded, None)], 800).await.unwrap();
+    assert_eq!(sound().await, (Some(160), Some((170, Outcome::Missed, missed))));
+    assert_eq!(store.failed_records(131, 10).await.unwrap(), [late[0].clone()]);
+    assert_eq!(store.failed_records(0, 10).await.unwrap().len(), 2);
 }
 
 async fn accounts(store: &Store) {

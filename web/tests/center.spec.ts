@@ -48,8 +48,9 @@ test('refuses a wrong code in plain words', async ({ page }) => {
 
 test('shows the speaker connected', async ({ page }) => {
   await page.goto(`${center}/#token=${encodeURIComponent(token)}`);
-  const row = page.getByRole('table', { name: 'Cụm loa' }).getByRole('row').filter({ hasText: title });
-  await expect(row).toContainText('Đang kết nối', { timeout: PLAY_TIMEOUT_MS });
+  await page.getByRole('link', { name: 'Cụm loa', exact: true }).click();
+  const row = page.getByRole('grid', { name: 'Cụm loa' }).getByRole('row').filter({ hasText: title });
+  await expect(row).toContainText('đang kết nối', { timeout: PLAY_TIMEOUT_MS });
 });
 
 test('shows a play that sounded, with its level', async ({ page }) => {

@@ -5,7 +5,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from 'node:net';
 import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { CenterInfo, Play, PlayReadiness, Speaker, Topic } from '../src/lib/api.ts';
+import type { CenterInfo, Play, PlayReadiness, Schema, Topic } from '../src/lib/api.ts';
 import { FakeAccounts, type Answer } from './fake-accounts.ts';
 import { FakeDesk, Refused } from './fake-desk.ts';
 
@@ -27,7 +27,10 @@ export class FakeCenter {
   /** Known once it listens, and still after it has closed. */
   url = '';
   info: CenterInfo;
-  speakers: Speaker[] = [];
+  speakers: Schema<'SpeakerListed'>[] = [];
+  onAir: Schema<'OnAir'>[] = [];
+  troubles: Schema<'Trouble'>[] = [];
+  waiting: Schema<'WaitingForMe'>[] = [];
   plays: Play[] = [];
   coming: PlayReadiness[] = [];
   token = 'dung-ma-nay';
@@ -125,6 +128,8 @@ export class FakeCenter {
         return json(response, this.info);
       case '/api/v1/speakers':
         return json(response, this.#page(this.speakers, url));
+      case '/api/v1/overview':
+        return json(response, this.#overview());
       case '/api/v1/plays':
         // Like the real one: whole milliseconds, or nothing.
         if (!['from_ms', 'until_ms'].every((name) => /^\d+$/.test(url.searchParams.get(name) ?? '')))
@@ -183,6 +188,21 @@ export class FakeCenter {
     }
     this.sessionLost = false;
     response.writeHead(204, { 'set-cookie': `${COOKIE}; Path=/; HttpOnly; SameSite=Strict` }).end();
+  }
+
+  #overview(): Schema<'OverviewView'> {
+    const counts = new Map<Schema<'SpeakerStanding'>, number>();
+    for (const { standing } of this.speakers) counts.set(standing, (counts.get(standing) ?? 0) + 1);
+    return {
+      now_ms: this.info.now_ms,
+      since_ms: this.info.now_ms - 34 * 3_600_000,
+      speakers: this.speakers.length,
+      standings: [...counts].map(([standing, speakers]) => ({ standing, speakers })),
+      on_air: this.onAir,
+      next: this.coming,
+      troubles: this.troubles,
+      waiting: this.waiting,
+    };
   }
 
   #playsIn(url: URL): Play[] {

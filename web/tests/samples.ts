@@ -1,5 +1,7 @@
 // Made-up speakers and plays for the tests: a healthy one of each, to be changed where a test cares.
-import type { NotReady, Play, PlayReadiness, Speaker } from '../src/lib/api.ts';
+import type { NotReady, Play, PlayReadiness, Schema } from '../src/lib/api.ts';
+
+type Speaker = Schema<'SpeakerListed'>;
 
 /** 21 November 2026, 10:00:00 in Vietnam: every test's "now", told to the page by the fake center. */
 export const NOW_MS = Date.UTC(2026, 10, 21, 3, 0, 0);
@@ -49,42 +51,94 @@ export function aSpeaker(changes: Partial<Speaker> = {}): Speaker {
     title: 'Cụm loa thôn 1',
     area: '24133',
     area_title: 'Phường Buôn Ma Thuột',
+    standing: 'ready',
+    causes: [],
     link: { state: 'online', since_ms: NOW_MS - 2 * HOUR_MS },
     clock: { trusted: true, error_bound_ms: 0.4 },
     content: { ready: 3, wanted: 3 },
-    plan: { sent: 7, accepted: 7, refused: null },
-    last_play: aPlay(),
+    plan: { sent: 7, accepted: 7 },
+    proven: { at_ms: NOW_MS - 3 * HOUR_MS, evidence: 'sounded' },
+    last: { start_ms: NOW_MS - 3 * HOUR_MS, outcome: 'played' },
     next_play: { start_ms: NOW_MS + 7 * HOUR_MS, title: 'Chương trình buổi chiều' },
+    disabled: false,
+    has_board: true,
     ...changes,
   };
 }
 
+export function anAbsentSpeaker(changes: Partial<Speaker> = {}): Speaker {
+  return aSpeaker({
+    standing: 'offline',
+    causes: ['link_down'],
+    link: { state: 'offline', since_ms: NOW_MS - 26 * HOUR_MS },
+    ...changes,
+  });
+}
+
 /** Three speakers: one well, one that went silent, one that never came. */
 export function threeSpeakers(): Speaker[] {
-  return [
-    aSpeaker(),
-    aSpeaker({
-      id: 'cum-loa-02',
-      title: 'Cụm loa thôn 2',
-      link: { state: 'offline', since_ms: NOW_MS - 26 * HOUR_MS },
-      clock: { trusted: false, error_bound_ms: 850 },
-      content: { ready: 2, wanted: 3 },
-      plan: { sent: 8, accepted: 7, refused: null },
-      last_play: aSilentPlay({ speaker: 'cum-loa-02', outcome: 'missed', reason: 'clock_untrusted' }),
-    }),
-    aSpeaker({
-      id: 'cum-loa-03',
-      title: 'Cụm loa chợ trung tâm xã Ea Kao',
-      area: '24169',
-      area_title: 'Xã Ea Kao',
-      link: { state: 'never', since_ms: null },
-      clock: null,
-      content: null,
-      plan: { sent: null, accepted: null, refused: null },
-      last_play: null,
-      next_play: null,
-    }),
-  ];
+  const never: Speaker = {
+    id: 'cum-loa-03',
+    title: 'Cụm loa chợ trung tâm xã Ea Kao',
+    area: '24169',
+    area_title: 'Xã Ea Kao',
+    standing: 'never',
+    causes: ['no_board'],
+    link: { state: 'never' },
+    plan: {},
+    disabled: false,
+    has_board: false,
+  };
+  const absent = anAbsentSpeaker({
+    id: 'cum-loa-02',
+    title: 'Cụm loa thôn 2',
+    clock: { trusted: false },
+    content: { ready: 2, wanted: 3 },
+    plan: { sent: 8, accepted: 7 },
+  });
+  return [aSpeaker(), absent, never];
+}
+
+export function aTrouble(changes: Partial<Schema<'Trouble'>> = {}): Schema<'Trouble'> {
+  return {
+    area: '24133',
+    area_title: 'Phường Buôn Ma Thuột',
+    cause: 'link_down',
+    speakers: 25,
+    of: 25,
+    plays: 0,
+    first_ms: NOW_MS - 6 * HOUR_MS,
+    last_ms: NOW_MS - 6 * HOUR_MS + MINUTE_MS,
+    named: [{ id: 'cum-loa-01', title: 'Cụm loa thôn 1' }],
+    ...changes,
+  };
+}
+
+export function aWaiting(changes: Partial<Schema<'WaitingThing'>> = {}): Schema<'WaitingForMe'> {
+  const thing = {
+    id: 'tin-1',
+    title: 'Lịch cắt nước',
+    area: '24133',
+    at_ms: NOW_MS - HOUR_MS,
+    detail: null,
+    ...changes,
+  };
+  return { kind: 'to_approve', count: 1, things: [thing] };
+}
+
+export function anAirPlay(changes: Partial<Schema<'OnAir'>> = {}): Schema<'OnAir'> {
+  return {
+    occurrence: 'buoi-sang@1',
+    schedule: 'buoi-sang',
+    title: 'Chương trình buổi sáng',
+    priority: 'normal',
+    since_ms: NOW_MS - MINUTE_MS,
+    until_ms: NOW_MS + 10 * MINUTE_MS,
+    planned: 25,
+    sounding: 20,
+    offline: 3,
+    ...changes,
+  };
 }
 
 /** Today's plays, one of each outcome, and one of yesterday; oldest first, so that the order shown is the page's own. */

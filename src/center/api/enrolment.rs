@@ -146,6 +146,7 @@ async fn set_disabled(app: &App, person: &Person, id: &str, disabled: bool) -> R
     app.store.set_disabled(&speaker, disabled, now_ms()).await?;
     app.gate.set_disabled(&speaker, disabled);
     if disabled {
+        app.last_words.was_put_off(&speaker);
         app.gate.drop_connections(&speaker);
     } else {
         // Plans that were made meanwhile.

@@ -15,6 +15,7 @@ mod guard;
 mod health;
 mod occurrences;
 mod office;
+mod overview;
 mod people;
 mod places;
 mod plays;
@@ -26,6 +27,7 @@ mod schedules;
 mod session;
 mod settings;
 mod setup;
+mod speakers;
 mod tokens;
 mod trial;
 mod users;
@@ -53,10 +55,11 @@ pub use commands::Told;
 pub use enrolment::EnrolmentView;
 pub use error::Problem;
 pub use guard::{NEEDS, Need};
-pub use people::{Listed, SpeakerCreated, SpeakerView};
+pub use people::{Listed, SpeakerCreated};
 pub use places::Traits;
 pub use schedules::{Playlist, ProgrammeView, Saved, ScheduleView};
 pub use setup::founding_router;
+pub use speakers::{SpeakerListed, SpeakerView};
 pub use tokens::{TokenCreated, TokenView};
 pub use users::UserView;
 
@@ -103,6 +106,10 @@ const PLAYLIST_BYTES: usize = 16 * 1024 * 1024;
         health::details,
         settings::settings,
         people::center,
+        overview::overview,
+        speakers::list,
+        speakers::one,
+        speakers::history,
         areas::areas,
         areas::area,
         areas::add_area,
@@ -110,8 +117,6 @@ const PLAYLIST_BYTES: usize = 16 * 1024 * 1024;
         areas::import_areas,
         areas::read_conversion,
         areas::merge_areas,
-        people::speakers,
-        people::speaker,
         people::add_speaker,
         people::new_speaker_password,
         enrolment::make_code,
@@ -181,11 +186,13 @@ struct Description;
 pub fn router(app: Arc<App>, stop: watch::Receiver<bool>) -> Router {
     let guarded = Router::new()
         .route("/center", get(people::center))
+        .route("/overview", get(overview::overview))
+        .route("/speakers", get(speakers::list).post(people::add_speaker))
+        .route("/speakers/{id}", get(speakers::one))
+        .route("/speakers/{id}/history", get(speakers::history))
         .route("/areas", get(areas::areas).post(areas::add_area))
         .route("/areas/merger", post(areas::merge_areas))
         .route("/areas/{code}", get(areas::area).put(areas::put_area))
-        .route("/speakers", get(people::speakers).post(people::add_speaker))
-        .route("/speakers/{id}", get(people::speaker))
         .route("/speakers/{id}/enrolment", post(enrolment::make_code))
         .route("/speakers/{id}/password", post(people::new_speaker_password))
         .route("/speakers/{id}/disable", post(enrolment::disable))

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -16,19 +16,13 @@ use crate::center::broker::CENTER_USER;
 use crate::center::enrolment::pinned;
 use crate::center::passwords;
 use crate::center::people::person::{Person, Visit};
-use crate::center::plays::{Play, plays};
 use crate::center::store::{CertificateRow, Pin, SpeakerRow, StoreError};
-use crate::domain::DAY_MS;
 use crate::domain::approval::{Certificate, Role, key_text};
-use crate::domain::area::AreaTree;
 use crate::domain::ids::{AreaCode, SpeakerId};
-use crate::domain::plan::Plan;
 use crate::domain::role::Right;
 use crate::protocol::enrolment::Pinned;
 use crate::protocol::envelope::Envelope;
 use crate::protocol::limits::STATEMENT_BYTES;
-use crate::protocol::message::{Health, PathState};
-use crate::protocol::trust::SignedPlan;
 
 #[derive(Debug, Deserialize)]
 pub struct Page {
@@ -95,115 +89,6 @@ pub fn titled(title: &str) -> Result<String, Problem> {
     }
 }
 
-#[derive(Debug, Serialize, ToSchema)]
-pub struct SpeakerView {
-    pub id: String,
-    pub title: String,
-    pub area: String,
-    pub area_title: String,
-    pub link: LinkView,
-    pub clock: Option<ClockView>,
-    pub content: Option<ContentView>,
-    pub plan: PlanStateView,
-    /// Why its board can keep nothing on its disk, as long as that is so.
-    pub store_problem: Option<String>,
-    /// Why its amplifier is not as it should be, as long as that is so.
-    pub amplifier_problem: Option<String>,
-    /// Why it has nothing to listen with, where it should have.
-    pub capture_problem: Option<String>,
-    /// The way from its converter to what listens: `gain_db` of the last play, `baseline_db` as at installation.
-    #[schema(value_type = Option<Object>)]
-    pub path: Option<PathState>,
-    /// In which way several plays in a row were not heard back as at installation: the amplifier or the horn is to be looked after.
-    pub path_warning: Option<String>,
-    /// How the board itself is, with `warnings`: temperature, card, disk, memory, what it writes.
-    #[schema(value_type = Option<Object>)]
-    pub health: Option<Health>,
-    pub last_play: Option<Play>,
-    pub next_play: Option<NextPlay>,
-    /// Shut out by an operator.
-    pub disabled: bool,
-    /// Until when the certificate of its connection is valid; absent where no board was enrolled.
-    pub certificate_until_ms: Option<i64>,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-pub struct LinkView {
-    /// online, offline or never.
-    pub state: &'static str,
-    pub since_ms: Option<i64>,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-pub struct ClockView {
-    pub trusted: bool,
-    pub error_bound_ms: Option<f64>,
-    /// Whom its time is from: `center`, `system` or `neighbour:<speaker>`.
-    pub source: Option<String>,
-    /// With a neighbour: by how much that is ahead of what the board knows by itself.
-    pub apart_ms: Option<f64>,
-    /// By how much the converter of its sound runs fast, as measured in the last play.
-    pub converter_ppm: Option<f32>,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-pub struct ContentView {
-    pub ready: u32,
-    pub wanted: u32,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-pub struct PlanStateView {
-    pub sent: Option<u64>,
-    pub accepted: Option<u64>,
-    /// Why the speaker refused the last one.
-    pub refused: Option<String>,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-pub struct NextPlay {
-    pub start_ms: i64,
-    pub title: String,
-}
-
-/// Speakers with their link, clock, content and last proven sound, each for itself
-#[utoipa::path(get, path = "/api/v1/speakers", params(("cursor" = Option<String>, Query), ("limit" = Option<i64>, Query)),
-    responses((status = 200, body = Listed<SpeakerView>)))]
-pub async fn speakers(
-    State(app): State<Arc<App>>,
-    person: Person,
-    Query(page): Query<Page>,
-) -> Result<Json<Listed<SpeakerView>>, Problem> {
-    let areas = app.store.areas().await?;
-    let (mut rows, mut after) = (vec![], page.cursor().to_owned());
-    // Whoever sees a few of thousands still gets full pages.
-    while (rows.len() as i64) < page.limit() {
-        let read = app.store.speakers(&after, page.limit()).await?;
-        let Some(last) = read.last() else { break };
-        after = last.id.to_string();
-        rows.extend(read.into_iter().filter(|row| person.sees(&areas, &row.area)));
-    }
-    rows.truncate(page.limit() as usize);
-    let next_cursor = (rows.len() as i64 == page.limit()).then(|| rows.last().map(|row| row.id.to_string())).flatten();
-    person.filters();
-    let mut items = vec![];
-    for row in rows {
-        items.push(view(&app, &areas, row).await?);
-    }
-    Ok(Json(Listed { items, next_cursor }))
-}
-
-/// One speaker
-#[utoipa::path(get, path = "/api/v1/speakers/{id}", responses((status = 200, body = SpeakerView), (status = 404, body = Problem)))]
-pub async fn speaker(
-    State(app): State<Arc<App>>,
-    person: Person,
-    Path(id): Path<String>,
-) -> Result<Json<SpeakerView>, Problem> {
-    let row = speaker_for(&app, &person, Right::See, &id).await?;
-    Ok(Json(view(&app, &app.store.areas().await?, row).await?))
-}
-
 /// A speaker, for somebody who has this right where it stands. Who does not even see it is told that it is not there.
 pub async fn speaker_for(app: &App, person: &Person, right: Right, id: &str) -> Result<SpeakerRow, Problem> {
     let id = speaker_id(id)?;
@@ -218,52 +103,6 @@ pub async fn speaker_for(app: &App, person: &Person, right: Right, id: &str) -> 
 
 pub fn speaker_id(text: &str) -> Result<SpeakerId, Problem> {
     text.parse().map_err(|e| Problem::bad_request(format!("{e}")))
-}
-
-async fn view(app: &App, areas: &AreaTree, row: SpeakerRow) -> Result<SpeakerView, Problem> {
-    let now_ms = now_ms();
-    let recent = plays(app, std::slice::from_ref(&row), now_ms - 7 * DAY_MS, now_ms, now_ms).await?;
-    let newest = app.store.newest_plan(&row.id).await?;
-    let plan = newest.as_ref().and_then(|row| {
-        serde_json::from_str::<SignedPlan>(&row.body).ok().and_then(|signed| signed.plan.peek::<Plan>().ok())
-    });
-    let next = plan.and_then(|plan| plan.occurrences.into_iter().find(|occurrence| occurrence.start_ms > now_ms));
-    let state = match (row.since_ms, row.online) {
-        (None, _) => "never",
-        (Some(_), true) => "online",
-        (Some(_), false) => "offline",
-    };
-    let detail = row.detail;
-    Ok(SpeakerView {
-        area_title: areas.get(&row.area).map(|area| area.title.clone()).unwrap_or_default(),
-        area: row.area.to_string(),
-        link: LinkView { state, since_ms: row.since_ms },
-        clock: detail.as_ref().map(|detail| ClockView {
-            trusted: detail.clock.trusted,
-            error_bound_ms: detail.clock.error_us.map(|us| us as f64 / 1000.0),
-            source: detail.clock.source.clone(),
-            apart_ms: detail.clock.apart_us.map(|us| us as f64 / 1000.0),
-            converter_ppm: detail.clock.converter_ppm,
-        }),
-        content: detail.as_ref().map(|detail| ContentView { ready: detail.media_ready, wanted: detail.media_wanted }),
-        plan: PlanStateView {
-            sent: newest.map(|plan| plan.number),
-            accepted: detail.as_ref().and_then(|detail| detail.plan),
-            refused: detail.as_ref().and_then(|detail| detail.plan_refused.clone()),
-        },
-        amplifier_problem: detail.as_ref().and_then(|detail| detail.amplifier_problem.clone()),
-        store_problem: detail.as_ref().and_then(|detail| detail.store_problem.clone()),
-        capture_problem: detail.as_ref().and_then(|detail| detail.capture_problem.clone()),
-        path: detail.as_ref().and_then(|detail| detail.path),
-        path_warning: detail.as_ref().and_then(|detail| detail.path_warning.clone()),
-        health: detail.and_then(|detail| detail.health),
-        last_play: recent.into_iter().find(|play| play.outcome != "planned" && play.outcome != "playing"),
-        next_play: next.map(|next| NextPlay { start_ms: next.start_ms, title: next.title }),
-        disabled: row.disabled,
-        certificate_until_ms: app.gate.valid_until_ms(&row.id),
-        id: row.id.to_string(),
-        title: row.title,
-    })
 }
 
 #[derive(Debug, Deserialize, ToSchema)]

@@ -11,12 +11,12 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::Problem;
 use super::etag::{self, IfMatch};
-use super::people::speaker_for;
+use super::people::{speaker_for, titled};
 use crate::center::app::{App, Change, now_ms};
 use crate::center::exchange::ical;
 use crate::center::people::person::{Person, Visit};
 use crate::center::planner::{self, Material, check};
-use crate::center::store::{SpeakerTraits, StoreError};
+use crate::center::store::{SpeakerRow, SpeakerTraits, StoreError};
 use crate::domain::DAY_MS;
 use crate::domain::bulletin::Language;
 use crate::domain::hours::{Hours, HoursStatement};
@@ -129,11 +129,16 @@ pub struct Traits {
     pub longitude: Option<f64>,
     /// Speakers with the same word here play in step, however near they are.
     pub step_with: Option<String>,
+    /// Its name; stays as it is where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
 }
 
-impl From<&SpeakerTraits> for Traits {
-    fn from(known: &SpeakerTraits) -> Self {
+impl From<&SpeakerRow> for Traits {
+    fn from(row: &SpeakerRow) -> Self {
+        let known = &row.traits;
         Self {
+            title: Some(row.title.clone()),
             languages: known.languages.iter().map(Language::to_string).collect(),
             latitude: known.place.map(|place| place.0),
             longitude: known.place.map(|place| place.1),
@@ -145,7 +150,7 @@ impl From<&SpeakerTraits> for Traits {
 /// What is known of a speaker's surroundings
 #[utoipa::path(get, path = "/api/v1/speakers/{id}/traits", responses((status = 200, body = Traits), (status = 404, body = Problem)))]
 pub async fn traits(State(app): State<Arc<App>>, person: Person, Path(id): Path<String>) -> Result<Response, Problem> {
-    etag::tagged(&Traits::from(&speaker_for(&app, &person, Right::See, &id).await?.traits))
+    etag::tagged(&Traits::from(&speaker_for(&app, &person, Right::See, &id).await?))
 }
 
 /// Set what is known of a speaker's surroundings
@@ -154,12 +159,14 @@ pub async fn traits(State(app): State<Arc<App>>, person: Person, Path(id): Path<
 pub async fn put_traits(
     State(app): State<Arc<App>>,
     person: Person,
+    visit: Visit,
     Path(id): Path<String>,
     seen: IfMatch,
     Json(new): Json<Traits>,
 ) -> Result<StatusCode, Problem> {
     let speaker = speaker_for(&app, &person, Right::OperateSpeakers, &id).await?;
-    seen.check(Some(&Traits::from(&speaker.traits)))?;
+    seen.check(Some(&Traits::from(&speaker)))?;
+    let title = new.title.as_deref().map(titled).transpose()?.filter(|title| *title != speaker.title);
     let languages: Vec<Language> =
         new.languages.iter().map(|l| l.parse()).collect::<Result<_, _>>().map_err(Problem::bad_request)?;
     if languages.len() > 8 || (1..languages.len()).any(|index| languages[..index].contains(&languages[index])) {
@@ -179,6 +186,10 @@ pub async fn put_traits(
     let step_with = new.step_with.map(|word| word.trim().to_owned()).filter(|word| !word.is_empty());
     if step_with.as_ref().is_some_and(|word| word.chars().count() > 64) {
         return Err(Problem::bad_request("step_with is longer than 64 characters"));
+    }
+    if let Some(title) = &title {
+        visit.note(format!("renamed to {title}"));
+        app.store.set_title(&speaker.id, title).await?;
     }
     app.store.set_traits(&speaker.id, &SpeakerTraits { languages, place, step_with }).await?;
     app.plan_bell.notify_one();

@@ -105,13 +105,17 @@ pub async fn found() -> Problem {
 async fn make(
     State(founding): State<Arc<Founding>>,
     parts: Parts,
-    Json(new): Json<NewCenter>,
+    Json(mut new): Json<NewCenter>,
 ) -> Result<(StatusCode, Json<CenterMade>), Problem> {
     if guard::is_from_elsewhere(&parts.headers) {
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "a page of another site cannot set this center up"));
     }
-    let (source, code, passphrase) =
-        (guard::source(founding.behind_proxy, &parts), new.code.clone(), Zeroizing::new(new.passphrase.clone()));
+    let (source, code) = (guard::source(founding.behind_proxy, &parts), new.code.clone());
+    let passphrase = Zeroizing::new(std::mem::take(&mut new.passphrase));
+    if passphrase.chars().count() < MIN_PASSPHRASE_CHARS {
+        let detail = format!("passphrase: it needs at least {MIN_PASSPHRASE_CHARS} characters");
+        return Err(Problem::bad_request(detail));
+    }
     let new = checked(new, now_ms())?;
     // In a task of its own: a visitor who hangs up leaves nothing half done.
     let made = tokio::spawn(async move { founding.make(&source, &code, new, passphrase, now_ms()).await });
@@ -129,9 +133,6 @@ async fn make(
 /// What was asked for, or which field of it cannot be. Nothing is made before all of it is right.
 fn checked(new: NewCenter, now_ms: i64) -> Result<NewSite, Problem> {
     let refused = |field: &str, why: &dyn std::fmt::Display| Problem::bad_request(format!("{field}: {why}"));
-    if new.passphrase.chars().count() < MIN_PASSPHRASE_CHARS {
-        return Err(refused("passphrase", &format!("it needs at least {MIN_PASSPHRASE_CHARS} characters")));
-    }
     let zone: Tz = new.time_zone.parse().map_err(|_| refused("time_zone", &"write a zone such as Asia/Ho_Chi_Minh"))?;
     let approver = new.approver.map(|approver| {
         if !(1..=MOST_APPROVER_DAYS).contains(&approver.valid_days) {

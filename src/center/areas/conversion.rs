@@ -17,6 +17,7 @@ const NEW: [&str; 6] = ["new_commune", "ten_xa_moi", "ten_px_moi", "phuong_xa_mo
 const HOW: [&str; 5] = ["how", "ghi_chu", "hinh_thuc", "cach_sap_xep", "note"];
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ConvertedUnit)]
 pub struct Unit {
     pub code: String,
     pub title: String,
@@ -24,6 +25,7 @@ pub struct Unit {
 
 /// Units that became part of one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ConvertedGroup)]
 pub struct Group {
     pub into: Unit,
     /// Whether the new unit is in the tree already.
@@ -33,6 +35,7 @@ pub struct Group {
 
 /// A unit that was divided: somebody has to say which of its speakers stand where.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = DividedUnit)]
 pub struct Divided {
     pub from: Unit,
     pub into: Vec<Unit>,
@@ -40,6 +43,7 @@ pub struct Divided {
 
 /// What the table says of the units of this center.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = MergerProposal)]
 pub struct Proposal {
     pub groups: Vec<Group>,
     pub divided: Vec<Divided>,

@@ -47,6 +47,7 @@ const PARENT: [&str; 6] = ["parent", "parent_code", "cap_tren", "ma_cap_tren", "
 /// What a line would do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ImportWhat)]
 pub enum What {
     New,
     Same,
@@ -63,6 +64,7 @@ pub enum What {
 /// What is wrong with a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ImportTrouble)]
 pub enum Trouble {
     NoCode,
     BadCode,
@@ -80,6 +82,7 @@ pub enum Trouble {
 
 /// One line that is worth telling of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ImportLine)]
 pub struct Line {
     pub line: u64,
     pub code: String,

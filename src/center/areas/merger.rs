@@ -29,6 +29,7 @@ const NAMES: usize = 100;
 /// What somebody wants merged.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = MergerWish)]
 pub struct Wish {
     pub moves: Vec<Move>,
     /// From when on, as YYYY-MM-DD; today where absent.
@@ -49,6 +50,7 @@ fn yes() -> bool {
 /// Units, or single speakers, that go to one unit.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = MergerMove)]
 pub struct Move {
     pub into: String,
     #[serde(default)]
@@ -80,6 +82,7 @@ pub struct MovedUnit {
 
 /// Something with a name, and how it stands before and after.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = MergerNamed)]
 pub struct Named {
     pub id: String,
     pub title: String,
@@ -88,6 +91,7 @@ pub struct Named {
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = MergerMany)]
 pub struct Many {
     pub count: u32,
     /// The first hundred.
@@ -97,6 +101,7 @@ pub struct Many {
 /// Why a merger cannot be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = MergerObstacle)]
 pub enum Obstacle {
     /// Nothing is to be moved.
     Nothing,
@@ -122,6 +127,7 @@ pub enum Obstacle {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = MergerInTheWay)]
 pub struct InTheWay {
     pub what: Obstacle,
     /// What it is about: codes of units, ids of speakers, a date.

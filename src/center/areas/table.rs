@@ -76,7 +76,7 @@ impl Table {
             // One spelling of each letter, whatever keyboard it was written on.
             let cells: Vec<String> = record.iter().map(|cell| cell.nfc().collect()).collect();
             if cells.iter().any(|cell| !cell.is_empty()) {
-                rows.push(Row { line: record.position().map_or(0, csv::Position::line), cells });
+                rows.push(Row { line: record.position().map_or(0, |at| line_of(text, at)), cells });
             }
         }
         if rows.is_empty() {
@@ -93,6 +93,13 @@ impl Table {
     pub fn needed(&self, names: &[&str], missing: &'static str) -> Result<usize, FileProblem> {
         self.column(names).ok_or_else(|| FileProblem::NoColumn { missing, found: self.shown.clone() })
     }
+}
+
+/// The line of a record: the reader counts from the empty lines before it.
+fn line_of(text: &str, at: &csv::Position) -> u64 {
+    let rest = text.as_bytes().get(at.byte() as usize..).unwrap_or_default();
+    let empty = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).filter(|byte| **byte == b'\n').count();
+    at.line() + empty as u64
 }
 
 impl Row {

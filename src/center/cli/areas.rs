@@ -167,6 +167,19 @@ pub async fn merge(place: &Place, client: &Client, merge: Merge) -> Result<(), S
     if !place.json {
         println!("{}", merger_words(&view));
     }
+    // Before anything is signed: a list that was signed and is not brought in stands in the way of the next.
+    if merge.signing.request_out.is_none() {
+        order.confirm = match merge.confirm {
+            Some(code) => code,
+            None => asked_for(&view.confirm)?,
+        };
+        if order.confirm != view.confirm {
+            return Err(format!(
+                "a merger cannot be undone by a button; to have it done, say --confirm {}",
+                view.confirm
+            ));
+        }
+    }
     if let Some(wanted) = &view.statement {
         order.signed = match &merge.signed {
             Some(path) => Some(signed_elsewhere(path)?),
@@ -183,10 +196,6 @@ pub async fn merge(place: &Place, client: &Client, merge: Merge) -> Result<(), S
         };
     }
     order.dry_run = false;
-    order.confirm = match merge.confirm {
-        Some(code) => code,
-        None => asked_for(&view.confirm)?,
-    };
     let done: MergerView = client.send(Method::POST, "/areas/merger", &json!(order)).await?;
     place.answer(&done, |done| {
         format!(

@@ -240,8 +240,10 @@ pub async fn newest_list(place: &Place, client: &Client, signing: &Signing) -> R
         "the center has version {} of the trust list without all that was signed here with version {}; going on from that",
         view.list.version, kept.version
     );
+    // A merger that was signed here and never brought in moved nobody: the tree and the boards stand as the center says.
+    let moved = if kept.moved.starts_with(&view.list.moved) { view.list.moved } else { kept.moved.clone() };
     // Never below what the center has, or its own list would be the later one.
-    Ok(TrustList { version: kept.version.max(view.list.version), ..kept })
+    Ok(TrustList { version: kept.version.max(view.list.version), moved, ..kept })
 }
 
 async fn change(

@@ -217,28 +217,33 @@ pub fn speaker_table(speakers: &Value) -> String {
             clock,
             content,
             plan,
-            text(&row["last_play"]["outcome"]),
+            text(&row["last"]["outcome"]),
         ]);
     }
     let mut lines = vec![table.to_string()];
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     for row in rows {
-        for (name, what) in [
-            ("amplifier_problem", "has an amplifier that is not as it should be"),
-            ("store_problem", "can keep nothing on its disk"),
-            ("capture_problem", "has nothing to listen with"),
-            ("path_warning", "does not sound as it did"),
-        ] {
-            if let Some(problem) = row[name].as_str() {
-                lines.push(format!("{} {what}: {problem}", row["id"].as_str().unwrap_or_default()));
-            }
+        let id = text(&row["id"]);
+        let (mut board, mut temperature) = (vec![], String::new());
+        for fault in row["faults"].as_array().into_iter().flatten() {
+            let (name, words) = (fault["fault"].as_str().unwrap_or_default(), text(&fault["words"]));
+            let what = match name {
+                "amplifier" => "has an amplifier that is not as it should be",
+                "store" => "can keep nothing on its disk",
+                "capture" => "has nothing to listen with",
+                "path" => "does not sound as it did",
+                _ => {
+                    board.push(name);
+                    if name == "hot" {
+                        temperature = format!(", {words}");
+                    }
+                    continue;
+                }
+            };
+            lines.push(format!("{id} {what}: {words}"));
         }
-        let health = &row["health"];
-        let warnings: Vec<_> = health["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        if !warnings.is_empty() {
-            let temperature =
-                health["temperature_c"].as_i64().map_or(String::new(), |celsius| format!(", {celsius} °C"));
-            let id = row["id"].as_str().unwrap_or_default();
-            lines.push(format!("{id} wants somebody to look after its board: {}{temperature}", warnings.join(", ")));
+        if !board.is_empty() {
+            lines.push(format!("{id} wants somebody to look after its board: {}{temperature}", board.join(", ")));
         }
         if let Some(refused) = row["plan"]["refused"].as_str() {
             lines.push(format!("{} refused its last plan: {refused}", row["id"].as_str().unwrap_or_default()));

@@ -53,9 +53,13 @@ pub enum Speaker {
     Enable { id: String },
     /// List speakers with link, clock, content and last play
     List,
-    /// Say who lives around a speaker, where it stands, and with whom it plays in step; what is not given stays
+    /// Tell everything that is known of one speaker
+    Show { id: String },
+    /// Say what a speaker is called, who lives around it, where it stands, and with whom it plays in step; what is not given stays
     Set {
         id: String,
+        #[arg(long)]
+        title: Option<String>,
         /// ISO 639-3, in the order in which versions are played, such as vie,cjm; "" for each programme's own
         #[arg(long, value_delimiter = ',')]
         languages: Option<Vec<String>>,
@@ -98,11 +102,23 @@ pub async fn speaker(place: &Place, command: Speaker) -> Result<(), String> {
             place.answer(&json!({ "speaker": id, "disabled": false }), |_| format!("speaker {id} is let in again"))?;
         }
         Speaker::List => {
-            let list: Value = client.get("/speakers").await?;
+            let mut list: Value = client.get("/speakers?limit=5000").await?;
+            while let Some(cursor) = list["next_cursor"].as_str().map(str::to_owned) {
+                let mut more: Value = client.get(&format!("/speakers?limit=5000&cursor={cursor}")).await?;
+                list["next_cursor"] = more["next_cursor"].take();
+                if let (Some(items), Some(others)) = (list["items"].as_array_mut(), more["items"].as_array_mut()) {
+                    items.append(others);
+                }
+            }
             place.answer(&list, |list| super::reports::speaker_table(&list["items"]))?;
         }
-        Speaker::Set { id, languages, place: spot, step_with } => {
+        Speaker::Show { id } => {
+            let one: Value = client.get(&format!("/speakers/{id}")).await?;
+            place.answer(&one, |one| super::reports::speaker_table(&json!([one])))?;
+        }
+        Speaker::Set { id, title, languages, place: spot, step_with } => {
             let mut traits: Traits = client.get(&format!("/speakers/{id}/traits")).await?;
+            traits.title = title.or(traits.title);
             if let Some(languages) = languages {
                 traits.languages = languages.into_iter().filter(|language| !language.is_empty()).collect();
             }

@@ -62,6 +62,8 @@ const RENEW_MS: i64 = DAY_MS;
 const CLOCK_AHEAD_MS: i64 = 60_000;
 /// Plans that were replaced are kept this long, for reports on what should have played.
 const KEEP_MS: i64 = 60 * DAY_MS;
+/// So long the changes of speakers are told.
+const KEEP_TURNS_MS: i64 = 90 * DAY_MS;
 /// How often to look without being asked.
 const ROUND: Duration = Duration::from_secs(300);
 /// A speaker that claims a higher plan than this is mistaken or lying.
@@ -200,6 +202,7 @@ pub async fn plan_all(app: &App, now_ms: i64) -> Result<usize, PlanError> {
     }
     app.store.drop_old_plans(now_ms - KEEP_MS).await?;
     app.store.drop_old_tickets(now_ms - KEEP_MS).await?;
+    app.store.drop_old_turns(now_ms - KEEP_TURNS_MS).await?;
     made
 }
 

@@ -40,7 +40,11 @@ pub struct PeriodReport {
 pub async fn period(app: &App, tree: &AreaTree, scope: &Scope) -> Result<PeriodReport, StoreError> {
     // Whoever looks wants to see what has come since.
     app.account_bell.notify_one();
-    let mut material = Material { standing: app.store.standing().await?, ..Material::default() };
+    let last = scope.to.to_string();
+    let rows = app.store.area_rows().await?.into_iter();
+    let ended = rows.filter(|row| row.span.valid_to.as_ref().is_some_and(|to| *to <= last)).map(|row| row.area.code);
+    let mut material =
+        Material { standing: app.store.standing().await?, ended: ended.collect(), ..Material::default() };
     for span in spans(scope.from, scope.to) {
         material.totals.extend(app.store.totals(span).await?);
         material.speakers.extend(app.store.speaker_totals(span).await?);

@@ -189,6 +189,34 @@ impl Store {
         rows.iter().map(revision).collect()
     }
 
+    /// The newest revisions of bulletins that somebody has to do something about: submitted ones, returned ones, and uploads that were
+    /// refused; oldest first.
+    pub async fn open_revisions(&self, limit: i64) -> Result<Vec<(BulletinRow, RevisionRow)>, StoreError> {
+        let sql = sqlx::AssertSqlSafe(format!(
+            "{REVISION_COLUMNS} r where (state = $1 or state like '%\"returned\"%' or intake = 'refused') and state <> $2 \
+             and revision = (select max(revision) from revisions n where n.bulletin = r.bulletin) \
+             order by created_ms, bulletin limit $3"
+        ));
+        let (submitted, withdrawn) = (to_json(&RevisionState::Submitted)?, to_json(&RevisionState::Withdrawn)?);
+        let mut tx = self.begin().await?;
+        let rows = sqlx::query(sql).bind(submitted).bind(withdrawn).bind(limit).fetch_all(&mut *tx).await?;
+        let mut found = vec![];
+        for row in &rows {
+            let revision = revision(row)?;
+            let of = sqlx::query(
+                "select id, title, language, area, words, created_ms, version_of from bulletins where id = $1",
+            )
+            .bind(revision.bulletin.as_str())
+            .fetch_optional(&mut *tx)
+            .await?;
+            if let Some(of) = of {
+                found.push((bulletin(&of)?, revision));
+            }
+        }
+        tx.commit().await?;
+        Ok(found)
+    }
+
     /// Revisions whose sound still has to be converted, oldest first.
     pub async fn received_revisions(&self) -> Result<Vec<RevisionRow>, StoreError> {
         let sql =

@@ -3,8 +3,10 @@
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
+use super::speakers::add_turns;
 use super::{Store, StoreError, Tx, parsed};
 use crate::domain::ids::SpeakerId;
+use crate::domain::standing::{Subject, Turn};
 
 /// A code as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,6 +99,8 @@ impl Store {
             .execute(&mut *tx)
             .await?;
         insert(&mut tx, certificate).await?;
+        let enrolled = Turn::new(Subject::Board, "enrolled", certificate.serial.as_str());
+        add_turns(&mut tx, &certificate.speaker, &[enrolled], now_ms).await?;
         tx.commit().await?;
         Ok(true)
     }
@@ -152,7 +156,22 @@ impl Store {
     }
 
     pub async fn set_disabled(&self, id: &SpeakerId, disabled: bool, now_ms: i64) -> Result<(), StoreError> {
-        let done = sqlx::query(
+        let mut tx = self.begin().await?;
+        let was = sqlx::query("select disabled, online from speakers where id = $1")
+            .bind(id.as_str())
+            .fetch_optional(&mut *tx)
+            .await?
+            .ok_or_else(|| StoreError::NotFound(format!("speaker {id}")))?;
+        let (was_disabled, online) = (was.try_get::<i64, _>(0)? != 0, was.try_get::<i64, _>(1)? != 0);
+        let mut turns = vec![];
+        if was_disabled != disabled {
+            turns.push(Turn::new(Subject::Access, if disabled { "shut" } else { "open" }, ""));
+        }
+        if disabled && online {
+            turns.push(Turn::new(Subject::Link, "down", ""));
+        }
+        add_turns(&mut tx, id, &turns, now_ms).await?;
+        sqlx::query(
             "update speakers set disabled = $1, \
              since_ms = case when $1 = 1 and online <> 0 then $2 else since_ms end, \
              online = case when $1 = 1 then 0 else online end where id = $3",
@@ -160,9 +179,21 @@ impl Store {
         .bind(i64::from(disabled))
         .bind(now_ms)
         .bind(id.as_str())
-        .execute(&self.pool)
+        .execute(&mut *tx)
         .await?;
-        if done.rows_affected() == 0 { Err(StoreError::NotFound(format!("speaker {id}"))) } else { Ok(()) }
+        Ok(tx.commit().await?)
+    }
+
+    /// Until when the newest code of a speaker is good that nobody has used.
+    pub async fn code_until_ms(&self, id: &SpeakerId, now_ms: i64) -> Result<Option<i64>, StoreError> {
+        let row = sqlx::query(
+            "select max(until_ms) from enrolments where speaker = $1 and used_ms is null and until_ms > $2",
+        )
+        .bind(id.as_str())
+        .bind(now_ms)
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(row.try_get(0)?)
     }
 
     pub async fn disabled_speakers(&self) -> Result<Vec<SpeakerId>, StoreError> {

@@ -15,6 +15,7 @@ mod plays;
 mod reports;
 mod schedules;
 mod settings;
+mod speakers;
 mod trust;
 
 use std::path::Path;
@@ -36,6 +37,7 @@ pub use plans::{PlanRow, RecordRow};
 pub use plays::{ContentRow, DueRow, NewRecord, PlayFilter, ToldPlay};
 pub use reports::Day;
 pub use schedules::{Changes, Histories, VersionRow};
+pub use speakers::TurnRow;
 pub use trust::{Handover, Said};
 
 /// SQLite in the data directory.

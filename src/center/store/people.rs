@@ -1,13 +1,18 @@
 //! Areas, speakers and certificates.
 
+use std::sync::LazyLock;
+
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
+use super::speakers::{add_turns, read_word};
 use super::{Span, Store, StoreError, Tx, from_json, parsed, to_json, unless_taken};
 use crate::domain::approval::Certificate;
 use crate::domain::area::{Area, AreaTree};
 use crate::domain::bulletin::Language;
 use crate::domain::ids::{AreaCode, KeyId, SpeakerId};
+use crate::domain::record::{Evidence, Outcome, Reason};
+use crate::domain::standing::Turn;
 use crate::protocol::envelope::Envelope;
 use crate::protocol::keys::key_id;
 use crate::protocol::message::{State, StateDetail};
@@ -26,7 +31,14 @@ pub struct SpeakerRow {
     pub detail: Option<StateDetail>,
     /// Nothing is sent to it, and it may not connect.
     pub disabled: bool,
+    /// The newest play that left its converter, or was heard back.
+    pub proven: Option<(i64, Evidence)>,
+    /// When the newest play of which there is a record was to begin, how it ended and why.
+    pub last: Option<(i64, Outcome, Option<Reason>)>,
 }
+
+const SPEAKER_COLUMNS: &str = "select id, title, area, password_hash, birth, online, since_ms, detail, languages, latitude, longitude, \
+    step_with, disabled, proven_ms, proven, last_ms, last_outcome, last_reason from speakers";
 
 /// What the planner needs to know of a speaker's surroundings.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -55,6 +67,10 @@ pub struct CertificateRow {
     pub envelope: Envelope,
     pub certificate: Certificate,
 }
+
+static PAGE_OF_SPEAKERS: LazyLock<String> =
+    LazyLock::new(|| format!("{SPEAKER_COLUMNS} where id > $1 order by id limit $2"));
+static ONE_SPEAKER: LazyLock<String> = LazyLock::new(|| format!("{SPEAKER_COLUMNS} where id = $1"));
 
 impl Store {
     pub async fn add_area(&self, area: &Area) -> Result<(), StoreError> {
@@ -163,32 +179,27 @@ impl Store {
 
     /// Speakers in order of id, after `after`, at most `limit`.
     pub async fn speakers(&self, after: &str, limit: i64) -> Result<Vec<SpeakerRow>, StoreError> {
-        let rows = sqlx::query(
-            "select id, title, area, password_hash, birth, online, since_ms, detail, languages, latitude, longitude, step_with, disabled from speakers where id > $1 order by id limit $2",
-        )
-        .bind(after)
-        .bind(limit)
-        .fetch_all(&self.pool)
-        .await?;
+        let text: &'static str = &PAGE_OF_SPEAKERS;
+        let rows = sqlx::query(text).bind(after).bind(limit).fetch_all(&self.pool).await?;
         rows.iter().map(speaker).collect()
     }
 
     pub async fn speaker(&self, id: &SpeakerId) -> Result<SpeakerRow, StoreError> {
-        let row = sqlx::query(
-            "select id, title, area, password_hash, birth, online, since_ms, detail, languages, latitude, longitude, step_with, disabled from speakers where id = $1",
-        )
-        .bind(id.as_str())
-        .fetch_optional(&self.pool)
-        .await?;
+        let text: &'static str = &ONE_SPEAKER;
+        let row = sqlx::query(text).bind(id.as_str()).fetch_optional(&self.pool).await?;
         speaker(&row.ok_or_else(|| StoreError::NotFound(format!("speaker {id}")))?)
     }
 
-    /// Keeps what speakers say of themselves, all or none. Says of each whether it counts: not if it comes from an older connection,
-    /// unless it says that it is there.
-    pub async fn set_states(&self, states: &[(SpeakerId, State)], now_ms: i64) -> Result<Vec<bool>, StoreError> {
+    /// Keeps what speakers say of themselves, and what has turned with that, all or none. Says of each whether it counts: not if it
+    /// comes from an older connection, unless it says that it is there.
+    pub async fn set_states(
+        &self,
+        states: &[(SpeakerId, State, Vec<Turn>)],
+        now_ms: i64,
+    ) -> Result<Vec<bool>, StoreError> {
         let mut tx = self.begin().await?;
         let mut taken = vec![];
-        for (id, state) in states {
+        for (id, state, turns) in states {
             let detail = state.detail.as_ref().map(to_json).transpose()?;
             let birth = i64::try_from(state.birth).map_err(|_| StoreError::Damaged("birth number".into()))?;
             let done = sqlx::query(
@@ -203,7 +214,11 @@ impl Store {
             .bind(id.as_str())
             .execute(&mut *tx)
             .await?;
-            taken.push(done.rows_affected() > 0);
+            let counts = done.rows_affected() > 0;
+            if counts {
+                add_turns(&mut tx, id, turns, now_ms).await?;
+            }
+            taken.push(counts);
         }
         tx.commit().await?;
         Ok(taken)
@@ -223,11 +238,28 @@ impl Store {
 
     /// Counts every speaker as off line until it says otherwise: whoever died while the center was down cannot say so.
     pub async fn forget_links(&self, now_ms: i64) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        sqlx::query(
+            "insert into speaker_turns (speaker, subject, item, at_ms, value, detail) \
+             select id, 'link', '', $1, 'unheard', '' from speakers where online <> 0 on conflict do nothing",
+        )
+        .bind(now_ms)
+        .execute(&mut *tx)
+        .await?;
         sqlx::query("update speakers set online = 0, since_ms = $1 where online <> 0")
             .bind(now_ms)
+            .execute(&mut *tx)
+            .await?;
+        Ok(tx.commit().await?)
+    }
+
+    pub async fn set_title(&self, id: &SpeakerId, title: &str) -> Result<(), StoreError> {
+        let done = sqlx::query("update speakers set title = $1 where id = $2")
+            .bind(title)
+            .bind(id.as_str())
             .execute(&self.pool)
             .await?;
-        Ok(())
+        if done.rows_affected() == 0 { Err(StoreError::NotFound(format!("speaker {id}"))) } else { Ok(()) }
     }
 
     /// Keeps a certificate whose signature was checked; the same key again replaces it.
@@ -272,6 +304,11 @@ fn speaker(row: &AnyRow) -> Result<SpeakerRow, StoreError> {
             languages: from_json(&row.try_get::<String, _>(8)?)?,
             place: row.try_get::<Option<f64>, _>(9)?.zip(row.try_get::<Option<f64>, _>(10)?),
             step_with: row.try_get(11)?,
+        },
+        proven: (row.try_get::<Option<i64>, _>(13)?).zip(read_word::<Evidence>(row.try_get(14)?)?),
+        last: match (row.try_get::<Option<i64>, _>(15)?, read_word::<Outcome>(row.try_get(16)?)?) {
+            (Some(start_ms), Some(outcome)) => Some((start_ms, outcome, read_word::<Reason>(row.try_get(17)?)?)),
+            _ => None,
         },
     })
 }

@@ -154,8 +154,22 @@ impl Store {
                 query.execute(&mut *tx).await?;
             }
         }
+        super::speakers::note_sound(&mut tx, records).await?;
         tx.commit().await?;
         Ok(())
+    }
+
+    /// Records from `from_ms` on of plays that did not sound, or not wholly; the newest `limit` of them.
+    pub async fn failed_records(&self, from_ms: i64, limit: i64) -> Result<Vec<PlaybackRecord>, StoreError> {
+        let rows = sqlx::query(
+            "select body from records where start_ms >= $1 and (body like '%\"outcome\":\"missed\"%' \
+             or body like '%\"outcome\":\"partial\"%') order by start_ms desc limit $2",
+        )
+        .bind(from_ms)
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(|row| from_json(&row.try_get::<String, _>(0)?)).collect()
     }
 
     /// Records of plays that start in `from_ms..until_ms`, of one speaker or all.

@@ -379,8 +379,7 @@ impl Center {
     }
 
     pub fn speaker(&self, id: &str) -> Value {
-        let list = self.json(["speaker", "list"]);
-        list["items"].as_array().expect("a list").iter().find(|row| row["id"] == id).expect("the speaker").clone()
+        self.json(["speaker", "show", id])
     }
 
     /// Waits until a speaker is on line, trusts its clock, and has the newest plan and all its content.

@@ -12,6 +12,8 @@ export interface CenterInfo {
   title: string;
   time_zone: string;
   version: string;
+  /** The area at the top of the tree. */
+  area?: string;
   now_ms: number;
 }
 
@@ -70,24 +72,8 @@ export interface Play {
   evidence: Evidence;
 }
 
-export interface Speaker {
-  id: string;
-  title: string;
-  area: string;
-  area_title: string;
-  link: { state: LinkState; since_ms: number | null };
-  clock: { trusted: boolean; error_bound_ms: number; source?: string | null } | null;
-  content: { ready: number; wanted: number } | null;
-  plan: { sent: number | null; accepted: number | null; refused: string | null };
-  /** What is wrong with the board itself, as long as it is. */
-  store_problem?: string | null;
-  amplifier_problem?: string | null;
-  capture_problem?: string | null;
-  path_warning?: string | null;
-  health?: { warnings?: string[] } | null;
-  last_play: Play | null;
-  next_play: { start_ms: number; title: string } | null;
-}
+/** A speaker in a list. */
+export type Speaker = Schema<'SpeakerListed'>;
 
 export type WaitingReason =
   'content_missing' | 'plan_on_its_way' | 'plan_refused' | 'clock_untrusted' | 'never_heard' | 'disabled';
@@ -129,7 +115,10 @@ export interface Outlook {
 }
 
 /** What the change stream speaks of. */
+export const TOPICS = ['speakers', 'plays', 'reports'] as const;
 export const TOPICS = ['speakers', 'plays', 'schedules'] as const;
+export const TOPICS = ['speakers', 'plays', 'trust', 'accounts'] as const;
+export const TOPICS = ['speakers', 'plays', 'areas'] as const;
 export type Topic = (typeof TOPICS)[number];
 
 /** A list that was read page by page; `complete` is false where reading stopped at the limit. */
@@ -169,26 +158,17 @@ export const EVENTS_URL = `${BASE}/events`;
 const TIMEOUT_MS = 15_000;
 
 // 10,000 speakers is what one center carries; 4,000 plays is more than a person reads.
-const SPEAKER_PAGES = 20;
+
 const PLAY_PAGES = 20;
 
 export function getCenter(signal: AbortSignal): Promise<CenterInfo> {
   return read<CenterInfo>('/center', signal);
 }
 
-export async function getSpeakers(signal: AbortSignal): Promise<Listing<Speaker>> {
-  return readPages<Speaker>('/speakers', { limit: '500' }, SPEAKER_PAGES, (speaker) => speaker.id, signal);
-}
-
 /** Plays whose planned start lies in [from, until). */
 export async function getPlays(from_ms: number, until_ms: number, signal: AbortSignal): Promise<Listing<Play>> {
   const range = { from_ms: String(from_ms), until_ms: String(until_ms), limit: '200' };
   return readPages<Play>('/plays', range, PLAY_PAGES, playKey, signal);
-}
-
-/** Who is ready for the plays of the next 24 hours. */
-export function getOutlook(signal: AbortSignal): Promise<Outlook> {
-  return read<Outlook>('/readiness?hours=24', signal);
 }
 
 export async function signIn(credentials: Credentials): Promise<void> {

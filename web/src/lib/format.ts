@@ -97,6 +97,11 @@ export class Format {
     return this.#integer.format(n);
   }
 
+  /** "96,4". */
+  tenth(n: number): string {
+    return this.#tenth.format(n);
+  }
+
   /** "0,4 ms", the unit never alone on a line; whole milliseconds from ten up, seconds from ten thousand. The sign is left to words. */
   milliseconds(ms: number): string {
     const size = Math.abs(ms);

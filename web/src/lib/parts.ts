@@ -19,12 +19,21 @@ export interface PartEntry {
 export const PARTS: PartEntry[] = [
   { part: 'overview', icon: 'overview', rights: [], first: true, load: () => import('./overview/Overview.svelte') },
   {
+    part: 'speakers',
+    icon: 'speakers',
+    rights: ['see'],
+    first: true,
+    load: () => import('./speakers/Speakers.svelte'),
+  },
+  {
     part: 'approve',
     icon: 'approve',
     rights: ['approve'],
     first: true,
     load: () => import('./approve/Approvals.svelte'),
   },
+  { part: 'log', icon: 'log', rights: [], first: false, load: () => import('./log/Log.svelte') },
+  { part: 'reports', icon: 'reports', rights: [], first: false, load: () => import('./reports/Reports.svelte') },
   { part: 'schedules', icon: 'schedules', rights: [], first: true, load: () => import('./schedules/Schedules.svelte') },
   {
     part: 'programmes',
@@ -32,6 +41,18 @@ export const PARTS: PartEntry[] = [
     rights: [],
     first: false,
     load: () => import('./programmes/Programmes.svelte'),
+  {
+    part: 'admin',
+    icon: 'admin',
+    rights: ['manage_people', 'manage_trust', 'manage_areas', 'read_audit'],
+    first: false,
+    load: () => import('./admin/Admin.svelte'),
+  {
+    part: 'admin',
+    icon: 'admin',
+    rights: ['manage_areas', 'manage_trust'],
+    first: false,
+    load: () => import('./areas/Shell.svelte'),
   },
   { part: 'start', icon: 'start', rights: ['manage_areas'], first: false, load: () => import('./start/Start.svelte') },
   { part: 'account', icon: 'account', rights: [], first: false, load: () => import('./account/Account.svelte') },

@@ -1,5 +1,5 @@
 // Counts the day's plays by what is really known of them. Pure: the words are in text.ts, the clock is an argument.
-import type { Evidence, Listing, Play, Speaker } from './api.ts';
+import type { Evidence, Listing, Play } from './api.ts';
 
 export interface DaySummary {
   /** False where not all plays could be read; then only `total` means something, as "more than". */
@@ -51,8 +51,4 @@ export function summarise(plays: Listing<Play>, startOfDay_ms: number, now_ms: n
     day.total += 1;
   }
   return day;
-}
-
-export function countOnline(speakers: Speaker[]): number {
-  return speakers.filter((speaker) => speaker.link.state === 'online').length;
 }

@@ -68,6 +68,21 @@ export interface TrustList {
   revoked?: string[];
   withdrawn?: { bulletin: string; up_to: number }[];
   two_approvers?: { area: string; from: string }[];
+  moved?: Moved[];
+}
+
+/** Units, with all below them, or single speakers that stand below another path since a certain list. */
+  /** What stands elsewhere than it did: with all below it, below this path since that version of the list. */
+  moved?: Moved[];
+}
+
+export interface Moved {
+  since: number;
+  areas?: string[];
+  speakers?: string[];
+  below: string[];
+  /** The lowest versions of lawful hours there. */
+  hours?: Record<string, number>;
 }
 
 export const APPROVAL_TYPE = 'application/vnd.loaxa.approval.v1+json';
@@ -88,7 +103,7 @@ export interface Statements {
 export type PayloadType = keyof Statements;
 
 /** One field. Rust leaves some out: `skip_serializing_if`. */
-type Field = string | { name: string; without: 'null' | 'empty'; each?: Layout };
+type Field = string | { name: string; without: 'null' | 'empty'; each?: Layout; sorted?: true };
 type Layout = readonly Field[];
 
 /** The fields in the order of the Rust structs. */
@@ -113,27 +128,56 @@ const LAYOUTS: Record<PayloadType, Layout> = {
     { name: 'revoked', without: 'empty' },
     { name: 'withdrawn', without: 'empty', each: ['bulletin', 'up_to'] },
     { name: 'two_approvers', without: 'empty', each: ['area', 'from'] },
+    {
+      name: 'moved',
+      without: 'empty',
+      each: [
+        'since',
+        { name: 'areas', without: 'empty' },
+        { name: 'speakers', without: 'empty' },
+        'below',
+        { name: 'hours', without: 'empty', sorted: true },
+        { name: 'hours', without: 'empty' },
+      ],
+    },
   ],
 };
 
 /** The statement's bytes: fields in the order of the Rust struct, without spaces. */
 export function statementBytes<T extends PayloadType>(payloadType: T, statement: Statements[T]): Bytes {
-  return new TextEncoder().encode(JSON.stringify(laidOut(LAYOUTS[payloadType], statement)));
+  return new TextEncoder().encode(written(LAYOUTS[payloadType], statement));
 }
 
-function laidOut(layout: Layout, statement: object): Record<string, unknown> {
+/** By hand, since a script's own objects put keys that look like numbers, as codes of units do, before all others. */
+function written(layout: Layout, statement: object): string {
   const given = new Map<string, unknown>(Object.entries(statement));
-  const out: Record<string, unknown> = {};
+  const fields: string[] = [];
   for (const field of layout) {
-    const { name, without, each } = typeof field === 'string' ? { name: field, without: null, each: undefined } : field;
+    const {
+      name,
+      without,
+      each,
+      sorted,
+    }: Exclude<Field, string> | { name: string; without: null; each?: Layout; sorted?: true } =
+      typeof field === 'string' ? { name: field, without: null } : field;
     const value = given.get(name) ?? null;
     given.delete(name);
-    if (without !== null && (value === null || (without === 'empty' && (value as unknown[]).length === 0))) continue;
+    if (without !== null && (value === null || (without === 'empty' && Object.keys(value as object).length === 0)))
+      continue;
+    if (each !== undefined)
+      fields.push(`"${name}":[${(value as object[]).map((one) => written(each, one)).join(',')}]`);
+    else fields.push(`"${name}":${sorted ? mapped(value as object) : JSON.stringify(sound(name, value))}`);
     out[name] = each === undefined ? sound(name, value) : (value as object[]).map((one) => laidOut(each, one));
   }
   // Somebody believes that these are signed too.
   for (const name of given.keys()) throw new TypeError(`the statement has no field ${name}`);
-  return out;
+  return `{${fields.join(',')}}`;
+}
+
+/** As a BTreeMap is written: by the bytes of its keys. */
+function mapped(map: object): string {
+  const entries = Object.entries(map).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return `{${entries.map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(sound(key, value))}`).join(',')}}`;
 }
 
 /** Every number of ours is a whole one, and beyond 2^53 a script no longer has the one that was meant. */
