@@ -62,6 +62,22 @@ pub enum DecodeError {
     NothingDecoded,
 }
 
+impl DecodeError {
+    /// One word for each, from which a page makes a sentence of its own.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unreadable(_) => "unreadable",
+            Self::TooMuchBeside => "too_much_beside",
+            Self::Empty => "empty",
+            Self::NotAudio => "not_audio",
+            Self::NoTrack => "no_track",
+            Self::UnknownCodec(_) => "unknown_codec",
+            Self::OutOfRange { .. } => "out_of_range",
+            Self::NothingDecoded => "nothing_decoded",
+        }
+    }
+}
+
 static CODECS: LazyLock<CodecRegistry> = LazyLock::new(|| {
     let mut registry = CodecRegistry::new();
     symphonia::default::register_enabled_codecs(&mut registry);

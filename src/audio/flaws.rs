@@ -1,8 +1,9 @@
 //! Flaws that a listener would hear and a decoder does not: stretches of silence, and tops that were cut flat.
 //!
-//! Takes samples as they come and keeps a few numbers; what is worth a warning is said by ingest.
+//! Takes samples as they come and keeps a few numbers; the words for them are the domain's ([`Flaw`]) and the page's.
 
 use super::RATE_HZ;
+use crate::domain::bulletin::Flaw;
 
 /// Below this (-60 dBFS) it is silence: the noise of a quiet room lies above.
 const SILENT: f32 = 0.001;
@@ -56,23 +57,21 @@ impl Silences {
         self.quiet = 0;
     }
 
-    /// In plain words, to follow "warning:".
-    pub fn warnings(&self) -> Vec<String> {
-        let seconds = |frames: u64| frames as f64 / f64::from(RATE_HZ);
+    pub fn flaws(&self) -> Vec<Flaw> {
         if !self.sounded {
-            return vec![format!("it is silent for all of its {:.1} s", seconds(self.frames))];
+            return vec![Flaw::SilentThroughout { length_ms: ms(self.frames, RATE_HZ) }];
         }
-        let mut told = vec![];
+        let mut found = vec![];
         if self.leading > AROUND_FRAMES {
-            told.push(format!("it begins with {:.1} s of silence", seconds(self.leading)));
+            found.push(Flaw::BeginsSilent { length_ms: ms(self.leading, RATE_HZ) });
         }
         for (from, frames) in &self.holes {
-            told.push(format!("it is silent for {:.1} s from {}", seconds(*frames), clock(*from, RATE_HZ)));
+            found.push(Flaw::SilentWithin { at_ms: ms(*from, RATE_HZ), length_ms: ms(*frames, RATE_HZ) });
         }
         if self.quiet > AROUND_FRAMES {
-            told.push(format!("it ends with {:.1} s of silence", seconds(self.quiet)));
+            found.push(Flaw::EndsSilent { length_ms: ms(self.quiet, RATE_HZ) });
         }
-        told
+        found
     }
 }
 
@@ -117,22 +116,18 @@ impl Tops {
         }
     }
 
-    pub fn warning(&self) -> Option<String> {
+    pub fn flaw(&self) -> Option<Flaw> {
         let many = self.clips >= 3 && self.clips * 60 * u64::from(self.rate_hz) > self.frames * CLIPS_PER_MINUTE;
-        many.then(|| {
-            let (first, level) = (clock(self.first, self.rate_hz), super::to_db(f64::from(self.peak)).min(0.0));
-            let clips = self.clips;
-            format!(
-                "it is clipped in {clips} places, first at {first}: tops are cut off at {level:.1} dBFS and will sound distorted"
-            )
+        many.then(|| Flaw::Clipped {
+            places: self.clips,
+            first_ms: ms(self.first, self.rate_hz),
+            level_dbfs: f64::from(super::to_db(f64::from(self.peak)).min(0.0)),
         })
     }
 }
 
-/// A place as minutes and seconds.
-fn clock(frame: u64, rate_hz: u32) -> String {
-    let seconds = frame / u64::from(rate_hz);
-    format!("{}:{:02}", seconds / 60, seconds % 60)
+fn ms(frames: u64, rate_hz: u32) -> i64 {
+    i64::try_from(frames.saturating_mul(1000) / u64::from(rate_hz)).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -149,7 +144,7 @@ mod tests {
             silences.add(&wave);
             tops.add(&wave);
         }
-        silences.warnings().into_iter().chain(tops.warning()).collect()
+        silences.flaws().iter().chain(&tops.flaw()).map(Flaw::to_string).collect()
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub mod limiter;
 pub mod loudness;
 pub mod m4a;
 pub mod meter;
+#[cfg(feature = "center")]
+pub mod peaks;
 pub mod reckoning;
 pub mod resample;
 pub mod source;

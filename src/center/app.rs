@@ -9,6 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use sha2::{Digest, Sha256};
 use tokio::sync::{Notify, broadcast};
 
+use super::api::Uploading;
 use super::audit::Audit;
 use super::authority::Trust;
 use super::commands::{self, Commands};
@@ -37,6 +38,7 @@ use crate::domain::relay::RelayHosts;
 pub enum Change {
     Speakers,
     Plays,
+    Bulletins,
     /// Programmes, schedules and calendars.
     Schedules,
     Areas,
@@ -53,6 +55,7 @@ impl Change {
         match self {
             Self::Speakers => "speakers",
             Self::Plays => "plays",
+            Self::Bulletins => "bulletins",
             Self::Schedules => "schedules",
             Self::Areas => "areas",
             Self::Trust => "trust",
@@ -108,6 +111,10 @@ pub struct App {
     pub gate: Arc<Gate>,
     /// Where the API and the broker were bound, once they are.
     pub bound: OnceLock<Bound>,
+    /// At which uploads somebody is at work.
+    pub uploading: Uploading,
+    /// Held while the outline of an older sound is made.
+    pub outlining: tokio::sync::Mutex<()>,
     /// How the parts of this center are.
     pub pulse: Pulse,
     /// How far conversions are, in percent.
@@ -165,6 +172,8 @@ impl App {
             transport,
             gate,
             bound: OnceLock::new(),
+            uploading: Uploading::default(),
+            outlining: tokio::sync::Mutex::default(),
             pulse: Pulse::new(now_ms()),
             progress: Mutex::default(),
             chunk_lists: Mutex::default(),

@@ -14,7 +14,7 @@ use tracing::{error, warn};
 
 use super::app::{self, App, now_ms};
 use super::authority::{by_approver, certificates};
-use super::store::{Intake, StoreError};
+use super::store::{Intake, PlayedRow, StoreError};
 use crate::domain::approval::{Approval, Certificate, TICKET_EARLY_MS, TICKET_LIFE_MS, Ticket, Use};
 use crate::domain::area::AreaTree;
 use crate::domain::bulletin::RevisionState;
@@ -186,11 +186,33 @@ async fn publish(
         let mut active = app.commands.active.lock().unwrap_or_else(PoisonError::into_inner);
         active.push(Active { area: area.clone(), until_ms: valid_until_ms, payload });
     }
+    if let Order::Emergency { occurrence, .. } = &command.order
+        && let Err(problem) = note(app, area, occurrence).await
+    {
+        error!("which bulletins an emergency in area {area} was made of cannot be noted: {problem}");
+    }
     if let Err(problem) = app.store.add_command(&command, &signed).await {
         // It is done all the same: who gave it must not give it again.
         error!("a command to area {area} was sent but cannot be kept for reports: {problem}");
     }
     Ok(command)
+}
+
+/// For the account of each bulletin: that it was in this play, and how many were told.
+async fn note(app: &App, area: &AreaCode, occurrence: &PlannedOccurrence) -> Result<(), StoreError> {
+    let told = app.speaker_areas().await?.values().filter(|path| path.contains(area)).count() as u64;
+    let bulletins: BTreeSet<_> = occurrence.items.iter().map(|item| &item.bulletin).collect();
+    let row = |bulletin: &BulletinId| PlayedRow {
+        bulletin: bulletin.clone(),
+        occurrence: occurrence.id.clone(),
+        title: occurrence.title.clone(),
+        priority: occurrence.priority,
+        first_ms: occurrence.start_ms,
+        last_ms: occurrence.start_ms,
+        end_ms: occurrence.end_ms,
+        speakers: told,
+    };
+    app.store.note_plays(&bulletins.into_iter().map(row).collect::<Vec<_>>()).await
 }
 
 /// Has an approved bulletin sound now in an area, `times` times, under the tickets that approvers have signed for it.

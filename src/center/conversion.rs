@@ -14,8 +14,9 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
-use super::ingest::{Converted, convert};
+use super::ingest::{Converted, Unfit, convert};
 use crate::audio::loudness::Loudness;
+use crate::domain::bulletin::Flaw;
 use crate::domain::plan::MAX_MEDIA_BYTES;
 
 /// Longest that anything may be: what [`MAX_MEDIA_BYTES`] hold in the broadcast form.
@@ -40,12 +41,11 @@ enum Told {
         /// Absent for silence.
         integrated_lufs: Option<f64>,
         true_peak_dbtp: f64,
-        warnings: Vec<String>,
+        flaws: Vec<Flaw>,
+        peaks: Vec<u8>,
     },
     /// The file's fault.
-    Refused {
-        problem: String,
-    },
+    Refused(Unfit),
     /// The machine's fault.
     Failed {
         problem: String,
@@ -53,12 +53,12 @@ enum Told {
 }
 
 /// Converts in a process of its own; `progress` hears percents. The outer error is the machine's, and the same may be tried again; the inner
-/// one is the file's, in the words of the person who sent it.
+/// one is the file's.
 pub async fn convert_apart(
     upload: &Path,
     longest_minutes: u64,
     progress: impl FnMut(u8),
-) -> Result<Result<Converted, String>, String> {
+) -> Result<Result<Converted, Unfit>, String> {
     let mut result = upload.as_os_str().to_owned();
     result.push(".converted");
     let result = PathBuf::from(result);
@@ -72,7 +72,7 @@ async fn converted(
     result: &Path,
     longest_minutes: u64,
     mut progress: impl FnMut(u8),
-) -> Result<Result<Converted, String>, String> {
+) -> Result<Result<Converted, Unfit>, String> {
     let mut child = start(upload, result, longest_minutes).map_err(|e| format!("no conversion can be started: {e}"))?;
     let Some(output) = child.stdout.take() else { return Err("the conversion cannot be heard".into()) };
     let mut lines = BufReader::new(output).lines();
@@ -81,7 +81,8 @@ async fn converted(
         let left = (GRACE + sounded).saturating_sub(began.elapsed());
         let Ok(line) = tokio::time::timeout(left, lines.next_line()).await else {
             child.kill().await.map_err(|e| e.to_string())?;
-            return Ok(Err("it takes longer to read than it lasts; it is damaged, or made to be slow".into()));
+            let problem = "it takes longer to read than it lasts; it is damaged, or made to be slow";
+            return Ok(Err(Unfit::new("too_slow", problem)));
         };
         let Some(line) = line.map_err(|e| e.to_string())? else { break };
         match serde_json::from_str(&line).map_err(|e| format!("the conversion told {line:?}: {e}"))? {
@@ -89,13 +90,13 @@ async fn converted(
                 sounded = Duration::from_millis(u64::try_from(sounded_ms).unwrap_or(0));
                 progress(percent);
             }
-            Told::Refused { problem } => return Ok(Err(problem)),
+            Told::Refused(unfit) => return Ok(Err(unfit)),
             Told::Failed { problem } => return Err(problem),
-            Told::Done { duration_ms, integrated_lufs, true_peak_dbtp, warnings } => {
+            Told::Done { duration_ms, integrated_lufs, true_peak_dbtp, flaws, peaks } => {
                 let opus = std::fs::read(result).map_err(|e| e.to_string())?;
                 let integrated_lufs = integrated_lufs.unwrap_or(f64::NEG_INFINITY);
                 let loudness = Loudness { integrated_lufs, true_peak_dbtp };
-                return Ok(Ok(Converted { opus, duration_ms, loudness, warnings }));
+                return Ok(Ok(Converted { opus, duration_ms, loudness, flaws, peaks }));
             }
         }
     }
@@ -120,12 +121,12 @@ fn start(upload: &Path, result: &Path, longest_minutes: u64) -> std::io::Result<
 }
 
 /// What an end without a word means: the file's doing, unless somebody told the process to go.
-fn ended(status: ExitStatus) -> Result<Result<Converted, String>, String> {
+fn ended(status: ExitStatus) -> Result<Result<Converted, Unfit>, String> {
     use std::os::unix::process::ExitStatusExt as _;
     const FROM_OUTSIDE: [i32; 4] = [libc::SIGHUP, libc::SIGINT, libc::SIGTERM, libc::SIGKILL];
     match status.signal() {
         Some(signal) if FROM_OUTSIDE.contains(&signal) => Err(format!("the conversion was stopped by signal {signal}")),
-        _ => Ok(Err("the file made the decoder fail; it is damaged".to_owned())),
+        _ => Ok(Err(Unfit::new("decoder_failed", "the file made the decoder fail; it is damaged"))),
     }
 }
 
@@ -161,11 +162,12 @@ pub fn main(upload: &Path, result: &Path, longest_minutes: u64) -> Result<(), St
                     duration_ms: converted.duration_ms,
                     integrated_lufs: Some(converted.loudness.integrated_lufs).filter(|lufs| lufs.is_finite()),
                     true_peak_dbtp: converted.loudness.true_peak_dbtp,
-                    warnings: converted.warnings,
+                    flaws: converted.flaws,
+                    peaks: converted.peaks,
                 },
             }
         }
-        Err(problem) => Told::Refused { problem },
+        Err(unfit) => Told::Refused(unfit),
     };
     tell(&told)
 }

@@ -9,6 +9,7 @@ pub mod areas;
 pub mod audit;
 pub mod authority;
 pub mod broker;
+pub mod bulletin_plays;
 pub mod cli;
 pub mod client;
 pub mod commands;

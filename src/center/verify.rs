@@ -195,7 +195,7 @@ async fn sounds(
     let files = MediaStore::new(data.path("media"));
     let mut after = String::new();
     loop {
-        let bulletins = store.bulletins(&after, LINES).await?;
+        let bulletins = store.bulletins(&after, LINES, None).await?;
         let Some(last) = bulletins.last() else { return Ok(()) };
         after = last.id.to_string();
         for bulletin in &bulletins {

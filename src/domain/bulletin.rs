@@ -111,6 +111,83 @@ impl fmt::Display for Language {
     }
 }
 
+/// What is wrong with a sound that was taken all the same: codes and numbers, which each reader puts into words of their own. Lengths and places in
+/// ms.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "code", rename_all = "snake_case")]
+#[cfg_attr(feature = "center", derive(utoipa::ToSchema))]
+pub enum Flaw {
+    /// All of it is silence.
+    SilentThroughout {
+        length_ms: i64,
+    },
+    /// Silent, or nearly so.
+    NearlySilent,
+    BeginsSilent {
+        length_ms: i64,
+    },
+    SilentWithin {
+        at_ms: i64,
+        length_ms: i64,
+    },
+    EndsSilent {
+        length_ms: i64,
+    },
+    /// Tops that were cut off, so that it sounds distorted.
+    Clipped {
+        places: u64,
+        first_ms: i64,
+        level_dbfs: f64,
+    },
+    /// Stretches that could not be decoded and were skipped.
+    NotDecoded {
+        length_ms: i64,
+    },
+    DamagedPlaces {
+        places: u64,
+    },
+    /// The file announces more than is in it.
+    CutOff {
+        missing_ms: i64,
+    },
+    /// As it was said before flaws had codes.
+    Said {
+        words: String,
+    },
+}
+
+/// In English, to follow "warning:".
+impl fmt::Display for Flaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = |ms: &i64| *ms as f64 / 1000.0;
+        let clock = |ms: &i64| format!("{}:{:02}", ms / 60_000, ms / 1000 % 60);
+        match self {
+            Self::SilentThroughout { length_ms } => {
+                write!(f, "it is silent for all of its {:.1} s", seconds(length_ms))
+            }
+            Self::NearlySilent => write!(f, "it is silent, or nearly so"),
+            Self::BeginsSilent { length_ms } => write!(f, "it begins with {:.1} s of silence", seconds(length_ms)),
+            Self::SilentWithin { at_ms, length_ms } => {
+                write!(f, "it is silent for {:.1} s from {}", seconds(length_ms), clock(at_ms))
+            }
+            Self::EndsSilent { length_ms } => write!(f, "it ends with {:.1} s of silence", seconds(length_ms)),
+            Self::Clipped { places, first_ms, level_dbfs } => write!(
+                f,
+                "it is clipped in {places} places, first at {}: tops are cut off at {level_dbfs:.1} dBFS and will sound distorted",
+                clock(first_ms)
+            ),
+            Self::NotDecoded { length_ms } => {
+                write!(f, "{:.1} s of it could not be decoded and were skipped", seconds(length_ms))
+            }
+            Self::DamagedPlaces { places } => write!(f, "{places} damaged places were skipped"),
+            Self::CutOff { missing_ms } => {
+                write!(f, "it is cut off or damaged: {:.1} s that it announces are not in it", seconds(missing_ms))
+            }
+            Self::Said { words } => f.write_str(words),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -142,7 +142,12 @@ fn warnings(bytes: &[u8], ending: &str) -> Vec<String> {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("x").with_extension(ending);
     std::fs::write(&file, bytes).unwrap();
-    loaxa::center::ingest::convert(&file, 60_000, |_, _| true).unwrap().warnings
+    let converted = loaxa::center::ingest::convert(&file, 60_000, |_, _| true).unwrap();
+    assert!(
+        (1..=1_000).contains(&converted.peaks.len()) && converted.peaks.iter().any(|peak| *peak > 20),
+        "its outline"
+    );
+    converted.flaws.iter().map(ToString::to_string).collect()
 }
 
 #[test]

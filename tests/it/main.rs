@@ -9,6 +9,7 @@ mod authority;
 mod broadcast;
 mod brokers;
 mod browser;
+mod bulletins;
 mod cli;
 mod commands;
 mod crowds;

@@ -10,7 +10,7 @@ use loaxa::center::config::Config;
 use loaxa::center::datadir::DataDir;
 use loaxa::center::reports::settle::settle;
 use loaxa::center::reports::{PeriodReport, count_again, date_at, day_start_ms, period, zone};
-use loaxa::center::store::{BulletinRow, PlanRow, PlayFilter};
+use loaxa::center::store::{BulletinRow, Deed, PlanRow, PlayFilter, StepDetail};
 use loaxa::domain::field::Field;
 use loaxa::domain::ids::OccurrenceId;
 use loaxa::domain::plan::{Plan, PlannedItem, PlannedOccurrence};
@@ -59,8 +59,11 @@ impl Then {
             words: String::new(),
             created_ms: self.midnight_ms,
             version_of: None,
+            field: Field::default(),
         };
-        self.app.store.add_bulletin(&row, "x.mp3", &format!("upload-{id}")).await.unwrap();
+        let detail = StepDetail::default();
+        let deed = Deed { account: "lan".into(), title: "Lan".into(), at_ms: self.midnight_ms, detail };
+        self.app.store.add_bulletin(&row, "x.mp3", &format!("upload-{id}"), &deed).await.unwrap();
     }
 
     async fn plan(&self, speaker: &str, number: u64, made_ms: i64, occurrences: Vec<PlannedOccurrence>) {

@@ -6,14 +6,15 @@ use std::process::Command;
 
 use loaxa::audio::loudness::Loudness;
 use loaxa::center::store::{
-    AccountRow, BulletinRow, ConnectionRow, ContentRow, Day, DueRow, EnrolmentRow, Intake, PlanRow, PlayFilter,
-    SessionRow, Sound, SpeakerTraits, Store, StoreError, TokenRow, VersionRow,
+    AccountRow, BulletinRow, ConnectionRow, ContentRow, Day, Deed, DueRow, EnrolmentRow, Intake, PlanRow, PlayFilter,
+    PlayedRow, SessionRow, Sound, SpeakerTraits, StepDetail, Store, StoreError, TokenRow, UploadRow, VersionRow,
 };
 use loaxa::domain::area::Area;
-use loaxa::domain::bulletin::RevisionState;
+use loaxa::domain::bulletin::{Flaw, RevisionState};
 use loaxa::domain::calendar::CalendarText;
 use loaxa::domain::field::Field;
 use loaxa::domain::ids::{MediaHash, OccurrenceId, SpeakerId};
+use loaxa::domain::priority::Priority;
 use loaxa::domain::programme::{ItemText, PauseText, ProgrammeText};
 use loaxa::domain::record::{Evidence, Outcome, PlaybackRecord, Reason};
 use loaxa::domain::role::{AccountName, Grant};
@@ -197,32 +198,95 @@ async fn bulletins(store: &Store) {
         words: "Kính gửi bà con".into(),
         created_ms: 7,
         version_of: None,
+        field: Field::default(),
     };
-    store.add_bulletin(&bulletin, "nước.mp3", "upload-1").await.unwrap();
-    assert!(matches!(store.add_bulletin(&bulletin, "x", "y").await, Err(StoreError::Exists(_))));
+    let deed = |at_ms| Deed { account: "lan".into(), title: "Lan".into(), at_ms, detail: StepDetail::default() };
+    store.add_bulletin(&bulletin, "nước.mp3", "upload-1", &deed(7)).await.unwrap();
+    assert!(matches!(store.add_bulletin(&bulletin, "x", "y", &deed(7)).await, Err(StoreError::Exists(_))));
     assert_eq!(store.bulletin(&bulletin.id).await.unwrap(), bulletin);
     let waiting = store.received_revisions().await.unwrap();
     assert_eq!((waiting.len(), &waiting[0].intake), (1, &Intake::Received { upload: "upload-1".into() }));
     let loudness = Loudness { integrated_lufs: -18.25, true_peak_dbtp: -2.5 };
     let sound = Sound { media: MediaHash([9; 32]), bytes: 50_000, duration_ms: 9_160, loudness, gain_db: 1.5 };
-    store.finish_intake(&waiting[0], &Intake::Ready(sound.clone()), &["hơi nhỏ".into()]).await.unwrap();
+    store
+        .finish_intake(&waiting[0], &Intake::Ready(sound.clone()), &[Flaw::EndsSilent { length_ms: 4_000 }])
+        .await
+        .unwrap();
     let row = store.revisions(&bulletin.id).await.unwrap().remove(0);
-    assert_eq!((&row.intake, row.warnings.len()), (&Intake::Ready(sound), 1));
+    assert_eq!(
+        (&row.intake, row.flaws.as_slice()),
+        (&Intake::Ready(sound), &[Flaw::EndsSilent { length_ms: 4_000 }][..])
+    );
     assert!(store.approved_revisions().await.unwrap().is_empty());
-    store.set_revision_state(&row, &RevisionState::Submitted).await.unwrap();
-    let second = store.set_revision_state(&row, &RevisionState::Withdrawn).await;
+    store.set_revision_state(&row, &RevisionState::Submitted, &deed(9)).await.unwrap();
+    let second = store.set_revision_state(&row, &RevisionState::Withdrawn, &deed(9)).await;
     assert!(matches!(second, Err(StoreError::Conflict(_))), "somebody else was quicker");
-    assert_eq!(store.add_revision(&bulletin.id, "b.mp3", "upload-2", 8).await.unwrap(), 2);
-    assert!(matches!(store.add_revision(&"gone".parse().unwrap(), "", "", 8).await, Err(StoreError::NotFound(_))));
+    assert_eq!(store.add_revision(&bulletin.id, "b.mp3", "upload-2", &deed(9)).await.unwrap(), 2);
+    assert!(matches!(
+        store.add_revision(&"gone".parse().unwrap(), "", "", &deed(9)).await,
+        Err(StoreError::NotFound(_))
+    ));
     let cham = BulletinRow {
         id: "water-cjm".parse().unwrap(),
         language: "cjm".parse().unwrap(),
         version_of: Some(bulletin.id.clone()),
-        ..bulletin
+        ..bulletin.clone()
     };
-    store.add_bulletin(&cham, "c.mp3", "upload-3").await.unwrap();
+    store.add_bulletin(&cham, "c.mp3", "upload-3", &deed(10)).await.unwrap();
+    history(store, &bulletin, deed(11)).await;
     assert_eq!(store.voices().await.unwrap()[1], (cham.id, cham.language, cham.version_of));
-    assert_eq!(store.bulletins("", 10).await.unwrap().len(), 2);
+    assert_eq!(store.bulletins("", 10, None).await.unwrap().len(), 2);
+    assert_eq!(store.bulletins("", 10, Some("submitted")).await.unwrap()[0].id, bulletin.id);
+    assert!(store.bulletins("", 10, Some("approved")).await.unwrap().is_empty());
+    assert_eq!(store.revisions_of(&bulletin.id, &"water-cjm".parse().unwrap()).await.unwrap().len(), 3);
+}
+
+/// Steps, edits that meet each other, uploads by parts, outlines, and plays.
+async fn history(store: &Store, seen: &BulletinRow, deed: Deed) {
+    let edited = BulletinRow { words: "Kính gửi".into(), ..seen.clone() };
+    store.edit_bulletin(seen, &edited, &deed).await.unwrap();
+    let second = store.edit_bulletin(seen, &edited, &deed).await;
+    assert!(matches!(second, Err(StoreError::Conflict(_))), "somebody else was quicker");
+    let steps = store.steps(&seen.id).await.unwrap();
+    let told: Vec<_> = steps.iter().map(|step| (step.revision, step.step.as_str(), step.deed.at_ms)).collect();
+    assert_eq!(told, [(1, "added", 7), (1, "submitted", 9), (2, "added", 9), (2, "edited", 11)]);
+    let upload = UploadRow {
+        id: "part".into(),
+        account: "lan".into(),
+        file_name: "tin.mp3".into(),
+        bytes: 10,
+        received: 0,
+        created_ms: 1,
+        ends_ms: 50,
+    };
+    store.add_upload(&upload).await.unwrap();
+    store.received("part", 4).await.unwrap();
+    assert_eq!(store.upload("part", "lan").await.unwrap().received, 4);
+    assert!(matches!(store.upload("part", "huy").await, Err(StoreError::NotFound(_))), "another's");
+    assert!(store.needed_uploads().await.unwrap().contains(&"part".to_owned()));
+    assert!(store.drop_uploads(49).await.unwrap().is_empty());
+    assert_eq!(store.drop_uploads(50).await.unwrap(), ["part"]);
+    let media = MediaHash([9; 32]);
+    assert_eq!(store.peaks(&media).await.unwrap(), None);
+    store.keep_peaks(&media, &[0, 128, 255]).await.unwrap();
+    assert_eq!(store.peaks(&media).await.unwrap(), Some(vec![0, 128, 255]));
+    let play = PlayedRow {
+        bulletin: seen.id.clone(),
+        occurrence: OccurrenceId::new(&"sang".parse().unwrap(), 100),
+        title: "Sáng".into(),
+        priority: Priority::Normal,
+        first_ms: 100,
+        last_ms: 130,
+        end_ms: 200,
+        speakers: 3,
+    };
+    store.note_plays(std::slice::from_ref(&play)).await.unwrap();
+    store.note_plays(&[PlayedRow { speakers: 4, ..play.clone() }]).await.unwrap();
+    assert!(store.plays_of(&seen.id, 100, 10).await.unwrap().is_empty());
+    assert_eq!(store.plays_of(&seen.id, 101, 10).await.unwrap()[0].speakers, 4);
+    assert!(store.count_records(&play).await.unwrap().is_empty());
+    store.forget_plays(&[play]).await.unwrap();
+    assert!(store.plays_of(&seen.id, 101, 10).await.unwrap().is_empty());
 }
 
 async fn schedules(store: &Store) {

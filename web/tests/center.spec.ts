@@ -79,7 +79,9 @@ test('approves with the sealed key, after the sound was fetched and checked', as
   // What the center sends is playable here, and as long as it says.
   const seconds = () => page.locator('audio').evaluate((sound: HTMLAudioElement) => sound.duration);
   await expect.poll(seconds).toBeGreaterThan(1);
-  await page.getByLabel('Tôi đã nghe toàn bộ bản tin này').check();
+  // Really listened to, from its beginning to its end.
+  await page.getByRole('button', { name: 'Nghe', exact: true }).click();
+  await expect(page.getByText('Bạn đã nghe đến hết.')).toBeVisible({ timeout: 60_000 });
   await page.getByLabel('Tệp khóa của người duyệt').setInputFiles(key);
   await page.getByLabel('Cụm mật khẩu của khóa').fill(passphrase);
   await expect(page.getByRole('region', { name: 'Điều bạn sẽ ký' })).toContainText(bulletin);

@@ -6,6 +6,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { CenterInfo, Play, PlayReadiness, Schema, Topic } from '../src/lib/api.ts';
+import type { Bulletin } from '../src/lib/approve/calls.ts';
 import { FakeAccounts, type Answer } from './fake-accounts.ts';
 import { FakeDesk, Refused } from './fake-desk.ts';
 
@@ -140,7 +141,7 @@ export class FakeCenter {
       case '/api/v1/events':
         return this.streamRefused ? problem(response, 502, 'Bad Gateway') : this.#stream(response);
       case '/api/v1/bulletins':
-        return json(response, this.#page(this.desk.bulletins, url));
+        return json(response, this.#page(this.#bulletinsIn(url), url));
       case '/api/v1/areas':
         return json(response, this.desk.areas);
       case '/api/v1/certificates':
@@ -155,6 +156,10 @@ export class FakeCenter {
     const given = (text === '' ? {} : JSON.parse(text)) as Record<string, string>;
     const own = this.accounts.answer(`${request.method} ${path}`, given);
     if (own !== null) return reply(response, own);
+    if (/^\/media\/[0-9a-f]{64}\/peaks$/.test(path)) return json(response, { peaks: [0, 90, 180, 60] });
+    if (/^\/bulletins\/[^/]+\/plays$/.test(path)) {
+      return json(response, { coming: this.desk.coming, until_ms: this.info.now_ms, past: [], next_before_ms: null });
+    }
     const media = /^\/media\/([0-9a-f]{64})$/.exec(path)?.[1];
     if (media !== undefined) {
       const sound = this.otherSound ?? this.desk.media.get(media);
@@ -203,6 +208,13 @@ export class FakeCenter {
       troubles: this.troubles,
       waiting: this.waiting,
     };
+  }
+
+  #bulletinsIn(url: URL): Bulletin[] {
+    const state = url.searchParams.get('state');
+    return this.desk.bulletins.filter(
+      (one) => state === null || one.revisions.some((revision) => revision.state === state),
+    );
   }
 
   #playsIn(url: URL): Play[] {

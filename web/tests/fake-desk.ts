@@ -4,6 +4,7 @@ import { createHash, createPublicKey, verify } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Priority } from '../src/lib/api.ts';
 import type { Area, Bulletin, Certified, Revision } from '../src/lib/approve/calls.ts';
+import type { Plays } from '../src/lib/bulletins/calls.ts';
 import type { Envelope } from '../src/lib/signing/envelope.ts';
 import type { Approval } from '../src/lib/signing/statements.ts';
 import type { TestKey } from './keys.ts';
@@ -30,10 +31,14 @@ export class FakeDesk {
     { code: '24133', title: 'Phường Buôn Ma Thuột', parent: '66' },
     { code: '24169', title: 'Xã Ea Kao', parent: '66' },
   ];
+  /** What each bulletin's coming plays are said to be. */
+  coming: Plays['coming'] = [];
   certificates: Certified[] = [];
   readonly media = new Map<string, Buffer>();
   /** Every approval that was taken, oldest first. */
   readonly approvals: Approval[] = [];
+  /** Why each was not listened to; null where it was. */
+  readonly unheard: (string | null)[] = [];
   /** Words instead of a verdict, as where a certificate has been revoked meanwhile. */
   refusal: string | null = null;
 
@@ -70,7 +75,7 @@ export class FakeDesk {
           reason: null,
           intake: 'ready',
           file_name: 'cat nuoc.mp3',
-          warnings: [],
+          flaws: [],
           sound: {
             media,
             bytes: sound.length,
@@ -89,7 +94,12 @@ export class FakeDesk {
     return bulletin;
   }
 
-  step(id: string, number: number, step: string, body: { reason?: string; approval?: Envelope }): Bulletin {
+  step(
+    id: string,
+    number: number,
+    step: string,
+    body: { reason?: string; approval?: Envelope; listened?: boolean; unheard?: string },
+  ): Bulletin {
     const bulletin = this.bulletins.find((one) => one.id === id);
     const revision = bulletin?.revisions.find((one) => one.revision === number);
     if (bulletin === undefined || revision === undefined) throw new Refused(404, 'no such revision');
@@ -99,7 +109,10 @@ export class FakeDesk {
       revision.state = 'returned';
       revision.reason = body.reason ?? null;
     } else {
+      const unheard = (body.unheard ?? '').trim();
+      if (body.listened !== true && unheard === '') throw new Refused(400, 'listen to all of it first, or say why');
       this.#approve(bulletin, revision, body.approval);
+      this.unheard.push(body.listened === true ? null : unheard);
     }
     return bulletin;
   }

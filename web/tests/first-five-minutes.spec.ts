@@ -69,7 +69,8 @@ test('an empty directory becomes a center that has played, and proves it', async
 
   await approve.click();
   await expect(page.getByText('Âm thanh đã tải về khớp')).toBeVisible({ timeout: 60_000 });
-  await page.getByLabel('Tôi đã nghe toàn bộ bản tin này').check();
+  await page.getByRole('button', { name: 'Nghe', exact: true }).click();
+  await expect(page.getByText('Bạn đã nghe đến hết.')).toBeVisible({ timeout: 60_000 });
   await page.getByLabel('Cụm mật khẩu của khóa').fill(KEY_PHRASE);
   await page.getByRole('button', { name: 'Ký và phê duyệt' }).click();
   await expect(page.getByText(/Đã phê duyệt “/)).toBeVisible({ timeout: 120_000 });

@@ -411,7 +411,7 @@ test.describe('guarded', () => {
       expect(headers['content-security-policy']).not.toContain('unsafe');
       expect(headers['cross-origin-opener-policy']).toBe('same-origin');
       expect(headers['cross-origin-resource-policy']).toBe('same-origin');
-      expect(headers['permissions-policy']).toContain('microphone=()');
+      expect(headers['permissions-policy']).toContain('microphone=(self)');
     }
   });
 

@@ -1,33 +1,33 @@
-//! Bulletins: uploading, listening, and the steps from draft to approved.
+//! Bulletins as people see and write them: lists, new ones, revisions, words. The steps to approval are in [`super::steps`].
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use futures_util::StreamExt as _;
+use axum::http::StatusCode;
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use tokio::io::AsyncWriteExt as _;
 use utoipa::{IntoParams, ToSchema};
 
-use super::Problem;
-use super::people::{Listed, Page, titled};
+use super::etag::{IfMatch, tagged};
+use super::people::{Listed, titled};
 use super::reach::{bulletin_for, seen};
+use super::uploads::{Arriving, arrive};
+use super::{PAGE, Problem};
 use crate::center::app::{App, Change, now_ms};
-use crate::center::datadir::random_text;
+use crate::center::authority::Trust;
 use crate::center::people::person::{Person, Visit};
-use crate::center::store::{BulletinRow, Intake, RevisionRow, StoreError};
-use crate::domain::approval::{Approval, Role};
-use crate::domain::bulletin::{Language, RevisionState, Step};
+use crate::center::store::{BulletinRow, Deed, Intake, RevisionRow, StepDetail, StoreError};
+use crate::domain::approval::Approval;
+use crate::domain::area::AreaTree;
+use crate::domain::bulletin::{Flaw, Language, RevisionState};
 use crate::domain::field::Field;
-use crate::domain::ids::{AreaCode, BulletinId, KeyId, MediaHash};
+use crate::domain::ids::{AreaCode, BulletinId, KeyId};
 use crate::domain::priority::Priority;
 use crate::domain::role::Right;
 use crate::protocol::envelope::Envelope;
-use crate::protocol::limits::STATEMENT_BYTES;
 
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct BulletinView {
@@ -40,8 +40,21 @@ pub struct BulletinView {
     #[serde(default)]
     pub field: Field,
     pub created_ms: i64,
+    /// The bulletin of which this is another language version.
+    #[serde(default)]
+    pub version_of: Option<String>,
+    /// The same in other languages, the original first; this one is not among them.
+    #[serde(default)]
+    pub versions: Vec<SiblingView>,
     /// Oldest first.
     pub revisions: Vec<RevisionView>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct SiblingView {
+    pub id: String,
+    pub language: String,
+    pub title: String,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -57,8 +70,13 @@ pub struct RevisionView {
     pub progress: Option<u8>,
     /// Why the file was refused.
     pub problem: Option<String>,
+    /// The same in one word: empty, not_audio, no_track, unknown_codec, out_of_range, nothing_decoded, too_much_beside, unreadable, too_long,
+    /// too_short, too_large, too_slow, decoder_failed or other.
+    #[serde(default)]
+    pub problem_code: Option<String>,
     pub file_name: String,
-    pub warnings: Vec<String>,
+    /// What a listener would hear, or miss.
+    pub flaws: Vec<Flaw>,
     pub sound: Option<SoundView>,
     /// Whose approvals count, and how many are needed.
     #[serde(default)]
@@ -91,9 +109,9 @@ pub struct SoundView {
 }
 
 fn revision_view(app: &App, row: &RevisionRow, approvals: Vec<ApprovalView>, approvals_needed: usize) -> RevisionView {
-    let (intake, problem, sound) = match &row.intake {
+    let (intake, unfit, sound) = match &row.intake {
         Intake::Received { .. } => ("received", None, None),
-        Intake::Refused { problem } => ("refused", Some(problem.clone()), None),
+        Intake::Refused(unfit) => ("refused", Some(unfit), None),
         Intake::Ready(sound) => ("ready", None, Some(sound)),
     };
     let progress =
@@ -104,9 +122,10 @@ fn revision_view(app: &App, row: &RevisionRow, approvals: Vec<ApprovalView>, app
         reason: if let RevisionState::Returned { reason } = &row.state { Some(reason.clone()) } else { None },
         intake: intake.into(),
         progress,
-        problem,
+        problem: unfit.map(|unfit| unfit.problem.clone()),
+        problem_code: unfit.map(|unfit| unfit.code.clone()),
         file_name: row.file_name.clone(),
-        warnings: row.warnings.clone(),
+        flaws: row.flaws.clone(),
         sound: sound.map(|sound| SoundView {
             media: sound.media.to_string(),
             bytes: sound.bytes,
@@ -121,68 +140,174 @@ fn revision_view(app: &App, row: &RevisionRow, approvals: Vec<ApprovalView>, app
     }
 }
 
-async fn view(app: &App, bulletin: BulletinRow) -> Result<BulletinView, Problem> {
-    let rows = app.store.revisions(&bulletin.id).await?;
-    let certificates = app.store.certificates().await?;
-    let title = |key: &KeyId| {
-        certificates.iter().find(|row| row.key == *key).map(|row| row.certificate.title.clone()).unwrap_or_default()
-    };
-    let mut revisions = vec![];
-    for row in &rows {
-        let approvals = approvals_of(app, row).await?;
-        let mut needed = approvers_needed(app, std::slice::from_ref(&bulletin.area), Priority::Normal).await?;
-        for approval in &approvals {
-            needed = needed.max(approvers_needed(app, &approval.areas, approval.highest).await?);
-        }
-        let approvals = approvals.into_iter().map(|approval| ApprovalView {
-            title: title(&approval.approver),
-            approver: approval.approver.to_string(),
-            highest: approval.highest.to_string(),
-            valid_until_ms: approval.valid_until_ms,
-        });
-        revisions.push(revision_view(app, row, approvals.collect(), needed));
-    }
-    Ok(BulletinView {
-        field: app.store.field(&bulletin.id).await?,
-        id: bulletin.id.to_string(),
-        title: bulletin.title,
-        language: bulletin.language.to_string(),
-        area: bulletin.area.to_string(),
-        text: bulletin.words,
-        created_ms: bulletin.created_ms,
-        revisions,
-    })
+/// What views are made of beside the bulletins themselves, read once for all of them.
+struct Desk {
+    tree: AreaTree,
+    trust: Arc<Trust>,
+    titles: BTreeMap<KeyId, String>,
+    versions: Vec<BulletinRow>,
 }
 
-fn bulletin_id(text: &str) -> Result<BulletinId, Problem> {
+/// The revisions and signed approvals of one bulletin.
+type Matter = (Vec<RevisionRow>, Vec<(u32, Envelope)>);
+
+impl Desk {
+    async fn load(app: &App) -> Result<Self, Problem> {
+        let certificates = app.store.certificates().await?;
+        Ok(Self {
+            tree: app.store.areas().await?,
+            trust: app.trust(),
+            titles: certificates.into_iter().map(|row| (row.key, row.certificate.title)).collect(),
+            versions: app.store.versions().await?,
+        })
+    }
+
+    fn view(
+        &self,
+        app: &App,
+        bulletin: BulletinRow,
+        (rows, envelopes): Matter,
+        original: Option<&BulletinRow>,
+    ) -> BulletinView {
+        let revisions = rows.iter().map(|row| {
+            let of_row = envelopes.iter().filter(|(revision, _)| *revision == row.revision);
+            let counted = counted(&self.trust, of_row.map(|(_, envelope)| envelope));
+            let needed = |areas: &[AreaCode], highest| approvers_needed(&self.tree, &self.trust, areas, highest);
+            let least = needed(std::slice::from_ref(&bulletin.area), Priority::Normal);
+            let most = counted.iter().map(|approval| needed(&approval.areas, approval.highest)).fold(least, usize::max);
+            let approvals = counted.into_iter().map(|approval| ApprovalView {
+                title: self.titles.get(&approval.approver).cloned().unwrap_or_default(),
+                approver: approval.approver.to_string(),
+                highest: approval.highest.to_string(),
+                valid_until_ms: approval.valid_until_ms,
+            });
+            revision_view(app, row, approvals.collect(), most)
+        });
+        let base = bulletin.version_of.as_ref().unwrap_or(&bulletin.id);
+        let others = self.versions.iter().filter(|row| row.version_of.as_ref() == Some(base) && row.id != bulletin.id);
+        BulletinView {
+            revisions: revisions.collect(),
+            versions: original.into_iter().chain(others).map(sibling_view).collect(),
+            version_of: bulletin.version_of.as_ref().map(BulletinId::to_string),
+            id: bulletin.id.to_string(),
+            title: bulletin.title,
+            language: bulletin.language.to_string(),
+            area: bulletin.area.to_string(),
+            text: bulletin.words,
+            field: bulletin.field,
+            created_ms: bulletin.created_ms,
+        }
+    }
+}
+
+fn sibling_view(row: &BulletinRow) -> SiblingView {
+    SiblingView { id: row.id.to_string(), language: row.language.to_string(), title: row.title.clone() }
+}
+
+pub(super) async fn view(app: &App, person: &Person, bulletin: BulletinRow) -> Result<BulletinView, Problem> {
+    let mut desk = Desk::load(app).await?;
+    desk.versions.retain(|row| person.sees(&desk.tree, &row.area));
+    let original = match &bulletin.version_of {
+        Some(of) => app.store.bulletin(of).await.ok().filter(|row| person.sees(&desk.tree, &row.area)),
+        None => None,
+    };
+    let approvals = app.store.approvals_of(&bulletin.id).await?;
+    let approvals = approvals.into_iter().map(|(_, revision, envelope)| (revision, envelope)).collect();
+    let revisions = app.store.revisions(&bulletin.id).await?;
+    Ok(desk.view(app, bulletin, (revisions, approvals), original.as_ref()))
+}
+
+/// The approvals that count, of approvers who are still trusted.
+pub(super) fn counted<'a>(trust: &Trust, envelopes: impl Iterator<Item = &'a Envelope>) -> Vec<Approval> {
+    let read = envelopes.filter_map(|envelope| envelope.peek::<Approval>().ok());
+    read.filter(|approval| !trust.list.is_revoked(&approval.approver)).collect()
+}
+
+/// How many have to approve for any of these areas.
+pub(super) fn approvers_needed(tree: &AreaTree, trust: &Trust, areas: &[AreaCode], highest: Priority) -> usize {
+    let paths = areas.iter().filter_map(|area| tree.path(area).ok());
+    paths.map(|path| trust.list.approvers_needed(&path, highest)).max().unwrap_or(1)
+}
+
+/// Who does something now.
+pub(super) fn deed(person: &Person, at_ms: i64, detail: StepDetail) -> Deed {
+    Deed { account: person.name.clone(), title: person.title.clone(), at_ms, detail }
+}
+
+pub(super) fn bulletin_id(text: &str) -> Result<BulletinId, Problem> {
     text.parse().map_err(|e| Problem::bad_request(format!("{e}")))
 }
 
-/// Bulletins with their revisions
-#[utoipa::path(get, path = "/api/v1/bulletins", params(("cursor" = Option<String>, Query), ("limit" = Option<i64>, Query)),
-    responses((status = 200, body = Listed<BulletinView>)))]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct BulletinQuery {
+    cursor: Option<String>,
+    limit: Option<i64>,
+    /// Only those of which a revision is draft, submitted, approved, returned or withdrawn.
+    state: Option<String>,
+}
+
+const STATES: [&str; 5] = ["draft", "submitted", "approved", "returned", "withdrawn"];
+
+/// Bulletins with their revisions, in order of their names
+#[utoipa::path(get, path = "/api/v1/bulletins", params(BulletinQuery), responses((status = 200, body = Listed<BulletinView>), (status = 400, body = Problem)))]
 pub async fn list(
     State(app): State<Arc<App>>,
     person: Person,
-    Query(page): Query<Page>,
+    Query(query): Query<BulletinQuery>,
 ) -> Result<Json<Listed<BulletinView>>, Problem> {
     person.filters();
-    let tree = app.store.areas().await?;
-    let (mut items, mut after) = (vec![], page.cursor().to_owned());
-    while (items.len() as i64) < page.limit() {
-        let rows = app.store.bulletins(&after, page.limit()).await?;
-        let Some(last) = rows.last() else { break };
+    let state = query.state.as_deref().filter(|state| !state.is_empty());
+    if let Some(state) = state.filter(|state| !STATES.contains(state)) {
+        return Err(Problem::bad_request(format!("there is no state {state:?}; use one of {}", STATES.join(", "))));
+    }
+    let limit = query.limit.unwrap_or(PAGE).clamp(1, PAGE);
+    let mut desk = Desk::load(&app).await?;
+    desk.versions.retain(|row| person.sees(&desk.tree, &row.area));
+    let (mut items, mut after) = (vec![], query.cursor.unwrap_or_default());
+    while (items.len() as i64) < limit {
+        let rows = app.store.bulletins(&after, limit, state).await?;
+        let (Some(first), Some(last)) = (rows.first(), rows.last()) else { break };
+        let (mut matters, originals) = matters(&app, &rows, first, last).await?;
         after = last.id.to_string();
         for row in rows {
-            if person.sees(&tree, &row.area) || person.stands_below(&tree, &row.area) {
-                items.extend(seen(&person, &tree, view(&app, row).await?));
+            if person.sees(&desk.tree, &row.area) || person.stands_below(&desk.tree, &row.area) {
+                let original = row.version_of.as_ref().and_then(|of| originals.get(of));
+                let original = original.filter(|original| person.sees(&desk.tree, &original.area));
+                let matter = matters.remove(&row.id).unwrap_or_default();
+                items.extend(seen(&person, &desk.tree, desk.view(&app, row, matter, original)));
             }
         }
     }
-    items.truncate(page.limit() as usize);
-    let full = items.len() as i64 == page.limit();
+    items.truncate(limit as usize);
+    let full = items.len() as i64 == limit;
     let next_cursor = items.last().filter(|_| full).map(|last| last.id.clone());
     Ok(Json(Listed { items, next_cursor }))
+}
+
+/// Revisions and approvals of a page of bulletins, and the originals of those that are versions: a few queries, however many there are.
+async fn matters(
+    app: &App,
+    rows: &[BulletinRow],
+    first: &BulletinRow,
+    last: &BulletinRow,
+) -> Result<(BTreeMap<BulletinId, Matter>, BTreeMap<BulletinId, BulletinRow>), Problem> {
+    let mut matters: BTreeMap<BulletinId, Matter> = BTreeMap::new();
+    for revision in app.store.revisions_of(&first.id, &last.id).await? {
+        matters.entry(revision.bulletin.clone()).or_default().0.push(revision);
+    }
+    for (bulletin, revision, envelope) in app.store.approvals_between(&first.id, &last.id).await? {
+        matters.entry(bulletin).or_default().1.push((revision, envelope));
+    }
+    let mut originals: BTreeMap<BulletinId, BulletinRow> = BTreeMap::new();
+    for of in rows.iter().filter_map(|row| row.version_of.as_ref()) {
+        if !originals.contains_key(of)
+            && let Ok(original) = app.store.bulletin(of).await
+        {
+            originals.insert(of.clone(), original);
+        }
+    }
+    Ok((matters, originals))
 }
 
 /// One bulletin
@@ -193,7 +318,7 @@ pub async fn one(
     Path(id): Path<String>,
 ) -> Result<Json<BulletinView>, Problem> {
     let bulletin = app.store.bulletin(&bulletin_id(&id)?).await?;
-    let shown = seen(&person, &app.store.areas().await?, view(&app, bulletin).await?);
+    let shown = seen(&person, &app.store.areas().await?, view(&app, &person, bulletin).await?);
     shown.map(Json).ok_or_else(|| StoreError::NotFound(format!("bulletin {id}")).into())
 }
 
@@ -213,9 +338,11 @@ pub struct NewBulletin {
     /// The file's name, for people.
     #[serde(default)]
     file_name: String,
+    /// What was sent in part by part under `/uploads`; the body is empty then.
+    upload: Option<String>,
 }
 
-/// Add a bulletin: the body is the audio file. It is converted afterwards; look at `intake` until it is ready or refused
+/// Add a bulletin: the body is the audio file, unless `upload` names what was sent in before. It is converted afterwards; look at `intake` until it is ready or refused
 #[utoipa::path(post, path = "/api/v1/bulletins", params(NewBulletin), request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses((status = 201, body = BulletinView), (status = 400, body = Problem), (status = 413, body = Problem)))]
 pub async fn add(
@@ -245,17 +372,25 @@ pub async fn add(
         None => None,
     };
     visit.note(format!("{id} in {area}"));
-    let upload = receive(&app, body).await?;
-    let row = BulletinRow { id, title, language, area, words: String::new(), created_ms: now_ms(), version_of };
-    if let Err(error) = app.store.add_bulletin(&row, &file_name(&new.file_name), &upload).await {
-        let _ = std::fs::remove_file(app.upload_path(&upload));
-        return Err(error.into());
-    }
-    if let Some(field) = new.field {
-        app.store.set_field(&row.id, field).await?;
-    }
+    let arriving = Arriving { upload: new.upload.as_deref(), file_name: &new.file_name, body };
+    let arrived = arrive(&app, &person, arriving).await?;
+    let row = BulletinRow {
+        id,
+        title,
+        language,
+        area,
+        words: String::new(),
+        created_ms: now_ms(),
+        version_of,
+        field: new.field.unwrap_or_default(),
+    };
+    let deed = deed(&person, row.created_ms, StepDetail::default());
+    arrived.kept(&app, app.store.add_bulletin(&row, &file_name(&arrived.file_name), &arrived.upload, &deed).await)?;
     app.ingest_bell.notify_one();
-    Ok((StatusCode::CREATED, Json(view(&app, row).await?)))
+    // A programme may name it already, or its original.
+    app.plan_bell.notify_one();
+    app.changed(Change::Bulletins);
+    Ok((StatusCode::CREATED, Json(view(&app, &person, row).await?)))
 }
 
 /// The bulletin of which a new one is to be another language version: an original itself, and without a version in that language.
@@ -264,13 +399,19 @@ async fn original(app: &App, of: &BulletinId, id: &BulletinId, language: &Langua
     if let Some(further) = original.version_of {
         return Err(Problem::bad_request(format!("version_of: {of} is itself a version of {further}; name that one")));
     }
+    language_is_free(app, of, id, language).await?;
+    Ok(of.clone())
+}
+
+/// In each language there is one version.
+async fn language_is_free(app: &App, of: &BulletinId, id: &BulletinId, language: &Language) -> Result<(), Problem> {
     let voices = app.store.voices().await?;
     let taken = voices
         .iter()
         .find(|(other, spoken, base)| other != id && spoken == language && (base.as_ref() == Some(of) || other == of));
     match taken {
         Some((other, ..)) => Err(Problem::bad_request(format!("{other} is the version of {of} in {language} already"))),
-        None => Ok(of.clone()),
+        None => Ok(()),
     }
 }
 
@@ -285,6 +426,8 @@ fn made_up_id() -> Result<BulletinId, String> {
 pub struct NewRevision {
     #[serde(default)]
     file_name: String,
+    /// What was sent in part by part under `/uploads`; the body is empty then.
+    upload: Option<String>,
 }
 
 /// Add a revision: new audio for a bulletin, which needs its own approval
@@ -299,239 +442,106 @@ pub async fn revise(
     body: Body,
 ) -> Result<(StatusCode, Json<BulletinView>), Problem> {
     let row = bulletin_for(&app, &person, &[Right::EditContent], &bulletin_id(&id)?).await?;
-    let upload = receive(&app, body).await?;
-    if let Err(error) = app.store.add_revision(&row.id, &file_name(&new.file_name), &upload, now_ms()).await {
-        let _ = std::fs::remove_file(app.upload_path(&upload));
-        return Err(error.into());
-    }
+    let arriving = Arriving { upload: new.upload.as_deref(), file_name: &new.file_name, body };
+    let arrived = arrive(&app, &person, arriving).await?;
+    let deed = deed(&person, now_ms(), StepDetail::default());
+    let added = app.store.add_revision(&row.id, &file_name(&arrived.file_name), &arrived.upload, &deed).await;
+    arrived.kept(&app, added.map(drop))?;
     app.ingest_bell.notify_one();
-    Ok((StatusCode::CREATED, Json(view(&app, row).await?)))
+    app.changed(Change::Bulletins);
+    Ok((StatusCode::CREATED, Json(view(&app, &person, row).await?)))
 }
 
 /// A name to show; never used as a path.
-fn file_name(name: &str) -> String {
+pub(super) fn file_name(name: &str) -> String {
     // Signs that turn the direction of writing make "gpj.exe" of something else.
     let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
     name.chars().filter(|c| !c.is_control() && !turns(*c)).take(200).collect()
 }
 
-/// Streams a body to a file of its own and gives that file's name. What breaks off or is too large leaves nothing.
-async fn receive(app: &App, body: Body) -> Result<String, Problem> {
-    let name = random_text(18).map_err(Problem::internal)?;
-    let path = app.upload_path(&name);
-    let result = write_body(app, body, &path).await;
-    if result.is_err() {
-        let _ = tokio::fs::remove_file(&path).await;
-    }
-    result.map(|()| name)
-}
-
-/// An upload may take as long as a slow line needs, but not stand still for longer than this.
-const LONGEST_STALL: std::time::Duration = std::time::Duration::from_secs(60);
-
-async fn write_body(app: &App, body: Body, path: &std::path::Path) -> Result<(), Problem> {
-    let most = app.config.http.upload_mb.saturating_mul(1024 * 1024);
-    let mut file = tokio::fs::File::create_new(path).await.map_err(Problem::unwritten)?;
-    let mut stream = body.into_data_stream();
-    let mut bytes = 0u64;
-    // What refuses it is told when all has come: who is cut off in the middle of sending does not hear why.
-    let mut refused = None;
-    loop {
-        let Ok(part) = tokio::time::timeout(LONGEST_STALL, stream.next()).await else {
-            let detail = "nothing came for a minute, so the upload was broken off; send it again";
-            return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, detail));
-        };
-        let Some(part) = part else { break };
-        let part = part.map_err(|_| Problem::bad_request("the upload broke off; send it again"))?;
-        bytes += part.len() as u64;
-        if bytes > most {
-            let detail = format!("the file is larger than the {} MiB that are allowed here", app.config.http.upload_mb);
-            refused = Some(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
-        } else if refused.is_none() {
-            refused = file.write_all(&part).await.err().map(Problem::unwritten);
-        }
-        if bytes > most.saturating_mul(2) {
-            break;
-        }
-    }
-    if let Some(refused) = refused {
-        return Err(refused);
-    }
-    if bytes == 0 {
-        return Err(Problem::bad_request("the file is empty"));
-    }
-    file.sync_all().await.map_err(Problem::unwritten)
-}
-
-/// What a step needs: a reason to return, the signed approval to approve, nothing otherwise.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct StepBody {
-    pub reason: String,
-    #[schema(value_type = Option<Object>)]
-    pub approval: Option<Envelope>,
-}
-
-/// Take a step: submit, approve, return or withdraw
-#[utoipa::path(post, path = "/api/v1/bulletins/{id}/revisions/{revision}/{step}", request_body = StepBody,
-    responses((status = 200, body = BulletinView), (status = 400, body = Problem), (status = 409, body = Problem)))]
-pub async fn step(
-    State(app): State<Arc<App>>,
-    person: Person,
-    visit: Visit,
-    Path((id, revision, step)): Path<(String, u32, String)>,
-    Json(body): Json<StepBody>,
-) -> Result<Json<BulletinView>, Problem> {
-    let rights: &[Right] = match step.as_str() {
-        "submit" => &[Right::EditContent],
-        "approve" | "return" => &[Right::Approve],
-        // Off the air is the safe side: either may take that step.
-        _ => &[Right::EditContent, Right::Approve],
-    };
-    let bulletin = bulletin_for(&app, &person, rights, &bulletin_id(&id)?).await?;
-    let revisions = app.store.revisions(&bulletin.id).await?;
-    let row = revisions
-        .iter()
-        .find(|row| row.revision == revision)
-        .ok_or_else(|| Problem::not_found(format!("bulletin {id} has no revision {revision}")))?;
-    let wanted = match step.as_str() {
-        "submit" => Step::Submit,
-        "approve" => Step::Approve,
-        "return" => Step::Return { reason: body.reason },
-        "withdraw" => Step::Withdraw,
-        _ => {
-            return Err(Problem::not_found(format!(
-                "there is no step {step:?}; use submit, approve, return or withdraw"
-            )));
-        }
-    };
-    let after = row.state.after(wanted.clone()).map_err(|e| Problem::conflict(e.to_string()))?;
-    match wanted {
-        Step::Submit => ready(row)?,
-        Step::Approve => {
-            let envelope =
-                body.approval.ok_or_else(|| Problem::bad_request("an approval must be signed by its approver"))?;
-            let approval = check_approval(&app, &bulletin, row, &envelope).await?;
-            let after = agreed(&app, row, &approval).await?;
-            visit.note(format!("media {} by key {}", approval.media, approval.approver));
-            app.store.approve_revision(row, &after, &approval.approver, &envelope, now_ms()).await?;
-        }
-        Step::Return { .. } | Step::Withdraw => {}
-    }
-    if after == RevisionState::Withdrawn && row.state == RevisionState::Approved {
-        // Older approved revisions first: taking back a correction must never put the old text on the air again.
-        for older in
-            revisions.iter().filter(|older| older.revision < revision && older.state == RevisionState::Approved)
-        {
-            app.store.set_revision_state(older, &RevisionState::Withdrawn).await?;
-        }
-    }
-    if step != "approve" {
-        app.store.set_revision_state(row, &after).await?;
-    }
-    app.plan_bell.notify_one();
-    app.changed(Change::Plays);
-    Ok(Json(view(&app, bulletin).await?))
-}
-
-fn ready(row: &RevisionRow) -> Result<(), Problem> {
-    match &row.intake {
-        Intake::Ready(_) => Ok(()),
-        Intake::Received { .. } => Err(Problem::conflict("the audio is still being converted; try again in a moment")),
-        Intake::Refused { problem } => Err(Problem::conflict(format!("the audio was refused: {problem}"))),
-    }
-}
-
-/// A signed approval must name exactly this revision's sound and come from an approver who may give it.
-async fn check_approval(
-    app: &App,
-    bulletin: &BulletinRow,
-    row: &RevisionRow,
-    envelope: &Envelope,
-) -> Result<Approval, Problem> {
-    let refuse = |why: String| Problem::bad_request(format!("the approval was not taken: {why}"));
-    ready(row)?;
-    if envelope.payload.len() > STATEMENT_BYTES {
-        return Err(refuse("it is too long; name fewer areas, or one that stands above them".into()));
-    }
-    let Intake::Ready(sound) = &row.intake else { return Err(refuse("there is no sound".into())) };
-    let named: Approval = envelope.peek().map_err(|e| refuse(e.to_string()))?;
-    let certificates = app.store.certificates().await?;
-    let approver = certificates
-        .iter()
-        .find(|certificate| certificate.key == named.approver && certificate.certificate.role == Role::Approver)
-        .ok_or_else(|| refuse("its approver is not known here; add the certificate first".into()))?;
-    let approval: Approval = envelope.open(&approver.certificate.key).map_err(|e| refuse(e.to_string()))?;
-    if approval.site != app.site.site
-        || (&approval.bulletin, approval.revision, approval.media) != (&bulletin.id, row.revision, sound.media)
-    {
-        return Err(refuse("it is for other content".into()));
-    }
-    let tree = app.store.areas().await?;
-    for area in &approval.areas {
-        let path = tree.path(area).map_err(|e| refuse(e.to_string()))?;
-        if !approver.certificate.covers(&path, approval.highest, approval.made_ms, approval.made_ms) {
-            return Err(refuse(format!(
-                "{} may not approve {} for area {area} now",
-                approver.certificate.title, approval.highest
-            )));
-        }
-    }
-    if approval.areas.is_empty() || approval.valid_until_ms <= approval.valid_from_ms {
-        return Err(refuse("it names no area or no time".into()));
-    }
-    if app.trust().list.is_revoked(&approval.approver) {
-        return Err(refuse("the key of its approver was revoked; the authority has to certify a new one".into()));
-    }
-    Ok(approval)
-}
-
-/// The state that an approval leads to: still submitted where a second approver has to agree.
-async fn agreed(app: &App, row: &RevisionRow, approval: &Approval) -> Result<RevisionState, Problem> {
-    let mut approvers: BTreeSet<KeyId> =
-        approvals_of(app, row).await?.into_iter().map(|approval| approval.approver).collect();
-    approvers.insert(approval.approver.clone());
-    let enough = approvers.len() >= approvers_needed(app, &approval.areas, approval.highest).await?;
-    let submitted = !enough && row.state == RevisionState::Submitted;
-    Ok(if submitted { RevisionState::Submitted } else { RevisionState::Approved })
-}
-
-/// How many have to approve for any of these areas.
-async fn approvers_needed(app: &App, areas: &[AreaCode], highest: Priority) -> Result<usize, Problem> {
-    let (tree, trust) = (app.store.areas().await?, app.trust());
-    let paths = areas.iter().filter_map(|area| tree.path(area).ok());
-    Ok(paths.map(|path| trust.list.approvers_needed(&path, highest)).max().unwrap_or(1))
-}
-
-/// The approvals of a revision that count, of approvers who are still trusted.
-async fn approvals_of(app: &App, row: &RevisionRow) -> Result<Vec<Approval>, Problem> {
-    let trust = app.trust();
-    let rows = app.store.approvals_of(&row.bulletin).await?;
-    let of_row = rows.into_iter().filter(|(_, revision, _)| *revision == row.revision);
-    let read = of_row.filter_map(|(_, _, envelope)| envelope.peek::<Approval>().ok());
-    Ok(read.filter(|approval| !trust.list.is_revoked(&approval.approver)).collect())
-}
-
-#[derive(Debug, Deserialize, ToSchema)]
+/// What can be edited of a bulletin without new audio.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Words {
+    pub title: String,
+    pub language: String,
     pub text: String,
 }
 
-/// Set the text of a bulletin
-#[utoipa::path(put, path = "/api/v1/bulletins/{id}/text", request_body = Words, responses((status = 204), (status = 404, body = Problem)))]
+fn words(row: &BulletinRow) -> Words {
+    Words { title: row.title.clone(), language: row.language.to_string(), text: row.words.clone() }
+}
+
+/// What is absent stays as it is.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct NewWords {
+    pub title: Option<String>,
+    pub language: Option<String>,
+    pub text: Option<String>,
+}
+
+/// Title, language and text of a bulletin, with the tag that an edit names
+#[utoipa::path(get, path = "/api/v1/bulletins/{id}/text", responses((status = 200, body = Words), (status = 404, body = Problem)))]
+pub async fn text(State(app): State<Arc<App>>, person: Person, Path(id): Path<String>) -> Result<Response, Problem> {
+    tagged(&words(&bulletin_for(&app, &person, &[Right::See], &bulletin_id(&id)?).await?))
+}
+
+/// Edit title, language and text of a bulletin
+///
+/// Title and language are part of what is approved, so they stay as they are while a revision is submitted or approved; the text is what people
+/// read, and can always be put right.
+#[utoipa::path(put, path = "/api/v1/bulletins/{id}/text", request_body = NewWords, params(("If-Match" = Option<String>, Header)),
+    responses((status = 200, body = Words), (status = 404, body = Problem), (status = 409, body = Problem), (status = 412, body = Problem)))]
 pub async fn set_text(
     State(app): State<Arc<App>>,
     person: Person,
     Path(id): Path<String>,
-    Json(words): Json<Words>,
-) -> Result<StatusCode, Problem> {
-    if words.text.len() > 100_000 || words.text.contains('\0') {
+    seen: IfMatch,
+    Json(new): Json<NewWords>,
+) -> Result<Response, Problem> {
+    if new.text.as_ref().is_some_and(|text| text.len() > 100_000 || text.contains('\0')) {
         return Err(Problem::bad_request("the text is longer than 100,000 bytes, or no text"));
     }
-    let bulletin = bulletin_for(&app, &person, &[Right::EditContent], &bulletin_id(&id)?).await?;
-    app.store.set_words(&bulletin.id, &words.text).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let row = bulletin_for(&app, &person, &[Right::EditContent], &bulletin_id(&id)?).await?;
+    seen.check(Some(&words(&row)))?;
+    let mut after = row.clone();
+    if let Some(title) = &new.title {
+        after.title = titled(title)?;
+    }
+    if let Some(language) = &new.language {
+        after.language = language.parse().map_err(Problem::bad_request)?;
+    }
+    after.words = new.text.unwrap_or(after.words);
+    let changes = [
+        ("title", after.title != row.title),
+        ("language", after.language != row.language),
+        ("text", after.words != row.words),
+    ];
+    let edited: Vec<String> =
+        changes.iter().filter(|(_, changed)| *changed).map(|(what, _)| (*what).to_owned()).collect();
+    if edited.is_empty() {
+        return tagged(&words(&row));
+    }
+    if edited.iter().any(|what| what != "text") {
+        let held = |row: &RevisionRow| matches!(row.state, RevisionState::Submitted | RevisionState::Approved);
+        if let Some(revision) = app.store.revisions(&row.id).await?.iter().find(|row| held(row)) {
+            return Err(Problem::conflict(format!(
+                "revision {} is {}, and with it title and language; have it returned or withdraw it, then change them",
+                revision.revision,
+                revision.state.name()
+            )));
+        }
+    }
+    if after.language != row.language {
+        language_is_free(&app, row.version_of.as_ref().unwrap_or(&row.id), &row.id, &after.language).await?;
+    }
+    app.store
+        .edit_bulletin(&row, &after, &deed(&person, now_ms(), StepDetail { edited, ..StepDetail::default() }))
+        .await?;
+    app.plan_bell.notify_one();
+    app.changed(Change::Bulletins);
+    tagged(&words(&after))
 }
 
 /// Remove a bulletin that was never approved
@@ -550,25 +560,8 @@ pub async fn remove(
         return Err(Problem::conflict(format!("programme {} still holds it", programme.0)));
     }
     app.store.remove_bulletin(&id).await?;
+    app.changed(Change::Bulletins);
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// The sound of a revision in the broadcast form
-#[utoipa::path(get, path = "/api/v1/media/{hash}", responses((status = 200, content_type = "audio/ogg"), (status = 404, body = Problem)))]
-pub async fn media(State(app): State<Arc<App>>, person: Person, Path(hash): Path<String>) -> Result<Response, Problem> {
-    let hash: MediaHash = hash.parse().map_err(|e| Problem::bad_request(format!("{e}")))?;
-    let tree = app.store.areas().await?;
-    let heard = app.store.bulletins_of(&hash).await?.into_iter().any(|(area, state)| {
-        person.sees(&tree, &area) || (state == RevisionState::Approved && person.stands_below(&tree, &area))
-    });
-    if !heard {
-        return Err(Problem::not_found(format!("media {hash} is not here")));
-    }
-    let bytes = app.media.read(&hash).map_err(|e| match e.kind() {
-        std::io::ErrorKind::NotFound => Problem::not_found(format!("media {hash} is not here")),
-        _ => Problem::internal(e),
-    })?;
-    Ok(([(header::CONTENT_TYPE, "audio/ogg; codecs=opus")], bytes).into_response())
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 mod areas;
 mod audit;
 mod authority;
+mod bulletin_plays;
 mod bulletins;
 mod commands;
 mod enrolment;
@@ -27,9 +28,12 @@ mod schedules;
 mod session;
 mod settings;
 mod setup;
+mod sound;
 mod speakers;
+mod steps;
 mod tokens;
 mod trial;
+mod uploads;
 mod users;
 mod versions;
 mod web;
@@ -61,6 +65,7 @@ pub use schedules::{Playlist, ProgrammeView, Saved, ScheduleView};
 pub use setup::founding_router;
 pub use speakers::{SpeakerListed, SpeakerView};
 pub use tokens::{TokenCreated, TokenView};
+pub use uploads::Uploading;
 pub use users::UserView;
 
 /// Most items on one page of a list.
@@ -155,8 +160,17 @@ const PLAYLIST_BYTES: usize = 16 * 1024 * 1024;
         bulletins::one,
         bulletins::add,
         bulletins::revise,
-        bulletins::step,
-        bulletins::media,
+        bulletins::text,
+        steps::step,
+        steps::history,
+        bulletin_plays::list,
+        sound::media,
+        sound::peaks,
+        uploads::begin,
+        uploads::list,
+        uploads::one,
+        uploads::part,
+        uploads::discard,
         schedules::programmes,
         versions::programme,
         preview::programme,
@@ -213,12 +227,16 @@ pub fn router(app: Arc<App>, stop: watch::Receiver<bool>) -> Router {
         .route("/authority", get(authority::standing).post(authority::hand_over))
         .route("/tickets", get(authority::tickets).post(authority::add_ticket))
         .route("/tickets/{id}", delete(authority::remove_ticket))
-        .route("/bulletins/{id}/text", put(bulletins::set_text))
+        .route("/bulletins/{id}/text", get(bulletins::text).put(bulletins::set_text))
+        .route("/bulletins/{id}/history", get(steps::history))
+        .route("/bulletins/{id}/plays", get(bulletin_plays::list))
         .route("/bulletins/{id}/field", put(fields::put))
         .route("/settings/office", get(office::office).put(office::put_office))
         .route("/bulletins/{id}", get(bulletins::one).delete(bulletins::remove))
-        .route("/bulletins/{id}/revisions/{revision}/{step}", post(bulletins::step))
-        .route("/media/{hash}", get(bulletins::media))
+        .route("/bulletins/{id}/revisions/{revision}/{step}", post(steps::step))
+        .route("/media/{hash}", get(sound::media))
+        .route("/media/{hash}/peaks", get(sound::peaks))
+        .route("/uploads", get(uploads::list).post(uploads::begin))
         .route("/programmes", get(schedules::programmes))
         .route("/preview/programme", post(preview::programme))
         .route(
@@ -255,6 +273,7 @@ pub fn router(app: Arc<App>, stop: watch::Receiver<bool>) -> Router {
             Router::new()
                 .route("/bulletins", get(bulletins::list).post(bulletins::add))
                 .route("/bulletins/{id}/revisions", post(bulletins::revise))
+                .route("/uploads/{id}", get(uploads::one).put(uploads::part).delete(uploads::discard))
                 .layer(DefaultBodyLimit::disable()),
         )
         .merge(people_routes())

@@ -108,8 +108,8 @@ async fn waiting(
             detail: detail.cloned(),
         };
         match (&revision.state, &revision.intake) {
-            (_, Intake::Refused { problem }) if may(Right::EditContent, &bulletin.area) => {
-                all.add("upload_refused", thing(Some(problem)));
+            (_, Intake::Refused(unfit)) if may(Right::EditContent, &bulletin.area) => {
+                all.add("upload_refused", thing(Some(&unfit.problem)));
             }
             (RevisionState::Submitted, Intake::Ready(_)) if may(Right::Approve, &bulletin.area) => {
                 all.add("to_approve", thing(None));

@@ -85,6 +85,17 @@ pub enum Bulletin {
         /// For how long from now
         #[arg(long, default_value_t = 90)]
         valid_days: u32,
+        /// You have listened to all of it
+        #[arg(long)]
+        listened: bool,
+        /// Else: why you have not. It is kept with the approval
+        #[arg(
+            long,
+            value_name = "REASON",
+            conflicts_with = "listened",
+            default_value = "approved with the command line, which plays nothing"
+        )]
+        unheard: String,
     },
     /// Sign a ticket: these bulletins may sound once as an emergency, now. They must be approved up to emergency
     Ticket {
@@ -182,7 +193,7 @@ async fn perform(place: &Place, client: &Client, command: Bulletin) -> Result<()
             let revision = which.revision.or(approved.map(|revision| revision.revision));
             step(place, client, &Which { id: which.id, revision }, "withdraw", json!({})).await
         }
-        Bulletin::Approve { which, key, passphrase_file, area, highest, valid_days } => {
+        Bulletin::Approve { which, key, passphrase_file, area, highest, valid_days, listened, unheard } => {
             let shown: BulletinView = client.get(&format!("/bulletins/{}", which.id)).await?;
             let revision = pick(&shown, which.revision)?;
             let key =
@@ -205,7 +216,9 @@ async fn perform(place: &Place, client: &Client, command: Bulletin) -> Result<()
             };
             let envelope = Envelope::sign(&approval, &key).map_err(|e| e.to_string())?;
             let which = Which { id: which.id, revision: Some(revision.revision) };
-            step(place, client, &which, "approve", json!({ "approval": envelope })).await?;
+            let unheard = if listened { String::new() } else { unheard };
+            let body = json!({ "approval": envelope, "listened": listened, "unheard": unheard });
+            step(place, client, &which, "approve", body).await?;
             if highest == Priority::Emergency {
                 eprintln!("to sound it as an emergency, sign a ticket when the time comes: loaxa bulletin ticket");
             }
@@ -442,7 +455,7 @@ fn describe(bulletin: &BulletinView) -> String {
         {
             lines.push(format!("    {} of {} approvals", revision.approvals.len(), revision.approvals_needed));
         }
-        lines.extend(revision.warnings.iter().map(|warning| format!("    warning: {warning}")));
+        lines.extend(revision.flaws.iter().map(|flaw| format!("    warning: {flaw}")));
     }
     lines.join("\n")
 }

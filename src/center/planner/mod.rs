@@ -15,6 +15,7 @@ use thiserror::Error;
 use tracing::{info, warn};
 
 use super::app::{App, Change, now_ms};
+use super::bulletin_plays::Noted;
 use super::delivery::with_book;
 use super::store::{PlanRow, SpeakerRow, StoreError};
 use crate::domain::DAY_MS;
@@ -54,6 +55,8 @@ pub struct Planning {
     newest: Option<BTreeMap<SpeakerId, (u64, i64, i64)>>,
     /// Whose timetable has changed since plans were last made; `None` = nothing is known, the stored plans decide.
     pending: Option<BTreeSet<SpeakerId>>,
+    /// Which plays are about to begin, for the account of each bulletin.
+    noted: Noted,
 }
 
 /// A plan is made anew after this even if nothing changed, so that speakers always see nearly the whole horizon.
@@ -100,7 +103,8 @@ fn refresh<'a>(known: &'a mut Option<Planning>, material: &Material, now_ms: i64
         }
         None => {
             let fleet = Fleet::new(world, window, profiles, threads());
-            known.insert(Planning { fleet, statements: material.statements, newest: None, pending: None })
+            let noted = Noted::default();
+            known.insert(Planning { fleet, statements: material.statements, newest: None, pending: None, noted })
         }
     }
 }
@@ -192,6 +196,7 @@ pub async fn plan_all(app: &App, now_ms: i64) -> Result<usize, PlanError> {
         let compare = !behind && !old && changed.is_none();
         due.push((compare, Due { speaker, profile, table, stored: None, number }));
     }
+    let (new, gone) = tokio::task::block_in_place(|| planning.noted.step(&planning.fleet, now_ms));
     drop(guard);
     let made = make_and_store(app, &material, due, now_ms).await;
     if made.is_err()
@@ -199,6 +204,10 @@ pub async fn plan_all(app: &App, now_ms: i64) -> Result<usize, PlanError> {
     {
         // What was not stored is not known to be planned.
         (planning.newest, planning.pending) = (None, None);
+    }
+    if !new.is_empty() || !gone.is_empty() {
+        app.store.note_plays(&new).await?;
+        app.store.forget_plays(&gone).await?;
     }
     app.store.drop_old_plans(now_ms - KEEP_MS).await?;
     app.store.drop_old_tickets(now_ms - KEEP_MS).await?;

@@ -3,9 +3,13 @@
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
-use super::{Store, StoreError, from_json, parsed, to_json, unless_taken};
+use super::history::add_step;
+use super::uploads::use_up;
+use super::{Deed, Store, StoreError, from_json, parsed, to_json, unless_taken};
 use crate::audio::loudness::Loudness;
-use crate::domain::bulletin::{Language, RevisionState};
+use crate::center::ingest::Unfit;
+use crate::domain::bulletin::{Flaw, Language, RevisionState};
+use crate::domain::field::Field;
 use crate::domain::ids::{AreaCode, BulletinId, KeyId, MediaHash};
 use crate::protocol::envelope::Envelope;
 
@@ -19,6 +23,8 @@ pub struct BulletinRow {
     pub created_ms: i64,
     /// The bulletin of which this is another language version.
     pub version_of: Option<BulletinId>,
+    /// What it is about.
+    pub field: Field,
 }
 
 /// Where a revision's sound stands.
@@ -28,9 +34,7 @@ pub enum Intake {
     Received {
         upload: String,
     },
-    Refused {
-        problem: String,
-    },
+    Refused(Unfit),
     Ready(Sound),
 }
 
@@ -51,19 +55,26 @@ pub struct RevisionRow {
     pub state: RevisionState,
     pub intake: Intake,
     pub file_name: String,
-    pub warnings: Vec<String>,
+    pub flaws: Vec<Flaw>,
     pub created_ms: i64,
 }
 
 const REVISION_COLUMNS: &str = "select bulletin, revision, state, intake, problem, file_name, upload, media, bytes, duration_ms, \
-    loudness_lufs, true_peak_dbtp, gain_db, warnings, created_ms from revisions";
+    loudness_lufs, true_peak_dbtp, gain_db, warnings, created_ms, problem_code from revisions";
+const BULLETIN_COLUMNS: &str = "select id, title, language, area, words, created_ms, version_of, field from bulletins";
 
 impl Store {
-    /// Adds a bulletin with its first revision, both or neither.
-    pub async fn add_bulletin(&self, bulletin: &BulletinRow, file_name: &str, upload: &str) -> Result<(), StoreError> {
+    /// Adds a bulletin with its first revision, both or neither. What was sent in by parts is used up.
+    pub async fn add_bulletin(
+        &self,
+        bulletin: &BulletinRow,
+        file_name: &str,
+        upload: &str,
+        deed: &Deed,
+    ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         sqlx::query(
-            "insert into bulletins (id, title, language, area, words, created_ms, version_of) values ($1, $2, $3, $4, $5, $6, $7)",
+            "insert into bulletins (id, title, language, area, words, created_ms, version_of, field) values ($1, $2, $3, $4, $5, $6, $7, $8)",
         )
         .bind(bulletin.id.as_str())
         .bind(bulletin.title.as_str())
@@ -72,10 +83,11 @@ impl Store {
         .bind(bulletin.words.as_str())
         .bind(bulletin.created_ms)
         .bind(bulletin.version_of.as_ref().map(BulletinId::as_str))
+        .bind(bulletin.field.as_str())
         .execute(&mut *tx)
         .await
         .map_err(|e| unless_taken(e, &format!("bulletin {}", bulletin.id)))?;
-        add_revision(&mut tx, &bulletin.id, 1, file_name, upload, bulletin.created_ms).await?;
+        add_revision(&mut tx, &bulletin.id, 1, file_name, upload, deed).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -86,7 +98,7 @@ impl Store {
         id: &BulletinId,
         file_name: &str,
         upload: &str,
-        now_ms: i64,
+        deed: &Deed,
     ) -> Result<u32, StoreError> {
         let mut tx = self.begin().await?;
         let row = sqlx::query("select max(revision) from revisions where bulletin = $1")
@@ -95,39 +107,66 @@ impl Store {
             .await?;
         let last: Option<i64> = row.try_get(0)?;
         let revision = last.ok_or_else(|| StoreError::NotFound(format!("bulletin {id}")))? as u32 + 1;
-        add_revision(&mut tx, id, revision, file_name, upload, now_ms).await?;
+        add_revision(&mut tx, id, revision, file_name, upload, deed).await?;
         tx.commit().await?;
         Ok(revision)
     }
 
-    /// Bulletins in order of id, after `after`, at most `limit`.
-    pub async fn bulletins(&self, after: &str, limit: i64) -> Result<Vec<BulletinRow>, StoreError> {
-        let rows = sqlx::query(
-            "select id, title, language, area, words, created_ms, version_of from bulletins where id > $1 order by id limit $2",
-        )
-        .bind(after)
-        .bind(limit)
-        .fetch_all(&self.pool)
-        .await?;
+    /// Bulletins in order of id, after `after`, at most `limit`; of which a revision is in that state, if one is named.
+    pub async fn bulletins(
+        &self,
+        after: &str,
+        limit: i64,
+        state: Option<&str>,
+    ) -> Result<Vec<BulletinRow>, StoreError> {
+        let sql = sqlx::AssertSqlSafe(format!(
+            "{BULLETIN_COLUMNS} where id > $1 and ($3 = '' or id in (select bulletin from revisions where state like $3)) \
+             order by id limit $2"
+        ));
+        // A state is JSON that begins with its name; a reason may follow.
+        let state = state.map_or(String::new(), |state| format!("{{\"state\":\"{state}\"%"));
+        let rows = sqlx::query(sql).bind(after).bind(limit).bind(state).fetch_all(&self.pool).await?;
+        rows.iter().map(bulletin).collect()
+    }
+
+    /// The language versions of others, all of them: few bulletins have any.
+    pub async fn versions(&self) -> Result<Vec<BulletinRow>, StoreError> {
+        let sql = sqlx::AssertSqlSafe(format!("{BULLETIN_COLUMNS} where version_of is not null order by id"));
+        let rows = sqlx::query(sql).fetch_all(&self.pool).await?;
         rows.iter().map(bulletin).collect()
     }
 
     pub async fn bulletin(&self, id: &BulletinId) -> Result<BulletinRow, StoreError> {
-        let row =
-            sqlx::query("select id, title, language, area, words, created_ms, version_of from bulletins where id = $1")
-                .bind(id.as_str())
-                .fetch_optional(&self.pool)
-                .await?;
+        let sql = sqlx::AssertSqlSafe(format!("{BULLETIN_COLUMNS} where id = $1"));
+        let row = sqlx::query(sql).bind(id.as_str()).fetch_optional(&self.pool).await?;
         bulletin(&row.ok_or_else(|| StoreError::NotFound(format!("bulletin {id}")))?)
     }
 
-    pub async fn set_words(&self, id: &BulletinId, words: &str) -> Result<(), StoreError> {
-        let done = sqlx::query("update bulletins set words = $1 where id = $2")
-            .bind(words)
-            .bind(id.as_str())
-            .execute(&self.pool)
+    /// Writes title, language and words, unless somebody else has since `seen` was read.
+    pub async fn edit_bulletin(&self, seen: &BulletinRow, new: &BulletinRow, deed: &Deed) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        let done = sqlx::query(
+            "update bulletins set title = $1, language = $2, words = $3 where id = $4 and title = $5 and language = $6 and words = $7",
+        )
+        .bind(new.title.as_str())
+        .bind(new.language.as_str())
+        .bind(new.words.as_str())
+        .bind(seen.id.as_str())
+        .bind(seen.title.as_str())
+        .bind(seen.language.as_str())
+        .bind(seen.words.as_str())
+        .execute(&mut *tx)
+        .await?;
+        if done.rows_affected() == 0 {
+            return Err(StoreError::Conflict(format!("bulletin {}", seen.id)));
+        }
+        let row = sqlx::query("select max(revision) from revisions where bulletin = $1")
+            .bind(seen.id.as_str())
+            .fetch_one(&mut *tx)
             .await?;
-        if done.rows_affected() == 0 { Err(StoreError::NotFound(format!("bulletin {id}"))) } else { Ok(()) }
+        let revision = row.try_get::<Option<i64>, _>(0)?.unwrap_or(0) as u32;
+        add_step(&mut tx, &seen.id, revision, "edited", deed).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Removes a bulletin with its revisions; refused once any of them was approved, since that belongs to the account.
@@ -147,6 +186,7 @@ impl Store {
             )));
         }
         sqlx::query("delete from revisions where bulletin = $1").bind(id.as_str()).execute(&mut *tx).await?;
+        sqlx::query("delete from bulletin_steps where bulletin = $1").bind(id.as_str()).execute(&mut *tx).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -155,6 +195,15 @@ impl Store {
     pub async fn revisions(&self, id: &BulletinId) -> Result<Vec<RevisionRow>, StoreError> {
         let sql = sqlx::AssertSqlSafe(format!("{REVISION_COLUMNS} where bulletin = $1 order by revision"));
         let rows = sqlx::query(sql).bind(id.as_str()).fetch_all(&self.pool).await?;
+        rows.iter().map(revision).collect()
+    }
+
+    /// All revisions of the bulletins from `first` to `last` in order of id: of a page of them.
+    pub async fn revisions_of(&self, first: &BulletinId, last: &BulletinId) -> Result<Vec<RevisionRow>, StoreError> {
+        let sql = sqlx::AssertSqlSafe(format!(
+            "{REVISION_COLUMNS} where bulletin >= $1 and bulletin <= $2 order by bulletin, revision"
+        ));
+        let rows = sqlx::query(sql).bind(first.as_str()).bind(last.as_str()).fetch_all(&self.pool).await?;
         rows.iter().map(revision).collect()
     }
 
@@ -225,31 +274,27 @@ impl Store {
         rows.iter().map(revision).collect()
     }
 
-    pub async fn finish_intake(
-        &self,
-        row: &RevisionRow,
-        intake: &Intake,
-        warnings: &[String],
-    ) -> Result<(), StoreError> {
-        let (kind, problem, sound) = match intake {
+    pub async fn finish_intake(&self, row: &RevisionRow, intake: &Intake, flaws: &[Flaw]) -> Result<(), StoreError> {
+        let (kind, unfit, sound) = match intake {
             Intake::Received { .. } => ("received", None, None),
-            Intake::Refused { problem } => ("refused", Some(problem.as_str()), None),
+            Intake::Refused(unfit) => ("refused", Some(unfit), None),
             Intake::Ready(sound) => ("ready", None, Some(sound)),
         };
         let finite = |value: f64| if value.is_finite() { value } else { -120.0 };
         sqlx::query(
             "update revisions set intake = $1, problem = $2, media = $3, bytes = $4, duration_ms = $5, loudness_lufs = $6, \
-             true_peak_dbtp = $7, gain_db = $8, warnings = $9 where bulletin = $10 and revision = $11",
+             true_peak_dbtp = $7, gain_db = $8, warnings = $9, problem_code = $10 where bulletin = $11 and revision = $12",
         )
         .bind(kind)
-        .bind(problem)
+        .bind(unfit.map(|unfit| unfit.problem.as_str()))
         .bind(sound.map(|sound| sound.media.to_string()))
         .bind(sound.map(|sound| sound.bytes as i64))
         .bind(sound.map(|sound| sound.duration_ms))
         .bind(sound.map(|sound| finite(sound.loudness.integrated_lufs)))
         .bind(sound.map(|sound| finite(sound.loudness.true_peak_dbtp)))
         .bind(sound.map(|sound| f64::from(sound.gain_db)))
-        .bind(to_json(&warnings)?)
+        .bind(to_json(&flaws)?)
+        .bind(unfit.map(|unfit| unfit.code.as_str()))
         .bind(row.bulletin.as_str())
         .bind(i64::from(row.revision))
         .execute(&self.pool)
@@ -259,9 +304,15 @@ impl Store {
 
     /// Moves a revision from the state it was seen in to a new one; a conflict if somebody else was quicker. What was approved of one
     /// that is sent back counts no more.
-    pub async fn set_revision_state(&self, row: &RevisionRow, state: &RevisionState) -> Result<(), StoreError> {
+    pub async fn set_revision_state(
+        &self,
+        row: &RevisionRow,
+        state: &RevisionState,
+        deed: &Deed,
+    ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         move_revision(&mut tx, row, state).await?;
+        add_step(&mut tx, &row.bulletin, row.revision, state.name(), deed).await?;
         if matches!(state, RevisionState::Returned { .. }) {
             sqlx::query("delete from approvals where bulletin = $1 and revision = $2")
                 .bind(row.bulletin.as_str())
@@ -279,11 +330,12 @@ impl Store {
         state: &RevisionState,
         approver: &KeyId,
         approval: &Envelope,
-        now_ms: i64,
+        deed: &Deed,
     ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         move_revision(&mut tx, row, state).await?;
-        super::trust::add_approval(&mut tx, &row.bulletin, row.revision, approver, approval, now_ms).await?;
+        super::trust::add_approval(&mut tx, &row.bulletin, row.revision, approver, approval, deed.at_ms).await?;
+        add_step(&mut tx, &row.bulletin, row.revision, "approved", deed).await?;
         Ok(tx.commit().await?)
     }
 }
@@ -308,7 +360,7 @@ async fn add_revision(
     revision: u32,
     file_name: &str,
     upload: &str,
-    now_ms: i64,
+    deed: &Deed,
 ) -> Result<(), StoreError> {
     sqlx::query(
         "insert into revisions (bulletin, revision, state, intake, file_name, upload, warnings, created_ms) \
@@ -319,11 +371,12 @@ async fn add_revision(
     .bind(to_json(&RevisionState::Draft)?)
     .bind(file_name)
     .bind(upload)
-    .bind(now_ms)
+    .bind(deed.at_ms)
     .execute(&mut **tx)
     .await
     .map_err(|e| unless_taken(e, &format!("bulletin {bulletin} revision {revision}")))?;
-    Ok(())
+    use_up(tx, upload).await?;
+    add_step(tx, bulletin, revision, "added", deed).await
 }
 
 fn bulletin(row: &AnyRow) -> Result<BulletinRow, StoreError> {
@@ -335,14 +388,28 @@ fn bulletin(row: &AnyRow) -> Result<BulletinRow, StoreError> {
         words: row.try_get(4)?,
         created_ms: row.try_get(5)?,
         version_of: row.try_get::<Option<String>, _>(6)?.map(parsed).transpose()?,
+        // One that a newer program knows is another here.
+        field: row.try_get::<String, _>(7)?.parse().unwrap_or_default(),
     })
+}
+
+/// Before they had codes they were sentences.
+fn flaws(text: &str) -> Result<Vec<Flaw>, StoreError> {
+    match from_json(text) {
+        Ok(flaws) => Ok(flaws),
+        Err(_) => Ok(from_json::<Vec<String>>(text)?.into_iter().map(|words| Flaw::Said { words }).collect()),
+    }
 }
 
 fn revision(row: &AnyRow) -> Result<RevisionRow, StoreError> {
     let intake: String = row.try_get(3)?;
     let intake = match intake.as_str() {
         "received" => Intake::Received { upload: row.try_get(6)? },
-        "refused" => Intake::Refused { problem: row.try_get::<Option<String>, _>(4)?.unwrap_or_default() },
+        "refused" => {
+            let code: Option<String> = row.try_get(15)?;
+            let problem: Option<String> = row.try_get(4)?;
+            Intake::Refused(Unfit::new(code.as_deref().unwrap_or("other"), problem.unwrap_or_default()))
+        }
         _ => Intake::Ready(Sound {
             media: parsed(row.try_get(7)?)?,
             bytes: row.try_get::<i64, _>(8)? as u64,
@@ -357,7 +424,7 @@ fn revision(row: &AnyRow) -> Result<RevisionRow, StoreError> {
         state: from_json(&row.try_get::<String, _>(2)?)?,
         intake,
         file_name: row.try_get(5)?,
-        warnings: from_json(&row.try_get::<String, _>(13)?)?,
+        flaws: flaws(&row.try_get::<String, _>(13)?)?,
         created_ms: row.try_get(14)?,
     })
 }

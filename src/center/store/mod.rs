@@ -9,6 +9,7 @@ mod bulletins;
 mod commands;
 mod enrolment;
 mod footprint;
+mod history;
 mod people;
 mod plans;
 mod plays;
@@ -17,6 +18,7 @@ mod schedules;
 mod settings;
 mod speakers;
 mod trust;
+mod uploads;
 
 use std::path::Path;
 use std::time::Duration;
@@ -32,6 +34,7 @@ pub use audit::AuditQuery;
 pub use bulletins::{BulletinRow, Intake, RevisionRow, Sound};
 pub use enrolment::{ConnectionRow, EnrolmentRow};
 pub use footprint::Footprint;
+pub use history::{Counted, Deed, PlayedRow, StepDetail, StepRow};
 pub use people::{AreaRow, CertificateRow, SpeakerRow, SpeakerTraits};
 pub use plans::{PlanRow, RecordRow};
 pub use plays::{ContentRow, DueRow, NewRecord, PlayFilter, ToldPlay};
@@ -39,6 +42,7 @@ pub use reports::Day;
 pub use schedules::{Changes, Histories, VersionRow};
 pub use speakers::TurnRow;
 pub use trust::{Handover, Said};
+pub use uploads::UploadRow;
 
 /// SQLite in the data directory.
 const FILE: &str = "center.db";

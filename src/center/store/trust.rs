@@ -89,6 +89,23 @@ impl Store {
         rows.iter().map(approval).collect()
     }
 
+    /// The approvals of the bulletins from `first` to `last` in order of id: of a page of them.
+    pub async fn approvals_between(
+        &self,
+        first: &BulletinId,
+        last: &BulletinId,
+    ) -> Result<Vec<(BulletinId, u32, Envelope)>, StoreError> {
+        let rows = sqlx::query(
+            "select bulletin, revision, envelope from approvals where bulletin >= $1 and bulletin <= $2 \
+             order by bulletin, revision, added_ms, approver",
+        )
+        .bind(first.as_str())
+        .bind(last.as_str())
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(approval).collect()
+    }
+
     /// Keeps a ticket whose signature was checked.
     pub async fn add_ticket(&self, envelope: &Envelope, ticket: &Ticket, now_ms: i64) -> Result<(), StoreError> {
         sqlx::query(

@@ -19,6 +19,18 @@ export const PAGES: PageEntry[] = [
   { page: 'users', rights: ['manage_people'], top: false, load: () => import('./users/Users.svelte') },
   { page: 'keys', rights: ['manage_trust', 'approve'], top: false, load: () => import('./keys/Keys.svelte') },
   { page: 'tokens', rights: ['manage_people'], top: false, load: () => import('./Tokens.svelte') },
+  {
+    page: 'areas',
+    rights: ['manage_areas', 'manage_trust'],
+    top: false,
+    load: () => import('../areas/AreasPage.svelte'),
+  },
+  {
+    page: 'hours',
+    rights: ['manage_areas', 'manage_trust'],
+    top: false,
+    load: () => import('../areas/Hours.svelte'),
+  },
   { page: 'health', rights: ['read_audit', 'manage_areas'], top: true, load: () => import('./Health.svelte') },
   { page: 'audit', rights: ['read_audit'], top: true, load: () => import('./audit/Audit.svelte') },
   { page: 'settings', rights: ['manage_areas', 'read_audit'], top: true, load: () => import('./Settings.svelte') },

@@ -1,5 +1,6 @@
 // What the approval part asks of the center, and the shapes it answers with. It keeps nothing.
 import { ApiError, call, read, readJson, readPages, send, type Listing, type Priority } from '../api.ts';
+import type { Flaw } from '../bulletins/calls.ts';
 import type { Envelope } from '../signing/envelope.ts';
 import type { Bytes } from '../signing/keys.ts';
 
@@ -18,7 +19,7 @@ export interface Revision {
   reason: string | null;
   intake: 'received' | 'refused' | 'ready';
   file_name: string;
-  warnings: string[];
+  flaws: Flaw[];
   sound: Sound | null;
   created_ms: number;
   /** Who has signed so far; a center where one approver suffices may leave both out. */
@@ -73,7 +74,8 @@ export const waitingKey = ({ bulletin, revision }: Waiting): string => `${bullet
 
 /** What waits, the oldest first. */
 export async function getWaiting(signal: AbortSignal): Promise<Listing<Waiting>> {
-  const all = await readPages<Bulletin>('/bulletins', { limit: '200' }, BULLETIN_PAGES, ({ id }) => id, signal);
+  const query = { limit: '200', state: 'submitted' };
+  const all = await readPages<Bulletin>('/bulletins', query, BULLETIN_PAGES, ({ id }) => id, signal);
   const items = all.items.flatMap((bulletin) =>
     bulletin.revisions.filter(({ state }) => state === 'submitted').map((revision) => ({ bulletin, revision })),
   );
@@ -98,8 +100,14 @@ export async function getCertificates(signal: AbortSignal): Promise<Certified[] 
   }
 }
 
-export async function approve({ bulletin, revision }: Waiting, approval: Envelope): Promise<Bulletin> {
-  return readJson(await send('POST', stepPath(bulletin, revision, 'approve'), { approval }));
+/** With whether it was listened to, or why not: the account of who approved what says so. */
+export async function approve(
+  { bulletin, revision }: Waiting,
+  approval: Envelope,
+  unheard: string | null,
+): Promise<Bulletin> {
+  const body = { approval, listened: unheard === null, unheard: unheard ?? '' };
+  return readJson(await send('POST', stepPath(bulletin, revision, 'approve'), body));
 }
 
 export async function giveBack({ bulletin, revision }: Waiting, reason: string): Promise<Bulletin> {

@@ -68,14 +68,11 @@ export interface TrustList {
   revoked?: string[];
   withdrawn?: { bulletin: string; up_to: number }[];
   two_approvers?: { area: string; from: string }[];
-  moved?: Moved[];
-}
-
-/** Units, with all below them, or single speakers that stand below another path since a certain list. */
   /** What stands elsewhere than it did: with all below it, below this path since that version of the list. */
   moved?: Moved[];
 }
 
+/** Units, with all below them, or single speakers that stand below another path since a certain list. */
 export interface Moved {
   since: number;
   areas?: string[];
@@ -137,7 +134,6 @@ const LAYOUTS: Record<PayloadType, Layout> = {
         { name: 'speakers', without: 'empty' },
         'below',
         { name: 'hours', without: 'empty', sorted: true },
-        { name: 'hours', without: 'empty' },
       ],
     },
   ],
@@ -167,7 +163,6 @@ function written(layout: Layout, statement: object): string {
     if (each !== undefined)
       fields.push(`"${name}":[${(value as object[]).map((one) => written(each, one)).join(',')}]`);
     else fields.push(`"${name}":${sorted ? mapped(value as object) : JSON.stringify(sound(name, value))}`);
-    out[name] = each === undefined ? sound(name, value) : (value as object[]).map((one) => laidOut(each, one));
   }
   // Somebody believes that these are signed too.
   for (const name of given.keys()) throw new TypeError(`the statement has no field ${name}`);
