@@ -34,8 +34,10 @@ export function priorityWord(priority: string, view: View): string {
   return view.text.priority[priority as Priority] ?? priority;
 }
 
+/** From and to; what is over within the minute has no end worth telling. */
 export function timeRange({ start_ms, end_ms }: Pick<Occurrence, 'start_ms' | 'end_ms'>, zone: string): string {
-  return `${clockOf(start_ms, zone)}–${clockOf(end_ms, zone)}`;
+  const [from, to] = [clockOf(start_ms, zone), clockOf(end_ms, zone)];
+  return from === to ? from : `${from}–${to}`;
 }
 
 export function blockLabel(occurrence: Occurrence, view: View, words: Words): string {
