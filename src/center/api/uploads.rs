@@ -202,6 +202,8 @@ async fn take_part(app: &App, row: &mut UploadRow, body: Body) -> Result<(), Pro
             Err(problem) => break Err(problem),
         };
         if row.received + unsafe_bytes + part.len() as u64 > row.bytes {
+            // Of another file, it seems: nothing of this part is believed.
+            unsafe_bytes = 0;
             break Err(Problem::bad_request("more came than was announced; begin this upload again"));
         }
         if let Err(error) = file.write_all(&part).await {

@@ -263,6 +263,7 @@ const vi = {
     allowed: (areas: string, highest: string, until: string) => `Cho ${areas}; mức cao nhất: ${highest}; đến ${until}`,
     listened: 'Đã nghe đến hết.',
     unheard: 'Không nghe hết, lý do:',
+    byCommand: 'duyệt bằng dòng lệnh, nơi không phát âm thanh',
   },
 };
 
@@ -525,6 +526,7 @@ const en: BulletinWords = {
     allowed: (areas, highest, until) => `For ${areas}; up to: ${highest}; until ${until}`,
     listened: 'Listened to the end.',
     unheard: 'Did not listen to the end, because:',
+    byCommand: 'approved with the command line, which plays nothing',
   },
 };
 
