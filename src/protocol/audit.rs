@@ -36,7 +36,7 @@ pub struct Entry {
 
 /// An entry in its place. One line of the export is this in JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "center", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "center", derive(utoipa::ToSchema), schema(as = AuditLine))]
 pub struct Line {
     pub number: u64,
     #[serde(flatten)]

@@ -115,16 +115,7 @@ export interface Outlook {
 }
 
 /** What the change stream speaks of. */
-export const TOPICS = [
-  'speakers',
-  'plays',
-  'bulletins',
-  'schedules',
-  'areas',
-  'trust',
-  'accounts',
-  'reports',
-] as const;
+export const TOPICS = ['speakers', 'plays', 'bulletins', 'schedules', 'areas', 'trust', 'accounts', 'reports'] as const;
 export type Topic = (typeof TOPICS)[number];
 
 /** A list that was read page by page; `complete` is false where reading stopped at the limit. */

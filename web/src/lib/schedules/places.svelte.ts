@@ -1,6 +1,7 @@
 // The areas and speakers that one may choose from, with their names; read once for a part.
-import { getSpeakers, read, type Schema } from '../api.ts';
+import { read, type Schema } from '../api.ts';
 import { follow, type Resource } from '../resource.svelte.ts';
+import { allSpeakers } from '../speakers/calls.ts';
 
 export interface Place {
   /** As a target is written: an area's code, or `speaker:ID`. */
@@ -15,10 +16,13 @@ export function followPlaces(): Resource<Place[]> {
     [],
     () => null,
     async (_, signal) => {
-      const [areas, speakers] = await Promise.all([read<Schema<'AreaView'>[]>('/areas', signal), getSpeakers(signal)]);
+      const [areas, speakers] = await Promise.all([
+        read<Schema<'AreaView'>[]>('/areas', signal),
+        allSpeakers(signal, () => undefined),
+      ]);
       return [
         ...areas.map(({ code, title }) => ({ target: code, title, label: `${title} (${code})` })),
-        ...speakers.items.map(({ id, title }) => ({ target: `speaker:${id}`, title, label: `${title} (${id})` })),
+        ...speakers.map(({ id, title }) => ({ target: `speaker:${id}`, title, label: `${title} (${id})` })),
       ];
     },
   );
