@@ -1,5 +1,5 @@
 # The commands of this repository. Each works on a fresh machine: what is missing is installed from the package registries, and said so.
-.PHONY: demo test bench fuzz lint controller web simdac deps deps-web fmt clean
+.PHONY: demo test bench fuzz lint controller web screenshots simdac deps deps-web fmt clean
 
 ARGS ?=
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -56,6 +56,11 @@ web: web/dist/index.html
 web/dist/index.html: web/node_modules/.package-lock.json $(shell find web/src web/worker web/public web/index.html web/openapi.json web/vite.config.ts web/content-security-policy.txt -type f -not -name schema.ts 2>/dev/null)
 	cd web && npm run --silent build
 	@touch $@ src/center/api/web.rs
+
+## screenshots: pictures of every page, into target/screenshots/
+screenshots: deps deps-test web
+	cargo build --quiet --bins
+	cd web && npx playwright test --config playwright.screenshots.config.ts
 
 web/node_modules/.package-lock.json: web/package-lock.json | deps-web
 	cd web && npm ci --no-audit --no-fund --loglevel=error

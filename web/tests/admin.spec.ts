@@ -270,3 +270,20 @@ test('a first password can be read out', () => {
   expect(made.size).toBe(50);
   for (const password of made) expect(password).toMatch(/^([a-hjkmnp-z2-9]{4}-){4}[a-hjkmnp-z2-9]{4}$/);
 });
+
+test('the heading of papers outlives a reload unsaved, is saved, and taken back', async ({ page, office }) => {
+  await enterAs(page, office, 'quantri', 'admin/settings');
+  const form = page.getByRole('region', { name: 'Tiêu đề văn bản của cơ quan' });
+  await form.getByLabel('Cơ quan chủ quản').fill('UBND TỈNH ĐẮK LẮK');
+  await form.getByLabel('Nơi nhận').fill('- Sở VHTTDL;\n- Lưu: VT.');
+  // A draft: what is typed outlives a reload.
+  await page.reload();
+  await expect(form.getByLabel('Cơ quan chủ quản')).toHaveValue('UBND TỈNH ĐẮK LẮK');
+  await form.getByRole('button', { name: 'Lưu' }).click();
+  await expect(page.getByText('Đã lưu tiêu đề văn bản.')).toBeVisible();
+  const saved = () => office.api('GET', '/settings/office') as Promise<{ superior: string; recipients: string[] }>;
+  expect((await saved()).recipients).toEqual(['- Sở VHTTDL;', '- Lưu: VT.']);
+  await page.getByRole('button', { name: 'Hoàn tác' }).click();
+  await expect.poll(async () => (await saved()).superior).toBe('');
+  await expect(form.getByLabel('Cơ quan chủ quản')).toHaveValue('');
+});

@@ -38,6 +38,8 @@ export function sample(name: string): string {
 export class Office {
   readonly dir = mkdtempSync(join(tmpdir(), 'loaxa-office-'));
   url = '';
+  /** What it has written to its log. */
+  log = '';
   #child: ChildProcess | null = null;
   #http = '127.0.0.1:0';
   #mqtt = '127.0.0.1:0';
@@ -106,12 +108,11 @@ export class Office {
   async start(): Promise<void> {
     const args = ['serve', '--json', '--plain-http', '--until-stdin-ends', '--http', this.#http, '--mqtt', this.#mqtt];
     const child = spawn(this.#program(), args, { env: this.#environment(), stdio: ['pipe', 'pipe', 'pipe'] });
-    let log = '';
-    child.stderr.on('data', (part) => (log += String(part)));
+    child.stderr.on('data', (part) => (this.log += String(part)));
     this.#child = child;
     const line = await new Promise<string>((resolve, reject) => {
       createInterface(child.stdout).once('line', resolve);
-      child.once('exit', () => reject(new Error(`loaxa serve has ended: ${log}`)));
+      child.once('exit', () => reject(new Error(`loaxa serve has ended: ${this.log}`)));
     });
     const running = JSON.parse(line) as { http: string; mqtt: string };
     this.url = running.http;

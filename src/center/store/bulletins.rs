@@ -252,12 +252,10 @@ impl Store {
         let mut found = vec![];
         for row in &rows {
             let revision = revision(row)?;
-            let of = sqlx::query(
-                "select id, title, language, area, words, created_ms, version_of from bulletins where id = $1",
-            )
-            .bind(revision.bulletin.as_str())
-            .fetch_optional(&mut *tx)
-            .await?;
+            let of = sqlx::query(sqlx::AssertSqlSafe(format!("{BULLETIN_COLUMNS} where id = $1")))
+                .bind(revision.bulletin.as_str())
+                .fetch_optional(&mut *tx)
+                .await?;
             if let Some(of) = of {
                 found.push((bulletin(&of)?, revision));
             }

@@ -154,9 +154,9 @@ const BASE = '/api/v1';
 export const EVENTS_URL = `${BASE}/events`;
 const TIMEOUT_MS = 15_000;
 
-// 10,000 speakers is what one center carries; 4,000 plays is more than a person reads.
+// 10,000 speakers is what one center carries; 1,000 plays are more than a person reads on the first page; the log has the rest.
 
-const PLAY_PAGES = 20;
+const PLAY_PAGES = 5;
 
 export function getCenter(signal: AbortSignal): Promise<CenterInfo> {
   return read<CenterInfo>('/center', signal);

@@ -116,6 +116,11 @@ const vi = {
       'Trình duyệt chỉ cho dùng micrô trên trang mở bằng https:// (hoặc ngay trên máy chủ). Hãy mở trang bằng https://, hoặc ghi bằng điện thoại và chọn tệp.',
     unable: 'Trình duyệt này không ghi âm được. Hãy cập nhật trình duyệt, hoặc ghi bằng điện thoại và chọn tệp.',
   },
+  field: {
+    label: 'Lĩnh vực',
+    hint: 'Để báo cáo tính theo lĩnh vực.',
+    saved: (name: string) => `Đã ghi lĩnh vực: ${name}.`,
+  },
   add: {
     heading: 'Bản tin mới',
     help: 'Âm thanh được tải lên trong lúc bạn điền phần còn lại. Những gì đã gõ được giữ trong trình duyệt này.',
@@ -377,6 +382,11 @@ const en: BulletinWords = {
     insecure:
       "Browsers give the microphone only to pages opened by https:// (or on the server's own machine). Please open the page by https://, or record with a phone and choose the file.",
     unable: 'This browser cannot record. Please update it, or record with a phone and choose the file.',
+  },
+  field: {
+    label: 'Field',
+    hint: 'Reports count by it.',
+    saved: (name) => `The field was saved: ${name}.`,
   },
   add: {
     heading: 'New bulletin',

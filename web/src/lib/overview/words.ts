@@ -7,6 +7,7 @@ type Standing = Schema<'SpeakerStanding'>;
 const vi = {
   heading: 'Tổng quan',
   loading: 'Đang đọc tình hình…',
+  start: 'Bắt đầu: từng bước tới buổi phát đầu tiên',
 
   onAir: {
     heading: 'Đang phát',
@@ -93,6 +94,7 @@ export type Words = typeof vi;
 const en: Words = {
   heading: 'Overview',
   loading: 'Reading how things stand…',
+  start: 'Get started: step by step to the first play',
 
   onAir: {
     heading: 'On the air',
