@@ -58,6 +58,13 @@ const EXCEPTIONS = [
   },
   {
     kind: "npm package",
+    name: /^argparse$/,
+    licence: "Python-2.0",
+    dev: true,
+    why: "the Python Software Foundation's own permissive licence; comes with what makes the page's types, no part of the page",
+  },
+  {
+    kind: "npm package",
     name: /^(axe-core|@axe-core\/playwright)$/,
     licence: "MPL-2.0",
     dev: true,

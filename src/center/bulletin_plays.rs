@@ -50,7 +50,7 @@ struct One {
 }
 
 /// Timetables, each with how many of the speakers have it.
-fn tables<'a>(fleet: &'a Fleet, counts: impl Fn(&AreaCode) -> bool) -> Vec<(&'a Arc<Timetable>, u64)> {
+fn tables(fleet: &Fleet, counts: impl Fn(&AreaCode) -> bool) -> Vec<(&Arc<Timetable>, u64)> {
     let mut tables: BTreeMap<*const Timetable, (&Arc<Timetable>, u64)> = BTreeMap::new();
     for (speaker, profile) in fleet.speakers() {
         if profile.areas.last().is_some_and(&counts)

@@ -41,6 +41,7 @@ mod simulate;
 mod sound;
 mod speakers;
 mod store;
+mod store_people;
 mod strangers;
 mod tidy;
 mod transport;

@@ -21,13 +21,13 @@ export const PAGES: PageEntry[] = [
   { page: 'tokens', rights: ['manage_people'], top: false, load: () => import('./Tokens.svelte') },
   {
     page: 'areas',
-    rights: ['manage_areas', 'manage_trust'],
+    rights: ['see', 'manage_areas', 'manage_trust'],
     top: false,
     load: () => import('../areas/AreasPage.svelte'),
   },
   {
     page: 'hours',
-    rights: ['manage_areas', 'manage_trust'],
+    rights: ['see', 'manage_areas', 'manage_trust'],
     top: false,
     load: () => import('../areas/Hours.svelte'),
   },
