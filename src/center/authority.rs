@@ -104,6 +104,8 @@ fn wrong(why: impl std::fmt::Display) -> NotTaken {
 
 /// Takes a trust list that the authority has signed.
 pub async fn take_list(app: &App, envelope: &Envelope) -> Result<TrustList, NotTaken> {
+    // One list after the other, and none in the midst of a merger: each is checked against the one that it follows.
+    let _one = app.area_edits.lock().await;
     let trust = app.trust();
     let list = check_list(app, &trust.authority, envelope)?;
     if list.version <= trust.list.version {

@@ -36,6 +36,10 @@ pub struct TrustView {
     pub successions: usize,
     pub dispatcher: String,
     pub list: TrustList,
+    /// As the authority signed it: who signs the next one goes on from this, and takes nobody's word for it.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    pub signed: Option<Envelope>,
     /// Ends that are near or past, in words.
     pub warnings: Vec<String>,
 }
@@ -68,6 +72,7 @@ pub async fn trust(State(app): State<Arc<App>>) -> Result<Response, Problem> {
         successions: trust.successions.len(),
         dispatcher: dispatcher.to_string(),
         list: trust.list.as_ref().clone(),
+        signed: trust.list_envelope.clone(),
         warnings,
     };
     Ok(([(header::ETAG, tag)], Json(view)).into_response())

@@ -10,7 +10,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::Place;
-use super::authority::{newest_list, site_of, stamp};
+use super::authority::{list_before_merger, site_of, stamp};
 use super::signing::{SIGNED, Signed, Signing, keep_beside};
 use crate::center::api::{AreaChange, AreaView, ImportView, MergerOrder};
 use crate::center::areas::import::What;
@@ -208,7 +208,7 @@ pub async fn merge(place: &Place, client: &Client, merge: Merge) -> Result<(), S
 
 /// What is signed begins with what was signed last; of what the server says only the moves are taken, and shown.
 async fn list(place: &Place, client: &Client, signing: &Signing, wanted: &TrustList) -> Result<TrustList, String> {
-    let mut list = newest_list(place, client, signing).await?;
+    let mut list = list_before_merger(place, client, signing).await?;
     let added = wanted.moved.strip_prefix(list.moved.as_slice());
     let added = added.ok_or(
         "the center does not have the mergers that were signed here before; restore it from a newer copy first",

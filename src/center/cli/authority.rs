@@ -11,7 +11,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::signing::{
-    Known, MOST_AHEAD_S, SIGNED, Signed, Signing, beside, keep_beside, kept_list, sign_request, taken_back,
+    Known, MOST_AHEAD_S, SIGNED, Signed, Signing, beside, keep_beside, kept_list, sealed_beside, sign_request,
+    taken_back,
 };
 use super::{Place, keys};
 use crate::center::api::{AreaView, TrustView};
@@ -23,6 +24,7 @@ use crate::domain::DAY_MS;
 use crate::domain::approval::{Certificate, PublicKey, Role, key_text};
 use crate::domain::hours::HoursStatement;
 use crate::domain::ids::{AreaCode, BulletinId, KeyId, SiteId};
+use crate::domain::moved::Moved;
 use crate::domain::priority::Priority;
 use crate::domain::trust::{Succession, TrustList, TwoApprovers, Withdrawn};
 use crate::protocol::envelope::{Envelope, Statement};
@@ -229,21 +231,54 @@ fn revoke(list: &mut TrustList, keys: &[KeyId], bulletins: &[Withdrawn]) {
 }
 
 /// The newest trust list: the center's, unless a newer one was signed here. A server that was broken into, or restored from an older copy,
-/// must not make the authority forget whom it has revoked.
+/// must not make the authority forget whom it has revoked or what it has moved, nor sign moves that it never made.
 pub async fn newest_list(place: &Place, client: &Client, signing: &Signing) -> Result<TrustList, String> {
     let view: TrustView = client.get("/trust").await?;
-    let Some(kept) = signing.key_path(place).ok().and_then(|key| kept_list(&key)) else { return Ok(view.list) };
-    if kept.site != view.list.site || (kept.version <= view.list.version && taken_back(&kept, &view.list).is_empty()) {
-        return Ok(view.list);
+    let key = signing.key_path(place).ok();
+    let there = match key.as_deref().and_then(sealed_beside) {
+        Some(sealed) => signed_by(&view, &sealed)?,
+        // The key is elsewhere: `authority sign` shows what it is asked for, and knows what was signed before.
+        None => view.list,
+    };
+    Ok(going_on(there, key.as_deref().and_then(kept_list)))
+}
+
+/// The same for a merger, which may be the second try of one that was signed and not brought in.
+pub async fn list_before_merger(place: &Place, client: &Client, signing: &Signing) -> Result<TrustList, String> {
+    let known: TrustView = client.get("/trust").await?;
+    let mut list = newest_list(place, client, signing).await?;
+    let said_last = signing.key_path(place).ok().and_then(|key| kept_list(&key)).map(|kept| kept.version);
+    let waits = |moved: &Moved| Some(moved.since) == said_last && !known.list.moved.contains(moved);
+    if list.moved.iter().any(waits) {
+        eprintln!("a merger that was signed here and not brought in is left out, and worked out anew");
+        list.moved.retain(|moved| !waits(moved));
+    }
+    Ok(list)
+}
+
+/// The center's list, if this authority has signed it.
+fn signed_by(view: &TrustView, sealed: &SealedKey) -> Result<TrustList, String> {
+    match &view.signed {
+        Some(envelope) => envelope.open(&sealed.public_key).map_err(|_| {
+            "the trust list that the center shows was not signed with this key, so nothing was signed; is it the newest authority's key?"
+                .to_owned()
+        }),
+        // A list that nobody has signed can only be the empty one.
+        None => Ok(TrustList { version: view.list.version, ..TrustList::unless_said(view.list.site.clone()) }),
+    }
+}
+
+fn going_on(there: TrustList, kept: Option<TrustList>) -> TrustList {
+    let Some(kept) = kept.filter(|kept| kept.site == there.site) else { return there };
+    if kept.version <= there.version && taken_back(&kept, &there).is_empty() {
+        return there;
     }
     eprintln!(
         "the center has version {} of the trust list without all that was signed here with version {}; going on from that",
-        view.list.version, kept.version
+        there.version, kept.version
     );
-    // A merger that was signed here and never brought in moved nobody: the tree and the boards stand as the center says.
-    let moved = if kept.moved.starts_with(&view.list.moved) { view.list.moved } else { kept.moved.clone() };
     // Never below what the center has, or its own list would be the later one.
-    Ok(TrustList { version: kept.version.max(view.list.version), moved, ..kept })
+    TrustList { version: kept.version.max(there.version), ..kept }
 }
 
 async fn change(
@@ -456,4 +491,58 @@ async fn apply(place: &Place, client: &Client, path: &Path) -> Result<(), String
     }
     let count = read.signed.len();
     place.answer(&json!({ "applied": count }), |_| format!("{count} signed statements are in force"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(version: u64, moved: Vec<Moved>) -> TrustList {
+        TrustList { version, moved, ..TrustList::unless_said("mau".parse().unwrap()) }
+    }
+
+    fn speaker_moved(since: u64) -> Moved {
+        Moved {
+            since,
+            areas: vec![],
+            speakers: vec!["cum-loa-01".parse().unwrap()],
+            below: vec!["66".parse().unwrap(), "24133".parse().unwrap()],
+            hours: Default::default(),
+        }
+    }
+
+    fn view(list: &TrustList, signed: Option<Envelope>) -> TrustView {
+        TrustView {
+            authority: String::new(),
+            fingerprint: String::new(),
+            successions: 0,
+            dispatcher: String::new(),
+            list: list.clone(),
+            signed,
+            warnings: vec![],
+        }
+    }
+
+    #[test]
+    fn a_server_that_has_forgotten_a_move_does_not_make_the_authority_forget_it() {
+        let (kept, forgotten) = (list(5, vec![speaker_moved(5)]), list(7, vec![]));
+        assert_eq!(taken_back(&kept, &forgotten), ["the move of speaker cum-loa-01"]);
+        let next = going_on(forgotten, Some(kept.clone()));
+        assert_eq!((next.version, &next.moved), (7, &kept.moved));
+        let newer = list(8, vec![speaker_moved(5), speaker_moved(8)]);
+        assert_eq!(going_on(newer.clone(), Some(kept)), newer, "what came since is gone on from");
+    }
+
+    #[test]
+    fn a_move_that_the_authority_never_made_is_not_signed_along() {
+        let (authority, thief) = (SigningKey::from_seed(&[1; 32]), SigningKey::from_seed(&[2; 32]));
+        let sealed = SealedKey::seal(&authority, "authority", "một cụm mật khẩu").unwrap();
+        let (said, made_up) = (list(5, vec![]), list(5, vec![speaker_moved(5)]));
+        let signed = Envelope::sign(&said, &authority).unwrap();
+        // What stands beside the envelope is nobody's word.
+        assert_eq!(signed_by(&view(&made_up, Some(signed)), &sealed).unwrap(), said);
+        let forged = Envelope::sign(&made_up, &thief).unwrap();
+        assert!(signed_by(&view(&made_up, Some(forged)), &sealed).is_err());
+        assert_eq!(signed_by(&view(&made_up, None), &sealed).unwrap().moved, []);
+    }
 }

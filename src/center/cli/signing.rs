@@ -19,7 +19,7 @@ use crate::domain::ids::{AreaCode, KeyId};
 use crate::domain::moved::Moved;
 use crate::domain::trust::{TrustList, TwoApprovers, Withdrawn};
 use crate::protocol::envelope::{Envelope, Statement};
-use crate::protocol::keys::{SigningKey, key_id};
+use crate::protocol::keys::{SealedKey, SigningKey, key_id};
 
 /// How the authority signs.
 #[derive(Args, Clone)]
@@ -236,8 +236,16 @@ pub fn taken_back(kept: &TrustList, list: &TrustList) -> Vec<String> {
     let asked = |one: &TwoApprovers| list.two_approvers.iter().any(|two| two.area == one.area && two.from <= one.from);
     let rules = kept.two_approvers.iter().filter(|one| !asked(one)).map(|one| format!("two approvers in {}", one.area));
     let moves = kept.moved.iter().filter(|one| !list.moved.contains(one));
-    let moves = moves.flat_map(|one| &one.areas).map(|area| format!("the move of {area}"));
+    let moves = moves.flat_map(|one| {
+        let areas = one.areas.iter().map(|area| format!("the move of {area}"));
+        areas.chain(one.speakers.iter().map(|speaker| format!("the move of speaker {speaker}"))).collect::<Vec<_>>()
+    });
     keys.chain(bulletins).chain(rules).chain(moves).collect()
+}
+
+/// The sealed key itself, where it is on this machine; its public half needs no passphrase.
+pub fn sealed_beside(key: &Path) -> Option<SealedKey> {
+    serde_json::from_str(&std::fs::read_to_string(key).ok()?).ok()
 }
 
 pub fn keep_beside(key: &Path, envelope: &Envelope) {
