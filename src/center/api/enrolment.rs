@@ -14,6 +14,7 @@ use crate::center::app::{App, Change, now_ms};
 use crate::center::enrolment::{self, Refused};
 use crate::center::people::limiter::Budget;
 use crate::center::people::person::{Person, Visit};
+use crate::center::trial;
 use crate::domain::DAY_MS;
 use crate::domain::role::Right;
 use crate::protocol::enrolment::{CODE_DAYS, Request, SealedAnswer, authority_fingerprint};
@@ -67,6 +68,10 @@ pub async fn make_code(
         return Err(Problem::bad_request(format!("days: {days}; a code is good for 1 to {MOST_DAYS} days")));
     }
     let (speaker, now_ms) = (speaker_for(&app, &person, Right::OperateSpeakers, &id).await?.id, now_ms());
+    if trial::is_trial(&app, &speaker) {
+        // Its end would take the board's certificate along.
+        return Err(Problem::conflict(format!("speaker {speaker} runs for trial; end the trial, then make the code")));
+    }
     let ends_ms = now_ms + i64::from(days) * DAY_MS;
     let code = enrolment::make_code(&app, &speaker, ends_ms, now_ms).await?.to_string();
     let url = app.http_url();

@@ -25,8 +25,9 @@ use crate::domain::calendar::Days;
 use crate::domain::calendar::lunar::{LunarDate, lunar_date};
 use crate::domain::fleet::Fleet;
 use crate::domain::ids::{AreaCode, OccurrenceId, ScheduleId, SpeakerId};
+use crate::domain::plan::LATEST_MS;
 use crate::domain::role::Right;
-use crate::domain::schedule::rule::{Exception, instant};
+use crate::domain::schedule::rule::{EARLIEST_MS, Exception, instant};
 use crate::domain::schedule::{Schedule, Target};
 use crate::domain::series::Play;
 use crate::domain::timetable::{Profile, Timetable, Window};
@@ -144,7 +145,10 @@ pub async fn list(
     person: Person,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<OccurrencesView>, Problem> {
-    let window = Window { from_ms: wanted.from_ms, until_ms: wanted.until_ms };
+    let window = Window {
+        from_ms: wanted.from_ms.clamp(EARLIEST_MS + 2 * DAY_MS, LATEST_MS - 2 * DAY_MS),
+        until_ms: wanted.until_ms.clamp(EARLIEST_MS + 2 * DAY_MS, LATEST_MS - 2 * DAY_MS),
+    };
     if !(1..=MOST_DAYS * DAY_MS).contains(&window.until_ms.saturating_sub(window.from_ms)) {
         return Err(Problem::bad_request(format!("ask for at most {MOST_DAYS} days, from_ms before until_ms")));
     }

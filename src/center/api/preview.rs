@@ -24,7 +24,7 @@ use crate::domain::DAY_MS;
 use crate::domain::calendar::lunar::lunar_date;
 use crate::domain::ids::{AreaCode, BulletinId, ProgrammeId, ScheduleId};
 use crate::domain::priority::Priority;
-use crate::domain::programme::{Item, ItemText, ProgrammeText};
+use crate::domain::programme::{Item, ItemText, MAX_ITEMS, ProgrammeText};
 use crate::domain::schedule::faults::faults;
 use crate::domain::schedule::wording::{Named, day_in_words, in_words};
 use crate::domain::schedule::{Schedule, ScheduleError, ScheduleText, Target};
@@ -300,6 +300,12 @@ pub async fn programme(
     let now_ms = now_ms();
     let material = Material::load(&app).await?;
     let name = draft.id.as_deref().unwrap_or(NEW);
+    if draft.programme.items.len() > MAX_ITEMS {
+        return Err(Problem::bad_request(format!(
+            "items: {} of them, more than {MAX_ITEMS}",
+            draft.programme.items.len()
+        )));
+    }
     let mut faults = vec![];
     let mut items = vec![];
     let mut told: BTreeMap<BulletinId, ItemView> = BTreeMap::new();
@@ -358,13 +364,15 @@ pub async fn programme(
         let places = Places::load(&app).await?;
         let schedules = app.store.schedule_histories().await?;
         let denied = places.demand_all(&person, &schedules, now_ms, |text| names_programme(text, name)).err();
+        let may = denied.is_none();
         if let Some(denied) = denied.filter(|_| draft.id.is_some()) {
             let vi = "chương trình này đang phát ở nơi không thuộc quyền của bạn".into();
             preview.faults.push(FieldFault { field: "id".into(), value: name.into(), vi, en: denied.detail });
         }
         let version = next_version(&app, &known, programme.text(), false, now_ms);
         preview.effective_ms = Some(version.as_ref().or(known.last()).map_or(now_ms, |version| version.effective_ms));
-        if draft.id.is_some() {
+        // What it would do elsewhere is not theirs to read.
+        if draft.id.is_some() && may {
             let edits = Edits { programmes: BTreeMap::from([(programme.id, version)]), ..Edits::default() };
             preview.findings = check::consider_in(&app, &material, edits, now_ms).await?;
         }

@@ -104,7 +104,9 @@ pub async fn schedule(
     }
     let editable = ruling(&known, now_ms).all(|text| places.demand(&person, text).is_ok());
     let seen = tag(&ScheduleView { id: id.clone(), rule: rule.clone() })?;
-    let versions = known.into_iter().rev().take(MOST).map(|row| ScheduleVersion {
+    // An older one may have been for somewhere else.
+    let shown = |row: &VersionRow<ScheduleText>| row.value.as_ref().is_none_or(|text| places.shows(&person, text));
+    let versions = known.into_iter().rev().filter(shown).take(MOST).map(|row| ScheduleVersion {
         made_ms: row.made_ms,
         effective_ms: row.effective_ms,
         rule: row.value,

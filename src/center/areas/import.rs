@@ -249,12 +249,14 @@ fn narrowed(units: Vec<Unit>, here: &Here<'_>, import: &mut Import) -> Vec<Unit>
     let top = here.top.as_str();
     let is_top = |unit: &&Unit| unit.code == top;
     let wanted = here.province.map(AreaCode::as_str).or_else(|| units.iter().find(is_top).map(|_| top));
-    let before = units.len();
+    // A list of communes says each province once a line.
+    let different = |units: &[Unit]| units.iter().map(|unit| unit.code.as_str()).collect::<BTreeSet<_>>().len();
+    let before = different(&units);
     let kept: Vec<Unit> = match wanted {
         Some(wanted) => units.into_iter().filter(|unit| unit.code == wanted || unit.parent == wanted).collect(),
         None => units,
     };
-    import.left_out = (before - kept.len()) as u32;
+    import.left_out = (before - different(&kept)) as u32;
     kept
 }
 
@@ -354,25 +356,26 @@ mod tests {
     }
 
     const COMMUNES: &str = "province_code,province,commune_code,commune,commune_en\n\
-        66,Tỉnh Đắk Lắk,24133,Phường Buôn Ma Thuột,x\n66,Tỉnh Đắk Lắk,24154,Phường Tân An,x\n01,Thành phố Hà Nội,00004,Phường Ba Đình,x\n";
+        66,Tỉnh Đắk Lắk,24133,Phường Buôn Ma Thuột,x\n66,Tỉnh Đắk Lắk,24154,Phường Tân An,x\n01,Thành phố Hà Nội,00004,Phường Ba Đình,x\n\
+        01,Thành phố Hà Nội,00008,Phường Ngọc Hà,x\n";
 
     #[test]
     fn an_official_list_is_held_against_the_tree() {
         let rows = [row("vn", None, "Việt Nam")];
         let all = look(COMMUNES, &rows, &[], None);
-        assert_eq!((counts(&all), all.edits.len(), all.is_good()), (vec![(What::New, 5)], 5, true));
+        assert_eq!((counts(&all), all.edits.len(), all.is_good()), (vec![(What::New, 6)], 6, true));
         let parents: Vec<_> = all.edits.iter().map(|edit| edit.parent.as_ref().unwrap().as_str()).collect();
-        assert_eq!(parents, ["vn", "66", "66", "vn", "01"]);
+        assert_eq!(parents, ["vn", "66", "66", "vn", "01", "01"]);
         // One province, by wish or because the center is of that one.
         let one = look(COMMUNES, &rows, &[], Some("66"));
-        assert_eq!((counts(&one), one.left_out), (vec![(What::New, 3)], 2));
+        assert_eq!((counts(&one), one.left_out), (vec![(What::New, 3)], 3));
         let rows = [
             row("66", None, "Tỉnh Đắk Lắk"),
             row("24133", Some("66"), "Phường Cũ"),
             row("24154", Some("66"), "Phường Tân An"),
         ];
         let own = look(COMMUNES, &rows, &["24133", "66"], None);
-        assert_eq!((counts(&own), own.left_out), (vec![(What::Same, 2), (What::Renamed, 1)], 2));
+        assert_eq!((counts(&own), own.left_out), (vec![(What::Same, 2), (What::Renamed, 1)], 3));
         assert_eq!(own.lines[0].words(), "24133: Phường Cũ becomes Phường Buôn Ma Thuột");
     }
 

@@ -146,7 +146,10 @@ impl Store {
     pub async fn edit_bulletin(&self, seen: &BulletinRow, new: &BulletinRow, deed: &Deed) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         let done = sqlx::query(
-            "update bulletins set title = $1, language = $2, words = $3 where id = $4 and title = $5 and language = $6 and words = $7",
+            // Title and language are part of what is approved.
+            "update bulletins set title = $1, language = $2, words = $3 where id = $4 and title = $5 and language = $6 and words = $7 \
+             and ((title = $1 and language = $2) or not exists (select 1 from revisions r where r.bulletin = $4 \
+             and (r.state like '%\"submitted\"%' or r.state like '%\"approved\"%')))",
         )
         .bind(new.title.as_str())
         .bind(new.language.as_str())
