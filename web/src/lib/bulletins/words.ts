@@ -135,6 +135,8 @@ const vi = {
     submit: 'Thêm bản tin',
     afterUpload: 'Đang chờ tải lên xong…',
     done: (title: string) => `Đã thêm “${title}”.`,
+    textWaits: (why: string) =>
+      `Bản tin đã có, nhưng lời chưa lưu được: ${why} Lời vẫn còn trên máy này; hãy mở “Sửa tên, ngôn ngữ và lời” rồi lưu.`,
     noSound: 'Hãy chọn tệp âm thanh hoặc ghi âm trước.',
     noTitle: 'Hãy đặt tên bản tin.',
     noArea: 'Bạn chưa được giao quyền biên tập ở khu vực nào. Hãy hỏi quản trị.',
@@ -403,6 +405,8 @@ const en: BulletinWords = {
     submit: 'Add the bulletin',
     afterUpload: 'Waiting for the upload…',
     done: (title) => `“${title}” was added.`,
+    textWaits: (why) =>
+      `The bulletin is there, but its text was not saved: ${why} The text is still on this machine; open the editor of its text and save.`,
     noSound: 'Please choose an audio file or record something first.',
     noTitle: 'Please give it a title.',
     noArea: 'You may not edit in any area yet. Please ask the administrator.',
