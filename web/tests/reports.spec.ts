@@ -31,7 +31,8 @@ async function plannedPlay(office: Office, name: string): Promise<void> {
   await office.api('PUT', `/schedules/${name}`, {
     title: `Lịch ${name}`,
     cron: `${local.slice(17, 19)} ${Number(local.slice(14, 16))} ${Number(local.slice(11, 13))} * * *`,
-    targets: ['24133'],
+    // Others of this office have speakers there too.
+    targets: [`speaker:loa-${name}`],
     programme: name,
   });
 }
